@@ -1,0 +1,97 @@
+//! Kernels over slices: the only `unsafe` of the crate, and no notion of a network.
+//!
+//! Every kernel is written once, as plain lanes of `mul_add`, and compiled once for each
+//! instruction set ([`Isa`]). The compilations give the same bits; [`oracle`](self) judges them.
+
+// Reason: calling a function compiled for a wider instruction set is `unsafe`; `Isa` is the proof
+// that the processor has it.
+#![allow(unsafe_code)]
+
+pub mod math;
+mod real;
+
+pub use real::Real;
+
+/// An instruction set that this processor has. A value exists only where the set does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Isa {
+    /// The baseline of the target. On x86-64 each fused multiply-add is then a call into libm:
+    /// right, but slow.
+    #[must_use]
+    pub const fn portable() -> Self {
+        Self(Kind::Portable)
+    }
+
+    /// AVX2 and FMA, where the processor has both.
+    #[must_use]
+    pub fn avx2() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+        {
+            return Some(Self(Kind::Avx2));
+        }
+        None
+    }
+
+    /// All that this processor has, the widest last.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        [Some(Self::portable()), Self::avx2()].into_iter().flatten().collect()
+    }
+
+    /// The widest that this processor has.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::avx2().unwrap_or(Self::portable())
+    }
+
+    /// The name that `CHAINRULE_ISA` takes: `portable` or `avx2`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+        }
+    }
+}
+
+/// Compiles one body once for each instruction set, and chooses at run time.
+///
+/// `kernel! { pub fn name<T>(x: &[T], y: &mut [T]) { body } }` defines
+/// `pub fn name<T: Real>(isa: Isa, x: &[T], y: &mut [T])`.
+macro_rules! kernel {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$t:ident>($($arg:ident: $ty:ty),* $(,)?)
+     $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name<$t: $crate::kernels::Real>(
+            isa: $crate::kernels::Isa, $($arg: $ty),*
+        ) $(-> $ret)? {
+            #[inline(always)]
+            fn body<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? {
+                body::<$t>($($arg),*)
+            }
+
+            match isa.0 {
+                $crate::kernels::Kind::Portable => body::<$t>($($arg),*),
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: an `Isa` of this kind exists only where the processor has the features.
+                $crate::kernels::Kind::Avx2 => unsafe { avx2::<$t>($($arg),*) },
+            }
+        }
+    };
+}
+pub(crate) use kernel;
