@@ -1,0 +1,393 @@
+"""What callers pass in, checked and converted: every message is written here, once.
+
+Each function returns the value in the one form that the rest of the package uses, or raises
+without having changed anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+import operator
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Activation = Literal["identity", "sigmoid", "tanh", "relu", "softmax"]
+Loss = Literal["squared_error", "cross_entropy", "binary_cross_entropy"]
+Initialization = Literal["auto", "glorot_uniform", "he_uniform", "lecun_uniform"]
+Backend = Literal["rust", "numpy"]
+
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+LOSSES: tuple[str, ...] = get_args(Loss)
+INITIALIZATIONS: tuple[str, ...] = get_args(Initialization)
+DTYPES = ("float32", "float64")
+
+# Flat indices fit in 31 bits, and a vector of this many float32 is 8 GiB.
+MOST_PARAMETERS = 2**31 - 1
+
+# The output that goes with a loss where the caller does not say.
+_OUTPUT_FOR_LOSS = {
+    "squared_error": "sigmoid",
+    "cross_entropy": "softmax",
+    "binary_cross_entropy": "sigmoid",
+}
+
+
+def choice(name: str, value: Any, choices: Sequence[str]) -> str:
+    """One of a few names; the message lists them and guesses which one was meant."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, one of {_listed(choices)}; got {_described(value)}")
+    if value not in choices:
+        near = difflib.get_close_matches(value, choices, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{name} must be one of {_listed(choices)}; got {value!r}{hint}")
+    return str(value)
+
+
+def integer(name: str, value: Any, *, at_least: int) -> int:
+    """An int or NumPy integer, not a bool and not a float, of at least `at_least`."""
+    number = _index(name, value)
+    if number < at_least:
+        raise ValueError(f"{name} must be at least {at_least}; got {number}")
+    return number
+
+
+def number(name: str, value: Any, *, below: float = math.inf) -> float:
+    """A finite real number, 0 <= value < below, as float."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number; got {_described(value)}")
+    result = float(value)
+    if not (math.isfinite(result) and 0 <= result < below):
+        bound = "a finite number of at least 0" if below == math.inf else f"in [0, {below:g})"
+        raise ValueError(f"{name} must be {bound}; got {value!r}")
+    return result
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {_described(value)}")
+    return bool(value)
+
+
+def sizes(value: Any) -> tuple[int, ...]:
+    """The units of each layer, the input's first."""
+    if value is None:
+        raise ValueError("sizes must name at least two sizes, such as [784, 16, 10]; got None")
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"sizes must be a sequence of ints; got {_described(value)}")
+    result = tuple(_index(f"sizes[{i}]", size) for i, size in enumerate(value))
+    if len(result) < 2:
+        raise ValueError(
+            f"sizes must name at least two sizes, such as [784, 16, 10]; got {list(result)}"
+        )
+    for i, size in enumerate(result):
+        if size < 1:
+            raise ValueError(f"sizes[{i}] must be at least 1; got {size}")
+    count = n_parameters(result)
+    if count > MOST_PARAMETERS:
+        raise ValueError(f"sizes {list(result)} make {count} parameters, limit {MOST_PARAMETERS}")
+    return result
+
+
+def n_parameters(sizes: Sequence[int]) -> int:
+    """Weights and biases of a fully connected network (Eq. 8 of the report)."""
+    return sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
+
+
+def activations(
+    activation: Any, output_activation: Any, loss: str, sizes: Sequence[int]
+) -> tuple[str, ...]:
+    """One activation a layer, the output's last; the pair with the loss is checked."""
+    n_hidden = len(sizes) - 2
+    if isinstance(activation, str):
+        hidden = (choice("activation", activation, ACTIVATIONS),) * n_hidden
+    elif isinstance(activation, Sequence):
+        if len(activation) != n_hidden:
+            raise ValueError(
+                f"activation must be one name, or one for each of {n_hidden} hidden layers; "
+                f"got {len(activation)}"
+            )
+        hidden = tuple(
+            choice(f"activation[{i}]", name, ACTIVATIONS) for i, name in enumerate(activation)
+        )
+    else:
+        raise TypeError(
+            f"activation must be a str or a sequence of str; got {_described(activation)}"
+        )
+    if "softmax" in hidden or activation == "softmax":
+        raise ValueError(
+            "softmax normalises a whole layer to a distribution and is for the output only; "
+            "pass it as output_activation, and another activation for the hidden layers"
+        )
+    output = (
+        _OUTPUT_FOR_LOSS[loss]
+        if output_activation is None
+        else choice("output_activation", output_activation, ACTIVATIONS)
+    )
+    pair_with_loss(output, loss, sizes[-1])
+    return (*hidden, output)
+
+
+def pair_with_loss(output: str, loss: str, n_out: int) -> None:
+    """The two cross-entropies are computed from z and each goes with one output only."""
+    needed = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}.get(loss, output)
+    if output != needed:
+        raise ValueError(
+            f"loss {loss!r} goes with output_activation {needed!r} only; got {output!r}"
+        )
+    if loss == "cross_entropy" and n_out < 2:
+        raise ValueError(
+            f"loss 'cross_entropy' needs at least two outputs; got {n_out}. "
+            "For one output use 'binary_cross_entropy'"
+        )
+
+
+def initializations(initialization: Any, activations: Sequence[str]) -> tuple[str, ...]:
+    """One scheme a layer; "auto" is He's for relu and Glorot's for all else."""
+    scheme = choice("initialization", initialization, INITIALIZATIONS)
+    if scheme != "auto":
+        return (scheme,) * len(activations)
+    return tuple("he_uniform" if name == "relu" else "glorot_uniform" for name in activations)
+
+
+def dtype(value: Any) -> str:
+    """float32 or float64, by name or as a NumPy dtype."""
+    try:
+        name = "None" if value is None else np.dtype(value).name
+    except TypeError:
+        name = repr(value)
+    if name not in DTYPES:
+        raise ValueError(f"dtype must be {_listed(DTYPES)}; got {value!r}")
+    return name
+
+
+def seed(value: Any) -> int:
+    """An integer in 0 .. 2**64 - 1; None takes one from the operating system."""
+    if value is None:
+        return secrets.randbits(64)
+    result = _index("seed", value)
+    if not 0 <= result < 2**64:
+        raise ValueError(f"seed must be in 0 .. 2**64 - 1; got {result}")
+    return result
+
+
+def callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
+    """One callable or an iterable of them."""
+    several = (value,) if callable(value) else value
+    if not isinstance(several, Iterable):
+        raise TypeError(f"{name} must be callables; got {_described(value)}")
+    result = tuple(several)
+    for i, item in enumerate(result):
+        if not callable(item):
+            raise TypeError(f"{name}[{i}] must be callable; got {_described(item)}")
+    return result
+
+
+def pair(name: str, value: Any) -> tuple[Any, Any]:
+    """(x, y)."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"{name} must be a pair (x, y); got {_described(value)}")
+    return value[0], value[1]
+
+
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """A base-class NumPy array of bool, integers or floats; nothing is unpickled or dropped."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array: give its missing values a number with {name}.filled(0)"
+        )
+    if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} is a sparse matrix: pass {name}.toarray()")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        row = _ragged_row(value)
+        if row is None:
+            raise
+        raise ValueError(
+            f"{name} must have rows of one length: row {row} has {_length(value[row])}, "
+            f"row 0 has {_length(value[0])}"
+        ) from error
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} must be real; got {array.dtype}: pass {name}.real")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be an array of numbers; got dtype {array.dtype}")
+    return array
+
+
+def inputs(x: Any, n_in: int, dtype: DTypeLike, name: str = "x") -> NDArray[Any]:
+    """(n, ...) -> (n, n_in), C-contiguous, of the dtype or uint8 (pixels: value / 255)."""
+    array = as_array(name, x)
+    if array.dtype.kind in "iu" and array.dtype != np.uint8:
+        raise TypeError(
+            f"{name} must be float, bool or uint8 (pixels, taken as value / 255); got "
+            f"{array.dtype}: pass {name}.astype(float) for the numbers as they are, or "
+            f"{name} / 255 for pixels"
+        )
+    shape = array.shape
+    if array.ndim == 0 or math.prod(shape[1:]) != n_in:
+        bare = math.prod(shape) == n_in
+        hint = f": for a single sample pass {name}[None]" if bare or array.ndim == 0 else ""
+        got = f"(n, {math.prod(shape[1:])})" if array.ndim > 1 and not bare else f"{shape}"
+        raise ValueError(f"{name} must have shape (n, {n_in}); got {got}{hint}")
+    array = array.reshape(shape[0], n_in)
+    if array.dtype == np.uint8:
+        return np.require(array, requirements=["C", "A"])
+    return _rounded(name, array, dtype)
+
+
+class Targets:
+    """Labels or target rows, in the form the engines take.
+
+    Attributes
+    ----------
+    labels : (n,) int64, or None
+    values : (n, n_out) of the network's dtype, or None
+    has_accuracy : bool
+        Whether `classify` can be compared with them.
+    """
+
+    __slots__ = ("has_accuracy", "labels", "values")
+
+    def __init__(
+        self,
+        labels: NDArray[np.int64] | None,
+        values: NDArray[Any] | None,
+        *,
+        has_accuracy: bool,
+    ) -> None:
+        self.labels = labels
+        self.values = values
+        self.has_accuracy = has_accuracy
+
+
+def targets(
+    y: Any, n: int, n_out: int, output: str, loss: str, dtype: DTypeLike, name: str = "y"
+) -> Targets:
+    """Labels (n,) or targets (n, n_out) for n rows."""
+    array = as_array(name, y)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have shape ({n},) or ({n}, {n_out}); got a scalar")
+    one_row_each = array.shape == (n,) or array.shape == (n, n_out)
+    if array.ndim == 2 and array.shape[1] == 1 and n_out > 1:
+        raise ValueError(
+            f"{name} must have shape ({n},) for labels or ({n}, {n_out}) for targets; got "
+            f"{array.shape}: pass {name}.ravel() if these are labels"
+        )
+    if not one_row_each:
+        lengths = f"; x has {n} rows, {name} has {array.shape[0]}" if array.shape[0] != n else ""
+        raise ValueError(
+            f"{name} must have shape ({n},) or ({n}, {n_out}); got {array.shape}{lengths}"
+        )
+    if n_out > 1 and array.ndim == 1:
+        return Targets(_labels(name, array, n_out), None, has_accuracy=True)
+    values = _rounded(name, array.reshape(n, n_out), dtype)
+    if loss != "squared_error":
+        _check_distribution(name, values, array.dtype, loss)
+    is_binary = bool(((values == 0) | (values == 1)).all())
+    if n_out == 1:
+        return Targets(None, values, has_accuracy=is_binary and output == "sigmoid")
+    if is_binary and bool((np.count_nonzero(values, axis=1) == 1).all()):
+        return Targets(values.argmax(axis=1).astype(np.int64), None, has_accuracy=True)
+    return Targets(None, values, has_accuracy=False)
+
+
+def parameter_array(
+    name: str, value: Any, shape: tuple[int, ...], dtype: DTypeLike
+) -> NDArray[Any]:
+    """Weights, biases or the flat vector: the exact shape, finite, in the network's dtype."""
+    array = as_array(name, value)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
+    return _rounded(name, array, dtype)
+
+
+def _labels(name: str, array: NDArray[Any], n_out: int) -> NDArray[np.int64]:
+    wrong = ~((array >= 0) & (array <= n_out - 1))  # NaN compares false, and so is wrong
+    if array.dtype.kind == "f":
+        wrong |= np.trunc(array) != array
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"{name} must hold labels, whole numbers in 0 .. {n_out - 1}; row {row} is {array[row]}"
+        )
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def _check_distribution(name: str, values: NDArray[Any], given: np.dtype[Any], loss: str) -> None:
+    """Targets of the two cross-entropies are probabilities; softmax needs rows that sum to 1.
+
+    Their delta is a - y only then. A sum may be off by what rounding to the given dtype costs.
+    """
+    outside = ((values < 0) | (values > 1)).any(axis=1)
+    if outside.any():
+        row = int(outside.argmax())
+        raise ValueError(
+            f"{name} must be in [0, 1] for loss {loss!r}; row {row} is {values[row].tolist()}"
+        )
+    if loss != "cross_entropy":
+        return
+    rounding = np.finfo(given if given.kind == "f" else np.float64).eps
+    sums = values.sum(axis=1, dtype=np.float64)
+    off = np.abs(sums - 1) > values.shape[1] * max(rounding, np.finfo(values.dtype).eps)
+    if off.any():
+        row = int(off.argmax())
+        raise ValueError(
+            f"rows of {name} must sum to 1 for loss 'cross_entropy'; row {row} sums to {sums[row]}"
+        )
+
+
+def _rounded(name: str, array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """Round to the dtype once; every value must be finite before and after."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = np.require(array, dtype, ["C", "A"])
+    finite = np.isfinite(result)
+    if finite.all():
+        return result
+    index = np.unravel_index(int((~finite).argmax()), result.shape)
+    where = f"{name}[{', '.join(str(int(i)) for i in index)}]"
+    count = int(finite.size - np.count_nonzero(finite))
+    if np.isfinite(array[index]):
+        raise ValueError(
+            f"{where} = {array[index]} is too large for {np.dtype(dtype).name} "
+            f"({count} such values): scale {name}, or use dtype='float64'"
+        )
+    raise ValueError(
+        f"{name} must be finite: {count} of {finite.size} values are NaN or infinite, "
+        f"the first is {where} = {array[index]}"
+    )
+
+
+def _index(name: str, value: Any) -> int:
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an int; got {_described(value)}")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int; got {_described(value)}") from None
+
+
+def _ragged_row(value: Any) -> int | None:
+    if not isinstance(value, (list, tuple)) or not value:
+        return None
+    lengths = [_length(row) for row in value]
+    return next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+
+
+def _length(row: Any) -> int:
+    return len(row) if hasattr(row, "__len__") else -1
+
+
+def _listed(choices: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in choices)
+
+
+def _described(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
