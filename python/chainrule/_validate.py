@@ -61,7 +61,10 @@ def number(name: str, value: Any, *, below: float = math.inf) -> float:
     """A finite real number, 0 <= value < below, as float."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a real number; got {_described(value)}")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
     if not (math.isfinite(result) and 0 <= result < below):
         bound = "a finite number of at least 0" if below == math.inf else f"in [0, {below:g})"
         raise ValueError(f"{name} must be {bound}; got {value!r}")

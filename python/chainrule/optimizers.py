@@ -27,8 +27,9 @@ class SGD:
 
     Parameters
     ----------
-    learning_rate : float, Schedule or callable
-        Given (step, steps) of the fit, a callable returns the rate of that step.
+    learning_rate : float, Schedule, callable or None
+        Given (step, steps) of the fit, a callable returns the rate of that step. None stands in
+        a network that was read from a file for a callable that the file could not keep.
     momentum : float
         In [0, 1).
 
@@ -44,11 +45,12 @@ class SGD:
     SGD(learning_rate=0.1, momentum=0.9)
     """
 
-    learning_rate: Rate = 0.1
+    learning_rate: Rate | None = 0.1
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "learning_rate", rate(self.learning_rate))
+        if self.learning_rate is not None:
+            object.__setattr__(self, "learning_rate", rate(self.learning_rate))
         object.__setattr__(self, "momentum", _validate.number("momentum", self.momentum, below=1))
 
 
@@ -71,8 +73,8 @@ def to_json(optimizer: SGD) -> dict[str, Any]:
     return {"name": "sgd", "learning_rate": kept, "momentum": optimizer.momentum}
 
 
-def from_json(document: dict[str, Any]) -> tuple[Rate | None, float]:
-    """The rate (None where the file could not keep it) and the momentum.
+def from_json(document: dict[str, Any]) -> SGD:
+    """Build the optimiser that `to_json` described.
 
     Raises
     ------
@@ -82,10 +84,7 @@ def from_json(document: dict[str, Any]) -> tuple[Rate | None, float]:
     if set(document) != {"name", "learning_rate", "momentum"} or document["name"] != "sgd":
         raise ValueError(f"expected an optimiser as this version writes it; got {document}")
     kept = document["learning_rate"]
-    learning_rate: Rate | None
     if isinstance(kept, dict):
         arguments = dict(kept)
-        learning_rate = SCHEDULES[arguments.pop("schedule")](**arguments)
-    else:
-        learning_rate = None if kept is None else rate(kept)
-    return learning_rate, _validate.number("momentum", document["momentum"], below=1)
+        kept = SCHEDULES[arguments.pop("schedule")](**arguments)
+    return SGD(kept, momentum=document["momentum"])
