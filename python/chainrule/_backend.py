@@ -5,11 +5,29 @@ This is the only module that reads environment variables.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+import os
+import warnings
+from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+
+from chainrule import _validate, reference
+from chainrule.errors import BackendWarning
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+try:
+    from chainrule import _core as _extension
+
+    _core: ModuleType | None = _extension
+    _why_missing = ""
+except ImportError as error:  # told by `choose`, at the first network or at `BACKEND`
+    _core = None
+    _why_missing = str(error)
+
+BACKENDS = ("rust", "numpy")
 
 
 class Totals(NamedTuple):
@@ -81,3 +99,128 @@ class Engine(Protocol):
 
     def explain(self) -> dict[str, Any]:
         """What the last train or predict used: engine, isa, threads, path."""
+
+
+def choose(backend: str | None = None) -> str:
+    """Name the engine of a new network: the one asked for, CHAINRULE_BACKEND's, or the best.
+
+    Raises
+    ------
+    ValueError
+        Where Rust is asked for and the extension cannot be imported, or the name is unknown.
+    """
+    wanted, source = backend, "backend"
+    if wanted is None and "CHAINRULE_BACKEND" in os.environ:
+        wanted, source = os.environ["CHAINRULE_BACKEND"], "CHAINRULE_BACKEND"
+    if wanted is None:
+        return default()
+    name = _validate.choice(source, wanted, BACKENDS)
+    if name == "rust" and _core is None:
+        raise ValueError(
+            f"{source} is 'rust', but the extension cannot be imported ({_why_missing}): "
+            "reinstall chainrule from its wheel, or take 'numpy'"
+        )
+    return name
+
+
+def default() -> str:
+    """Rust, or NumPy with a warning (once a process) where the extension is missing."""
+    global _warned
+    if _core is not None:
+        return "rust"
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            f"the Rust extension of chainrule cannot be imported ({_why_missing}); NumPy does the "
+            "work, slower. Reinstall chainrule from its wheel, or set CHAINRULE_BACKEND=numpy",
+            BackendWarning,
+            stacklevel=2,
+        )
+    return "numpy"
+
+
+_warned = False
+
+
+def make(
+    backend: str, sizes: Sequence[int], activations: Sequence[str], loss: str, dtype: str
+) -> Engine:
+    """Make an engine with parameters 0.
+
+    Raises
+    ------
+    ValueError
+        Where CHAINRULE_ISA names an instruction set that is unknown or that this machine lacks.
+    MemoryError
+        Where the parameters do not fit.
+    """
+    isa = forced_isa()
+    if backend == "rust":
+        assert _core is not None
+        return cast(
+            "Engine", _core.Engine(list(sizes), list(activations), loss, dtype, isa)
+        )
+    return reference.Engine(tuple(sizes), tuple(activations), loss, dtype)
+
+
+def isas() -> list[str]:
+    """Instruction sets that the Rust engine can use here, the widest last."""
+    return [] if _core is None else list(_core.isas())
+
+
+def forced_isa() -> str | None:
+    """CHAINRULE_ISA, checked; None where it is not set."""
+    isa = os.environ.get("CHAINRULE_ISA")
+    if isa is not None and _core is not None:
+        _validate.choice("CHAINRULE_ISA", isa, isas())
+    return isa
+
+
+def threads(value: int | None) -> int:
+    """How many threads a call may use at most: the argument, CHAINRULE_THREADS, or what is free.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where either is not a whole number of at least 1.
+    """
+    if value is not None:
+        return _validate.integer("threads", value, at_least=1)
+    text = os.environ.get("CHAINRULE_THREADS")
+    if text is not None:
+        if not text.isascii() or not text.isdigit():
+            raise ValueError(f"CHAINRULE_THREADS must be a whole number of at least 1; got {text!r}")
+        return _validate.integer("CHAINRULE_THREADS", int(text), at_least=1)
+    return _free_threads()
+
+
+def _free_threads() -> int:
+    """What affinity, cgroup and OMP_NUM_THREADS allow; the least of the three, at least 1."""
+    allowed = [
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    ]
+    quota = _cgroup_quota()
+    if quota is not None:
+        allowed.append(quota)
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if first.isascii() and first.isdigit():  # another program's variable: only taken if plain
+        allowed.append(int(first))
+    return max(1, min(allowed))
+
+
+def _cgroup_quota() -> int | None:
+    """Cores that a container is given, by version 2 or 1 of cgroups; None where not limited."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+    except (OSError, ValueError):
+        try:
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", encoding="ascii") as file:
+                quota = file.read().strip()
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us", encoding="ascii") as file:
+                period = file.read().strip()
+        except (OSError, ValueError):
+            return None
+    if not (quota.isdigit() and period.isdigit()) or int(period) == 0:
+        return None
+    return max(1, -(-int(quota) // int(period)))

@@ -58,7 +58,7 @@ def shifted_exp(z: Array) -> tuple[Array, Array, Array]:
 
 
 def activation_forward(name: str, z: Array) -> Array:
-    """Sigma of z."""
+    """Return sigma(z)."""
     if name == "sigmoid":
         return sigmoid(z)
     if name == "tanh":
@@ -72,7 +72,7 @@ def activation_forward(name: str, z: Array) -> Array:
 
 
 def derivative(name: str, z: Array, a: Array) -> Array:
-    """sigma'(z), from the activation where that allows it."""
+    """Return sigma'(z), from the activation where that allows it."""
     if name == "sigmoid":
         return a * (1 - a)
     if name == "tanh":
@@ -83,7 +83,7 @@ def derivative(name: str, z: Array, a: Array) -> Array:
 
 
 def activation_backward(name: str, z: Array, a: Array, dE_da: Array) -> Array:
-    """R = sigma'(z) * dE/da, the first line of Eq. 24."""
+    """Return r = sigma'(z) * dE/da, the first line of Eq. 24."""
     if name == "softmax":  # each output depends on every z: r = a * (dE/da - sum of a * dE/da)
         return a * (dE_da - (a * dE_da).sum(axis=1, keepdims=True))
     return derivative(name, z, a) * dE_da
@@ -93,7 +93,7 @@ def activation_backward(name: str, z: Array, a: Array, dE_da: Array) -> Array:
 
 
 def loss_forward(name: str, z: Array, a: Array, y: Array) -> Array:
-    """E of each row; the cross-entropies are computed from z, so that no log meets a 0."""
+    """Return E of each row; the cross-entropies are computed from z, so that no log meets a 0."""
     if name == "squared_error":
         return ((a - y) ** 2).sum(axis=1)  # Eq. 11
     if name == "cross_entropy":
@@ -103,14 +103,14 @@ def loss_forward(name: str, z: Array, a: Array, y: Array) -> Array:
 
 
 def loss_backward(name: str, activation: str, z: Array, a: Array, y: Array) -> Array:
-    """R of the last layer; for a cross-entropy and its activation it is simply a - y."""
+    """Return r of the last layer; for a cross-entropy and its activation it is simply a - y."""
     if name == "squared_error":
         return activation_backward(activation, z, a, 2 * (a - y))
     return a - y
 
 
 def loss_derivative(name: str, a: Array, y: Array) -> Array:
-    """dE/da of the last layer, for `trace`; a term whose numerator is 0 is 0."""
+    """Return dE/da of the last layer, for `trace`; a term whose numerator is 0 is 0."""
     if name == "squared_error":
         return 2 * (a - y)
     from_y = np.divide(y, a, out=np.zeros_like(a), where=y != 0)
@@ -201,7 +201,7 @@ class Engine:
         return self.pixels[x] if x.dtype == np.uint8 else x
 
     def rows(self, data: Dataset, rows: Any) -> tuple[Array, Array]:
-        """X (n, n_in) and y (n, n_out) of some rows; a label becomes a row of 0 and 1."""
+        """Return x (n, n_in) and y (n, n_out) of some rows; a label becomes a row of 0 and 1."""
         x = self.inputs(data.x[rows])
         if data.targets is not None:
             return x, data.targets[rows]
@@ -211,7 +211,7 @@ class Engine:
         return x, y
 
     def forward(self, x: Array) -> tuple[list[Array], list[Array]]:
-        """Z of each layer, and the activations of each, the inputs first. x is (n, n_in)."""
+        """Return z of each layer, and the activations of each, the inputs first. x is (n, n_in)."""
         weights, biases = self.views(self.parameters)
         z, a = [], [x]
         for W, b, activation in zip(weights, biases, self.activations, strict=True):
@@ -219,23 +219,25 @@ class Engine:
             a.append(activation_forward(activation, z[-1]))  # Eq. 7
         return z, a
 
-    def backward(self, z: list[Array], a: list[Array], y: Array) -> tuple[Array, list[Array]]:
-        """The flat gradient of the mean loss, and r of each layer (n, n_out) (Eq. 24)."""
+    def deltas(self, z: list[Array], a: list[Array], r: Array) -> list[tuple[Array, Array]]:
+        """From r of the last layer, (dE/da, r) of each hidden layer, both (n, n_out) (Eq. 24)."""
         weights, _ = self.views(self.parameters)
+        found: list[tuple[Array, Array]] = []
+        for layer in reversed(range(1, len(weights))):
+            dE_da = r @ weights[layer]  # dE/da = W^T r
+            r = activation_backward(self.activations[layer - 1], z[layer - 1], a[layer], dE_da)
+            found.insert(0, (dE_da, r))
+        return found
+
+    def backward(self, z: list[Array], a: list[Array], y: Array) -> Array:
+        """The flat gradient of the mean of the rows' losses (Eq. 24)."""
         gradients = np.empty_like(self.parameters)
         dE_dW, dE_db = self.views(gradients)
-        r = loss_backward(self.loss, self.activations[-1], z[-1], a[-1], y) / len(y)
-        delta = [r]
-        for layer in reversed(range(len(weights))):
+        last = loss_backward(self.loss, self.activations[-1], z[-1], a[-1], y) / len(y)
+        for layer, r in enumerate([*(r for _, r in self.deltas(z, a, last)), last]):
             dE_dW[layer][:] = r.T @ a[layer]  # dE/dW = r a^T
             dE_db[layer][:] = r.sum(axis=0)  # dE/db = r
-            if layer > 0:
-                dE_da = r @ weights[layer]  # dE/da = W^T r
-                r = activation_backward(
-                    self.activations[layer - 1], z[layer - 1], a[layer], dE_da
-                )
-                delta.insert(0, r)
-        return gradients, delta
+        return gradients
 
     def train(
         self,
@@ -260,7 +262,7 @@ class Engine:
                 losses = loss_forward(self.loss, z[-1], a[-1], y)
                 if not np.isfinite(losses.sum(dtype=np.float64)):
                     return (loss, correct, saturated), step, len(self.activations) - 1
-                gradients, _ = self.backward(z, a, y)
+                gradients = self.backward(z, a, y)
                 self.descend(gradients, rate, self.dtype.type(momentum), self.dtype.type(l2))
                 diverged = self.first_not_finite()
                 if diverged is not None:
@@ -327,26 +329,19 @@ class Engine:
             x, y = self.rows(dataset, slice(None))
             z, a = self.forward(x)
             loss = running_sum(0.0, loss_forward(self.loss, z[-1], a[-1], y))
-            return loss, self.backward(z, a, y)[0]
+            return loss, self.backward(z, a, y)
 
     def trace(self, dataset: Dataset) -> list[tuple[Array, ...]]:
         """Every symbol of Eq. 24 for every row by itself: nothing is averaged."""
         with np.errstate(all="ignore"):
             x, y = self.rows(dataset, slice(None))
             z, a = self.forward(x)
-            weights, _ = self.views(self.parameters)
-            dE_da = loss_derivative(self.loss, a[-1], y)
             r = loss_backward(self.loss, self.activations[-1], z[-1], a[-1], y)
-            layers: list[tuple[Array, ...]] = []
-            for layer in reversed(range(len(weights))):
-                dE_dW = r[:, :, None] * a[layer][:, None, :]
-                layers.insert(0, (z[layer], a[layer + 1], r, dE_da, dE_dW, r.copy()))
-                if layer > 0:
-                    dE_da = r @ weights[layer]
-                    r = activation_backward(
-                        self.activations[layer - 1], z[layer - 1], a[layer], dE_da
-                    )
-            return layers
+            last = loss_derivative(self.loss, a[-1], y), r
+            return [
+                (z[i], a[i + 1], r, dE_da, r[:, :, None] * a[i][:, None, :], r.copy())
+                for i, (dE_da, r) in enumerate([*self.deltas(z, a, r), last])
+            ]
 
     def state(self) -> tuple[Array, dict[str, Array]]:
         """Copies of parameters and velocity."""

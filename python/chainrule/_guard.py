@@ -1,0 +1,80 @@
+"""Who may use a network when: other threads, and Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Guard:
+    """Many readers or one writer. Who comes at the wrong time is told so, and never waits.
+
+    The writer's own thread may read: callbacks predict and save while a fit goes on.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._writer: tuple[int, str] | None = None  # thread, and what it does
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Keep writers of other threads out."""
+        with self._lock:
+            if self._writer is not None and self._writer[0] != threading.get_ident():
+                raise RuntimeError(
+                    f"{what}: the network is busy, {self._writer[1]} runs in another thread; "
+                    "wait for it, or take a copy() first"
+                )
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Keep everybody else out."""
+        with self._lock:
+            if self._writer is not None:
+                doing = "already training" if self._writer[1] == "fit" else "busy"
+                raise RuntimeError(f"{what}: the network is {doing} ({self._writer[1]} is running)")
+            if self._readers:
+                raise RuntimeError(
+                    f"{what}: the network is busy, another call reads it; wait for it to end"
+                )
+            self._writer = threading.get_ident(), what
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writer = None
+
+
+@contextmanager
+def deferred_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait until the block has ended, so that it never leaves half a change.
+
+    Signals reach the main thread only; in any other this does nothing. A process that has set
+    SIGINT to be ignored or to kill keeps that.
+    """
+    handler = (
+        signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread()
+        else None
+    )
+    if handler is None or isinstance(handler, signal.Handlers):
+        yield
+        return
+    pending: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: pending.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if pending:
+            handler(*pending[-1])

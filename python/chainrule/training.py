@@ -1,0 +1,233 @@
+"""The one epoch loop, for both engines.
+
+A fit is cut into epochs, epochs into slices of steps that take the engine some 20 ms each.
+Between slices Python sees signals and progress, and nothing else: where the clock cuts changes no
+bit. Records, and with them callbacks, fall on steps that the caller chose.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import _validate
+from chainrule._backend import Totals
+from chainrule._guard import deferred_interrupts
+from chainrule.callbacks import Callback, Display, Progress
+from chainrule.errors import DivergenceError
+from chainrule.history import History
+
+if TYPE_CHECKING:
+    from chainrule._backend import Engine
+    from chainrule.network import Network
+    from chainrule.optimizers import Rate
+
+SLICE_SECONDS = 0.02
+
+
+@dataclass
+class Counters:
+    """What a network has been through."""
+
+    epochs: int = 0
+    """Epochs begun: each has used up its shuffle."""
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset in the engine's form, and what the loop must know of it."""
+
+    dataset: Any
+    rows: int
+    batch_size: int
+    has_accuracy: bool
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; the last batch may be shorter."""
+        return -(-self.rows // self.batch_size)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller of `fit` asked for, checked."""
+
+    data: Data
+    validation: Data | None
+    steps: int
+    stops_by: str  # "epochs" or "steps"
+    learning_rate: Rate
+    momentum: float
+    l2: float
+    threads: int
+    record_every: int | None
+    callbacks: tuple[Callback, ...]
+    hidden_units: int
+
+
+@dataclass
+class Fit:
+    """One fit of one network: its loop and what the loop keeps track of."""
+
+    network: Network
+    engine: Engine
+    counters: Counters
+    request: Request
+    display: Display
+    history: History = field(default_factory=History)
+    step: int = 0  # of this fit
+    totals: Totals = field(default_factory=Totals)
+    recorded: tuple[int, int] = (0, 0)  # step and row up to which records have been made
+    row: int = 0  # rows trained in this fit
+    per_slice: int = 1
+
+    def run(self) -> History:
+        """Train until the steps are done or a callback says stop."""
+        self.began = time.perf_counter()
+        self.history.stopped_by = "steps" if self.request.stops_by == "steps" else "epochs"
+        try:
+            while self.step < self.request.steps:
+                if self._epoch():
+                    self.history.stopped_by = "callback"
+                    break
+        finally:
+            self.display.close()
+        return self.history
+
+    def _epoch(self) -> bool:
+        """One epoch, or what is left of the fit. Returns whether a callback stopped it."""
+        epoch = self.counters.epochs
+        before = (self.engine.state(), Counters(self.counters.epochs, self.counters.steps))
+        start = self.step
+        end = min(start + self.request.data.steps, self.request.steps)
+        for stop in self._stops(end):
+            while self.step < stop:
+                diverged = self._slice(epoch, start, stop)
+                if diverged is not None:
+                    self._undo(before, epoch, diverged)
+            if self._record():
+                return True
+        return False
+
+    def _stops(self, end: int) -> Iterator[int]:
+        """Steps of this fit at which a record is due, up to the end of this epoch."""
+        every = self.request.record_every
+        if every is not None:
+            yield from range(self.step - self.step % every + every, end, every)
+        yield end
+
+    def _slice(self, epoch: int, start: int, stop: int) -> int | None:
+        """Some steps of one epoch. Returns the layer that diverged, or None."""
+        rates, failure = self._rates(min(stop, self.step + self.per_slice))
+        began = time.perf_counter()
+        diverged = None
+        if len(rates):
+            with deferred_interrupts():
+                totals, done, diverged = self.engine.train(
+                    self.request.data.dataset,
+                    epoch,
+                    self.step - start,
+                    rates,
+                    self.request.momentum,
+                    self.request.l2,
+                    self.request.threads,
+                    self.totals,
+                )
+                self.totals = Totals(*totals)
+                self.step += done
+                self.row += self._rows(self.step - start) - self._rows(self.step - start - done)
+                self.counters.epochs = epoch + 1
+                self.counters.steps += done
+        if failure is not None and diverged is None:
+            raise failure
+        self._adapt(len(rates), time.perf_counter() - began)
+        if diverged is None:
+            self._show()
+        return diverged
+
+    def _rows(self, steps: int) -> int:
+        """Rows that the first `steps` steps of an epoch take."""
+        return min(steps * self.request.data.batch_size, self.request.data.rows)
+
+    def _rates(self, stop: int) -> tuple[NDArray[np.float64], Exception | None]:
+        """Rates of the steps up to `stop`, and why they end sooner, if they do.
+
+        The steps before a bad rate are still taken: what is kept must not depend on where the
+        slice was cut.
+        """
+        rate = self.request.learning_rate
+        rates: list[float] = []
+        try:
+            for step in range(self.step, stop):
+                value = rate(step, self.request.steps) if callable(rate) else rate
+                rates.append(_validate.number(f"learning_rate({step}, ...)", value))
+        except Exception as error:
+            return np.array(rates, np.float64), error
+        return np.array(rates, np.float64), None
+
+    def _adapt(self, steps: int, seconds: float) -> None:
+        """Choose how many steps make a slice."""
+        fitting = steps * SLICE_SECONDS / max(seconds, 1e-9)
+        self.per_slice = max(1, int(min(fitting, self.per_slice * 8)))
+
+    def _means(self) -> tuple[float, float | None]:
+        """Loss and accuracy of the samples since the last record."""
+        rows = max(1, self.row - self.recorded[1])
+        accuracy = self.totals.correct / rows if self.request.data.has_accuracy else None
+        return self.totals.loss / rows, accuracy
+
+    def _show(self) -> None:
+        loss, accuracy = self._means()
+        self.display.update(self.step, loss, accuracy)
+
+    def _record(self) -> bool:
+        """Add an entry to the history and call the callbacks; whether one of them says stop."""
+        history, rows = self.history, self.row - self.recorded[1]
+        loss, accuracy = self._means()
+        validation_loss, validation_accuracy = self._validate()
+        hidden = self.request.hidden_units * rows
+        history.steps.append(self.counters.steps)
+        history.epochs.append(self.counters.epochs)
+        history.loss.append(loss)
+        history.accuracy.append(accuracy)
+        history.validation_loss.append(validation_loss)
+        history.validation_accuracy.append(validation_accuracy)
+        history.saturated.append(self.totals.saturated / hidden if hidden else None)
+        history.seconds.append(time.perf_counter() - self.began)
+        self.totals, self.recorded = Totals(), (self.step, self.row)
+        progress = Progress(self.network, history, self.counters.epochs, self.step)
+        answers = [callback(progress) is True for callback in self.request.callbacks]
+        return any(answers)
+
+    def _validate(self) -> tuple[float | None, float | None]:
+        data = self.request.validation
+        if data is None:
+            return None, None
+        return evaluate(self.engine, data, self.request.threads)
+
+    def _undo(self, before: tuple[Any, Counters], epoch: int, layer: int) -> None:
+        """Put the network back to the start of the epoch, and say what happened."""
+        (parameters, optimizer), counters = before
+        with deferred_interrupts():
+            self.engine.set_state(parameters, optimizer)
+            self.counters.epochs, self.counters.steps = counters.epochs, counters.steps
+        raise DivergenceError(
+            f"training diverged in epoch {epoch}: layer {layer} is no longer finite after step "
+            f"{self.step} of this fit. The network is as it was when that epoch began. A smaller "
+            "learning_rate usually helps, and so do inputs and targets scaled to about 1",
+            epoch=epoch,
+            layer=layer,
+            history=self.history,
+        )
+
+
+def evaluate(engine: Engine, data: Data, threads: int) -> tuple[float, float | None]:
+    """Mean loss, and accuracy where there is one."""
+    loss, correct = engine.evaluate(data.dataset, threads)
+    return loss / data.rows, correct / data.rows if data.has_accuracy else None
