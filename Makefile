@@ -1,0 +1,81 @@
+# The people's commands, and CI's. Stamps stand for what has been made, so that nothing unchanged is
+# made again: dist/.wheel, dist/.data, .installed in an environment.
+
+PYTHON ?= python3
+ARGS ?=
+
+PIP := bin/python -m pip --quiet --disable-pip-version-check
+CODE := $(shell find rust python -type f ! -name '*.pyc') \
+	Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
+DATA := $(shell find data -type f ! -path '*/build/*' ! -path '*.egg-info/*' ! -name '*.pyc')
+WHEELS = dist/chainrule-*.whl dist/chainrule_mnist-*.whl
+
+.PHONY: help train test long lint bench wheel check-tools
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+
+train: .venv/.installed ## train on MNIST: prints the accuracy, saves the model (ARGS="--epochs 5")
+	.venv/bin/chainrule train --force $(ARGS)
+	@printf '\nNext:\n  %s\n  %s\n  %s\n' '.venv/bin/chainrule info model.safetensors' \
+	  '.venv/bin/chainrule evaluate model.safetensors' \
+	  '.venv/bin/chainrule predict model.safetensors data/t10k-images-idx3-ubyte.gz'
+
+test: .build/env/.installed ## every test, on both engines, against the installed wheel (ARGS="-k xor")
+	cargo test --locked
+	.build/env/bin/pytest $(ARGS)
+	.build/env/bin/pytest --pyargs chainrule --doctest-modules
+
+long: .build/env/.installed ## the tests that take minutes
+	cargo test --locked --release -- --ignored
+	.build/env/bin/pytest -m long $(ARGS)
+
+lint: export PYO3_PYTHON = $(CURDIR)/.build/env/bin/python
+lint: export RUSTDOCFLAGS = -D warnings
+lint: .build/env/.installed ## format, lints, types; everything denied
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features python -- -D warnings
+	cargo doc --locked --no-deps
+	cargo doc --locked --no-deps --features python --document-private-items
+	.build/env/bin/ruff check
+	.build/env/bin/ruff format --check
+	.build/env/bin/mypy
+	.build/env/bin/python -m mypy.stubtest chainrule._core
+
+bench: .build/env/.installed ## the benchmarks
+	@for file in benchmarks/*.py; do echo "== $$file"; .build/env/bin/python "$$file" || exit 1; done
+
+wheel: dist/.wheel ## the release wheel, into dist/
+	@ls dist/chainrule-*.whl
+
+check-tools:
+	@.ci/check-tools $(PYTHON)
+
+.build/tools/.made: | check-tools
+	$(PYTHON) -m venv --clear .build/tools
+	@touch $@
+
+dist/.wheel: $(CODE) .build/tools/.made | check-tools
+	rm -f dist/chainrule-*.whl
+	.build/tools/$(PIP) wheel --no-deps --wheel-dir dist .
+	@touch $@
+
+dist/.data: $(DATA) .build/tools/.made
+	rm -f dist/chainrule_mnist-*.whl
+	.build/tools/$(PIP) wheel --no-deps --wheel-dir dist ./data
+	@touch $@
+
+# What people use: kept, with whatever else they have installed there.
+.venv/.installed: dist/.wheel dist/.data
+	test -x .venv/bin/python || $(PYTHON) -m venv --clear .venv
+	.venv/$(PIP) install --force-reinstall --no-deps $(WHEELS)
+	.venv/$(PIP) install "$$(echo dist/chainrule-*.whl)[progress]"
+	@touch $@
+
+# What tests and linters use: fresh whenever the wheel, the data or what they need has changed.
+.build/env/.installed: dist/.wheel dist/.data
+	$(PYTHON) -m venv --clear .build/env
+	.build/env/$(PIP) install "$$(echo dist/chainrule-*.whl)[lint,progress,test]" dist/chainrule_mnist-*.whl
+	@touch $@
