@@ -1,0 +1,148 @@
+"""Makes the constants of `rust/kernels/math.rs` and the golden values of its float64 tests.
+
+    python tests/golden/make_math.py coefficients   # prints the constants, with their errors
+    python tests/golden/make_math.py values         # writes math_<function>.txt beside this file
+
+It needs mpmath, which nothing else of the package does; its output is committed.
+
+Coefficients. exp(r) = 1 + r + r^2 P(r) for |r| <= ln(2) / 2, with P such that the largest relative
+error of r + r^2 P(r) against expm1(r) is least (tanh needs it relative to expm1). log(1 + f) =
+2 s + s R with s = f / (2 + f) and R = z L(z), z = s^2, for 1 + f in [sqrt(1/2), sqrt(2)]; L is such
+that the largest relative error against log(1 + f) is least. Both by the exchange algorithm of Remez
+in 60 digits; then each coefficient is rounded to the type, and the error is measured again.
+
+Values. A line is `argument result tail`: the bits of a float64 argument in hexadecimal, the bits of
+the correctly rounded result, and (true result - rounded result) in units of the last place of the
+rounded one, so that a test can count the error of its own result beyond half a unit.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mpmath as mp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+mp.mp.dps = 60
+HERE = Path(__file__).parent
+BITS = {"f32": 24, "f64": 53}
+EXP_DEGREE = {"f32": 5, "f64": 10}
+LOG_DEGREE = {"f32": 2, "f64": 6}
+FLOOR = mp.mpf("0.02")  # Remez needs a weight that is nowhere 0
+
+
+def rounded(x: mp.mpf, bits: int) -> mp.mpf:
+    """`x` rounded to nearest with `bits` bits of significand, exponents unbounded."""
+    if x == 0:
+        return mp.mpf(0)
+    with mp.workprec(bits):
+        return +x
+
+
+def remez(
+    target: Callable[[mp.mpf], mp.mpf],
+    weight: Callable[[mp.mpf], mp.mpf],
+    low: mp.mpf,
+    high: mp.mpf,
+    degree: int,
+) -> list[mp.mpf]:
+    """Coefficients, lowest first, that make max |weight (polynomial - target)| least."""
+    n = degree + 2
+    nodes = [
+        (low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * n))
+        for i in range(n)
+    ]
+    grid = [low + (high - low) * i / 3000 for i in range(3001)]
+    known = [(target(x), weight(x)) for x in grid]
+    for _ in range(12):
+        rows = [[x**j for j in range(degree + 1)] + [(-1) ** i / weight(x)]
+                for i, x in enumerate(nodes)]
+        solution = mp.lu_solve(mp.matrix(rows), mp.matrix([target(x) for x in nodes]))
+        coefficients = [solution[j] for j in range(degree + 1)]
+        errors = [
+            w * (mp.polyval(coefficients[::-1], x) - t)
+            for x, (t, w) in zip(grid, known, strict=True)
+        ]
+        # The largest error of each run of equal sign is the next node; the ends may be too many.
+        runs, best = [], 0
+        for i in range(1, len(grid)):
+            if (errors[i] > 0) != (errors[best] > 0):
+                runs.append(best)
+                best = i
+            elif abs(errors[i]) > abs(errors[best]):
+                best = i
+        runs.append(best)
+        while len(runs) > n:
+            runs.pop(0 if abs(errors[runs[0]]) < abs(errors[runs[-1]]) else -1)
+        nodes = [grid[i] for i in runs]
+        peaks = [abs(e) for e in errors]
+        if max(peaks) < abs(solution[degree + 1]) * mp.mpf("1.0001"):
+            break
+    return coefficients
+
+
+def largest(error: Callable[[mp.mpf], mp.mpf], low: mp.mpf, high: mp.mpf) -> str:
+    """The largest |error| on a grid, as a power of two."""
+    points = (low + (high - low) * (i + mp.mpf("0.5")) / 2000 for i in range(2000))
+    return f"2^{float(mp.log(max(abs(error(x)) for x in points), 2)):.1f}"
+
+
+def literal(x: mp.mpf, kind: str) -> str:
+    """The shortest decimal that reads back as `x`, digits after the point in threes."""
+    if kind == "f64":
+        text = repr(float(x))
+    else:
+        text = next(
+            t for d in range(1, 12)
+            if struct.unpack("f", struct.pack("f", float(t := f"{float(x):.{d}g}")))[0] == float(x)
+        )
+    mantissa, _, exponent = text.partition("e")
+    whole, _, digits = mantissa.partition(".")
+    grouped = "_".join(digits[i : i + 3] for i in range(0, len(digits), 3)) or "0"
+    return f"{whole}.{grouped}" + (f"e{int(exponent)}" if exponent else "")
+
+
+def coefficients() -> None:
+    """Print every constant of math.rs for both types."""
+    half = mp.log(2) / 2 * mp.mpf("1.0001")  # the argument reduction may miss by a little
+    z_end = (mp.sqrt(2) - 1) ** 2 / (mp.sqrt(2) + 1) ** 2
+
+    def expm1_tail(r: mp.mpf) -> mp.mpf:
+        return mp.hyp1f1(1, 3, r) / 2  # (expm1(r) - r) / r^2, without its cancellation
+
+    def log_tail(z: mp.mpf) -> mp.mpf:
+        s = mp.sqrt(z)
+        return (2 * mp.atanh(s) - 2 * s) / (s * z) if z > 1e-30 else mp.mpf(2) / 3
+
+    for kind, bits in BITS.items():
+        print(f"{kind}:")
+        log2 = mp.log(2)
+        for name, high in (("exp", rounded(log2, bits)),
+                           ("log", rounded(log2, 16 if kind == "f32" else 42))):
+            print(f"  {name}: LN2_HI {literal(high, kind)}"
+                  f"  LN2_LO {literal(rounded(log2 - high, bits), kind)}")
+        print(f"  LOG2_E {literal(rounded(1 / log2, bits), kind)}"
+              f"  SQRT_HALF {literal(rounded(mp.sqrt(mp.mpf(1) / 2), bits), kind)}")
+        exp = [rounded(c, bits) for c in remez(
+            expm1_tail, lambda r: mp.sqrt(r**2 + FLOOR**2),
+            -half, half, EXP_DEGREE[kind])]
+        print("  EXP " + " ".join(literal(c, kind) for c in exp))
+        print("    error relative to expm1 " + largest(
+            lambda r, c=exp: (r + r**2 * mp.polyval(c[::-1], r)) / mp.expm1(r) - 1, -half, half))
+        log = [rounded(c, bits) for c in remez(
+            log_tail, lambda z: FLOOR * z_end + z / 2, mp.mpf(0), z_end * mp.mpf("1.0001"), LOG_DEGREE[kind])]
+        print("  LOG " + " ".join(literal(c, kind) for c in log))
+        print("    error relative to log " + largest(
+            lambda z, c=log: z * mp.polyval(c[::-1], z) / 2
+            / (mp.atanh(mp.sqrt(z)) / mp.sqrt(z)) - z * log_tail(z) / 2
+            / (mp.atanh(mp.sqrt(z)) / mp.sqrt(z)), mp.mpf(0), z_end))
+
+
+if __name__ == "__main__":
+    coefficients()
