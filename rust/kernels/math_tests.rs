@@ -1,8 +1,12 @@
 //! Tests of `math.rs`, apart because they are long.
 
+// Reason: tables of name and functions, each used once, read best with their types spelt out.
+#![allow(clippy::type_complexity)]
+
 use std::sync::Mutex;
 
 use super::Elementary;
+use crate::kernels::{Isa, Real};
 
 type Function = fn(f32) -> f32;
 type Judge = fn(f64) -> f64;
@@ -36,7 +40,7 @@ fn ulps(got: f32, true_value: f64) -> f64 {
         };
     }
     if true_value.is_infinite() {
-        return if f64::from(got) == true_value {
+        return if f64::from(got).to_bits() == true_value.to_bits() {
             0.0
         } else {
             f64::INFINITY
@@ -87,10 +91,10 @@ fn float32_sampled() {
         0.173_286_8,
         0.346_573_6,
         0.549,
-        0.707_106_77,
+        std::f32::consts::FRAC_1_SQRT_2,
         1.0,
         1.039_720_8,
-        1.414_213_5,
+        std::f32::consts::SQRT_2,
         2.0,
         8.317_766,
         9.010_913,
@@ -144,4 +148,171 @@ fn float32_all() {
         }
     });
     conclude(&total.into_inner().unwrap());
+}
+
+#[test]
+fn float32_special_values() {
+    // Reason: these results are exact by contract.
+    #![allow(clippy::float_cmp)]
+    let [exp, sigmoid, tanh, log, log1p] = FUNCTIONS.map(|(_, function, _)| function);
+    assert_eq!(exp(88.73), f32::INFINITY);
+    assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+    assert_eq!((exp(0.0), exp(-0.0)), (1.0, 1.0));
+    assert_eq!(sigmoid(-100.0), 3.8e-44);
+    assert_eq!((sigmoid(-1e4), sigmoid(0.0), sigmoid(1e4)), (0.0, 0.5, 1.0));
+    assert_eq!(
+        (tanh(-1e4), tanh(1e4), tanh(f32::INFINITY)),
+        (-1.0, 1.0, 1.0)
+    );
+    assert_eq!(tanh(-0.0).to_bits(), (-0.0_f32).to_bits());
+    assert_eq!(
+        (log(0.0), log(-0.0)),
+        (f32::NEG_INFINITY, f32::NEG_INFINITY)
+    );
+    assert_eq!((log(1.0).to_bits(), log(f32::INFINITY)), (0, f32::INFINITY));
+    assert!(log(-f32::MIN_POSITIVE).is_nan() && log(f32::NEG_INFINITY).is_nan());
+    assert_eq!(
+        (log1p(0.0).to_bits(), log1p(f32::from_bits(1)).to_bits()),
+        (0, 1)
+    );
+    for function in [exp, sigmoid, tanh, log, log1p] {
+        assert!(function(f32::NAN).is_nan() && function(-f32::NAN).is_nan());
+    }
+}
+
+#[test]
+fn float64_special_values() {
+    // Reason: these results are exact by contract.
+    #![allow(clippy::float_cmp)]
+    let [exp, sigmoid, tanh, log, log1p]: [fn(f64) -> f64; 5] = [
+        Elementary::exp,
+        Elementary::sigmoid,
+        Elementary::tanh,
+        Elementary::log,
+        Elementary::log1p,
+    ];
+    assert_eq!(
+        (exp(709.79), exp(f64::INFINITY)),
+        (f64::INFINITY, f64::INFINITY)
+    );
+    assert_eq!(
+        (exp(f64::NEG_INFINITY), exp(0.0), exp(-0.0)),
+        (0.0, 1.0, 1.0)
+    );
+    assert_eq!((sigmoid(-1e4), sigmoid(0.0), sigmoid(1e4)), (0.0, 0.5, 1.0));
+    assert_eq!((tanh(f64::NEG_INFINITY), tanh(1e4)), (-1.0, 1.0));
+    assert_eq!(tanh(-0.0).to_bits(), (-0.0_f64).to_bits());
+    assert_eq!(
+        (log(0.0), log(f64::INFINITY)),
+        (f64::NEG_INFINITY, f64::INFINITY)
+    );
+    assert!(log(-1.0).is_nan() && log(f64::NEG_INFINITY).is_nan());
+    assert_eq!(log1p(0.0).to_bits(), 0);
+    for function in [exp, sigmoid, tanh, log, log1p] {
+        assert!(function(f64::NAN).is_nan() && function(-f64::NAN).is_nan());
+    }
+}
+
+#[test]
+fn float64_golden() {
+    let cases: [(&str, &str, fn(f64) -> f64); 5] = [
+        (
+            "exp",
+            include_str!("../../tests/golden/math_exp.txt"),
+            Elementary::exp,
+        ),
+        (
+            "sigmoid",
+            include_str!("../../tests/golden/math_sigmoid.txt"),
+            Elementary::sigmoid,
+        ),
+        (
+            "tanh",
+            include_str!("../../tests/golden/math_tanh.txt"),
+            Elementary::tanh,
+        ),
+        (
+            "log",
+            include_str!("../../tests/golden/math_log.txt"),
+            Elementary::log,
+        ),
+        (
+            "log1p",
+            include_str!("../../tests/golden/math_log1p.txt"),
+            Elementary::log1p,
+        ),
+    ];
+    for (name, lines, function) in cases {
+        let mut worst = (0.0, 0.0);
+        for line in lines.lines() {
+            let mut words = line.split(' ');
+            let mut bits =
+                || f64::from_bits(u64::from_str_radix(words.next().unwrap(), 16).unwrap());
+            let (x, want) = (bits(), bits());
+            let tail: f64 = words.next().unwrap().parse().unwrap();
+            let got = function(x);
+            if want.is_infinite() || got.is_infinite() {
+                assert_eq!(got.to_bits(), want.to_bits(), "{name}({x:e})");
+                continue;
+            }
+            let unit = f64::from_bits(want.abs().to_bits() + 1) - want.abs();
+            let error = ((got - want) / unit - tail).abs();
+            if error > worst.0 || error.is_nan() {
+                worst = (error, x);
+            }
+        }
+        println!(
+            "{name}: {:.4} ulp at {:e} of {} values",
+            worst.0,
+            worst.1,
+            lines.lines().count()
+        );
+        assert!(
+            worst.0 <= 2.0,
+            "{name} has an error of {} ulp at {:e}",
+            worst.0,
+            worst.1
+        );
+    }
+}
+
+/// Each instruction set, at each length of tail, against the scalar function.
+fn slices<T: Real>(bits: fn(T) -> u64) {
+    let kernels: [(&str, fn(Isa, &[T], &mut [T]), fn(T) -> T); 3] = [
+        ("exp", super::exp, T::exp),
+        ("sigmoid", super::sigmoid, T::sigmoid),
+        ("tanh", super::tanh, T::tanh),
+    ];
+    // Both signs, subnormal to saturated, and the order of magnitude changes from lane to lane.
+    let z: Vec<T> = (0..4000_i32)
+        .map(|i| {
+            let magnitude = 2.0_f64.powf(f64::from(i * 37 % 401) / 20.0 - 10.0);
+            T::from_f64(if i % 3 == 0 { magnitude } else { -magnitude })
+        })
+        .collect();
+    for isa in Isa::available() {
+        for (name, kernel, function) in kernels {
+            for length in (0..=40).chain([4000]) {
+                for start in [0, 1, 5] {
+                    let z = &z[start.min(4000 - length)..][..length];
+                    let mut a = vec![-T::ONE; length];
+                    kernel(isa, z, &mut a);
+                    for (&z, &a) in z.iter().zip(&a) {
+                        assert_eq!(
+                            bits(a),
+                            bits(function(z)),
+                            "{name}({z:?}) by {}",
+                            isa.name()
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn slices_give_the_bits_of_the_scalar() {
+    slices::<f32>(|x| u64::from(x.to_bits()));
+    slices::<f64>(f64::to_bits);
 }

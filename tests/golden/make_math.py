@@ -18,6 +18,7 @@ rounded one, so that a test can count the error of its own result beyond half a 
 
 from __future__ import annotations
 
+import math
 import random
 import struct
 import sys
@@ -144,5 +145,62 @@ def coefficients() -> None:
             / (mp.atanh(mp.sqrt(z)) / mp.sqrt(z)), mp.mpf(0), z_end))
 
 
+
+def sigmoid(z: mp.mpf) -> mp.mpf:
+    """1 / (1 + exp(-z)), good to all 60 digits on both sides of 0."""
+    e = mp.exp(-abs(z))
+    return e / (1 + e) if z < 0 else 1 / (1 + e)
+
+
+FUNCTIONS: dict[str, tuple[Callable[[mp.mpf], mp.mpf], list[tuple[float, float]]]] = {
+    # name: (the true function, ranges of arguments)
+    "exp": (mp.exp, [(-1.0, 1.0), (-40.0, 40.0), (-745.2, 709.9), (-745.2, -707.0)]),
+    "sigmoid": (sigmoid, [(-1.0, 1.0), (-40.0, 40.0), (-745.2, -30.0), (-745.2, -707.0)]),
+    "tanh": (mp.tanh, [(-0.2, 0.2), (-1.0, 1.0), (-20.0, 20.0)]),
+    "log": (mp.log, [(0.6, 1.6), (0.99, 1.01), (0.0, 1e3)]),
+    "log1p": (mp.log1p, [(0.0, 1.0), (0.3, 0.5), (0.0, 1e-3)]),
+}
+A_RANGE = 300  # arguments in each range
+MAGNITUDES = 300  # arguments whose logarithm is uniform
+
+
+def result(value: mp.mpf) -> tuple[float, mp.mpf]:
+    """`value` as a float64, and (value - that) in units of the last place of that."""
+    if value >= mp.mpf(2) ** 1024 * (1 - mp.mpf(2) ** -54):
+        return float("inf"), mp.mpf(0)
+    exponent = max(int(mp.floor(mp.log(abs(value), 2))), -1022) if value else -1022
+    unit = mp.mpf(2) ** (exponent - 52)
+    nearest = mp.nint(value / unit) * unit  # nint rounds ties to even
+    return float(nearest), (value - nearest) / mp.mpf(math.ulp(float(nearest)))
+
+
+def values() -> None:
+    """Write `math_<function>.txt` for each function."""
+    draw = random.Random(20240229)
+    for name, (function, ranges) in FUNCTIONS.items():
+        arguments = {0.0, 5e-324, 1e-310, 2.2250738585072014e-308, 1e-17, 1.0}
+        arguments |= {draw.uniform(*ends) for ends in ranges for _ in range(A_RANGE)}
+        arguments |= {2.0 ** draw.uniform(-60, 0) for _ in range(MAGNITUDES)}
+        if name == "log":
+            arguments = {x for x in arguments if x > 0}
+            arguments |= {2.0 ** draw.uniform(-1074, 1024) for _ in range(MAGNITUDES)}
+        elif name != "log1p":
+            arguments |= {-(2.0 ** draw.uniform(-60, 0)) for _ in range(MAGNITUDES)} | {-1.0}
+        lines = []
+        for x in sorted(arguments):
+            nearest, tail = result(function(mp.mpf(x)))
+            bits = [struct.unpack("<Q", struct.pack("<d", v))[0] for v in (x, nearest)]
+            lines.append(f"{bits[0]:016x} {bits[1]:016x} {float(tail):.6f}\n")
+        (HERE / f"math_{name}.txt").write_text("".join(lines), encoding="ascii")
+
+
+def main() -> None:
+    """Run the command that the command line names."""
+    commands = {"coefficients": coefficients, "values": values}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        sys.exit(f"usage: python {sys.argv[0]} {'|'.join(commands)}")
+    commands[sys.argv[1]]()
+
+
 if __name__ == "__main__":
-    coefficients()
+    main()
