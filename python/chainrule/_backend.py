@@ -5,6 +5,7 @@ This is the only module that reads environment variables.
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from collections.abc import Sequence
@@ -52,6 +53,14 @@ class Engine(Protocol):
     C-contiguous, aligned, in native byte order; `T` is the network's dtype. Flat vectors hold
     weights[0] row by row (n_out, n_in), biases[0], weights[1], ...
     """
+
+    @property
+    def name(self) -> str:
+        """One of `BACKENDS`."""
+
+    @property
+    def dtype(self) -> Any:
+        """T, as anything that NumPy takes for a dtype."""
 
     def initialize(self, seed: int, initializations: tuple[str, ...]) -> None:
         """Draw new weights, a scheme a layer; zero the biases; forget the optimiser's state."""
@@ -125,21 +134,20 @@ def choose(backend: str | None = None) -> str:
 
 def default() -> str:
     """Rust, or NumPy with a warning (once a process) where the extension is missing."""
-    global _warned
     if _core is not None:
         return "rust"
-    if not _warned:
-        _warned = True
-        warnings.warn(
-            f"the Rust extension of chainrule cannot be imported ({_why_missing}); NumPy does the "
-            "work, slower. Reinstall chainrule from its wheel, or set CHAINRULE_BACKEND=numpy",
-            BackendWarning,
-            stacklevel=2,
-        )
+    _warn_once()
     return "numpy"
 
 
-_warned = False
+@functools.cache
+def _warn_once() -> None:
+    warnings.warn(
+        f"the Rust extension of chainrule cannot be imported ({_why_missing}); NumPy does the "
+        "work, slower. Reinstall chainrule from its wheel, or set CHAINRULE_BACKEND=numpy",
+        BackendWarning,
+        stacklevel=2,
+    )
 
 
 def make(
@@ -157,9 +165,7 @@ def make(
     isa = forced_isa()
     if backend == "rust":
         assert _core is not None
-        return cast(
-            "Engine", _core.Engine(list(sizes), list(activations), loss, dtype, isa)
-        )
+        return cast("Engine", _core.Engine(list(sizes), list(activations), loss, dtype, isa))
     return reference.Engine(tuple(sizes), tuple(activations), loss, dtype)
 
 
@@ -189,7 +195,9 @@ def threads(value: int | None) -> int:
     text = os.environ.get("CHAINRULE_THREADS")
     if text is not None:
         if not text.isascii() or not text.isdigit():
-            raise ValueError(f"CHAINRULE_THREADS must be a whole number of at least 1; got {text!r}")
+            raise ValueError(
+                f"CHAINRULE_THREADS must be a whole number of at least 1; got {text!r}"
+            )
         return _validate.integer("CHAINRULE_THREADS", int(text), at_least=1)
     return _free_threads()
 
@@ -208,6 +216,7 @@ def _free_threads() -> int:
     return max(1, min(allowed))
 
 
+@functools.cache
 def _cgroup_quota() -> int | None:
     """Cores that a container is given, by version 2 or 1 of cgroups; None where not limited."""
     try:

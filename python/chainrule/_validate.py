@@ -12,6 +12,7 @@ import numbers
 import operator
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -100,7 +101,7 @@ def sizes(value: Any) -> tuple[int, ...]:
 
 def n_parameters(sizes: Sequence[int]) -> int:
     """Weights and biases of a fully connected network (Eq. 8 of the report)."""
-    return sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
+    return sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
 
 
 def activations(
@@ -277,7 +278,7 @@ def targets(
     array = as_array(name, y)
     if array.ndim == 0:
         raise ValueError(f"{name} must have shape ({n},) or ({n}, {n_out}); got a scalar")
-    one_row_each = array.shape == (n,) or array.shape == (n, n_out)
+    one_row_each = array.shape in {(n,), (n, n_out)}
     if array.ndim == 2 and array.shape[1] == 1 and n_out > 1:
         raise ValueError(
             f"{name} must have shape ({n},) for labels or ({n}, {n_out}) for targets; got "
@@ -309,6 +310,34 @@ def parameter_array(
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
     return _rounded(name, array, dtype)
+
+
+def parameters(weights: Any, biases: Any, sizes: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+    """Weights (n_out, n_in) and biases (n_out,) of each layer, as one flat vector."""
+    layers = len(sizes) - 1
+    for name, given in (("weights", weights), ("biases", biases)):
+        if not hasattr(given, "__len__") or len(given) != layers:
+            found = len(given) if hasattr(given, "__len__") else _described(given)
+            raise ValueError(f"{name} must have one array for each of {layers} layers; got {found}")
+    parts = []
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+        weight = parameter_array(f"weights[{i}]", weights[i], (n_out, n_in), dtype)
+        bias = parameter_array(f"biases[{i}]", biases[i], (n_out,), dtype)
+        parts += [weight.ravel(), bias]
+    return np.concatenate(parts)
+
+
+def split(
+    flat: NDArray[Any], sizes: Sequence[int]
+) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Copies of the weights (n_out, n_in) and biases (n_out,) that a flat vector holds."""
+    weights, biases, at = [], [], 0
+    for n_in, n_out in pairwise(sizes):
+        weights.append(flat[at : at + n_out * n_in].reshape(n_out, n_in).copy())
+        at += n_out * n_in
+        biases.append(flat[at : at + n_out].copy())
+        at += n_out
+    return weights, biases
 
 
 def _labels(name: str, array: NDArray[Any], n_out: int) -> NDArray[np.int64]:

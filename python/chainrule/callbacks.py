@@ -87,7 +87,7 @@ class Lines(Display):
             )
 
 
-def display(progress: bool | None, steps: int) -> Display:
+def display(steps: int, *, progress: bool | None) -> Display:
     """Choose what to show: True always shows, False never, None only to people."""
     if progress is False or (progress is None and not _is_watched()):
         return Display()

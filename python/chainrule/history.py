@@ -87,11 +87,14 @@ class History:
         columns = self._columns()
         head, *body = self._rows(columns)
         rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell.strip())}</td>" for cell in row or ["..."]) + "</tr>"
+            "<tr>"
+            + "".join(f"<td>{escape(cell.strip())}</td>" for cell in row or ["..."])
+            + "</tr>"
             for row in body
         )
         return (
-            f"<table><caption>{len(self)} records, stopped by {self.stopped_by}</caption><thead><tr>"
+            f"<table><caption>{len(self)} records, stopped by {self.stopped_by}</caption>"
+            "<thead><tr>"
             + "".join(f"<th>{escape(cell.strip())}</th>" for cell in head or ())
             + f"</tr></thead><tbody>{rows}</tbody></table>"
         )
@@ -121,7 +124,9 @@ class History:
         ]
         head = [title for title, *_ in columns]
         return [
-            None if row is None else [f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)]
+            None
+            if row is None
+            else [f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)]
             for row in (head, *body)
         ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from chainrule import _validate
@@ -69,7 +69,7 @@ def to_json(optimizer: SGD) -> dict[str, Any]:
         kept = value
     for name, schedule in SCHEDULES.items():
         if type(value) is schedule:
-            kept = {"schedule": name, **asdict(value)}
+            kept = {"schedule": name, **vars(value)}
     return {"name": "sgd", "learning_rate": kept, "momentum": optimizer.momentum}
 
 

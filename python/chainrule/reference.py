@@ -14,6 +14,7 @@ the same in the same order; this one judges it. The equation numbers are those o
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,7 @@ class Engine:
         self.activations = activations
         self.loss = loss
         self.dtype = np.dtype(dtype)
-        count = sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
+        count = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
         self.parameters = np.zeros(count, self.dtype)
         self.velocity: Array | None = None
         self.pixels = (np.arange(256) / 255).astype(self.dtype)  # uint8 -> value / 255
@@ -178,7 +179,7 @@ class Engine:
     def views(self, flat: Array) -> tuple[list[Array], list[Array]]:
         """Weights (n_out, n_in) and biases (n_out,) of each layer, as views of a flat vector."""
         weights, biases, at = [], [], 0
-        for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False):
+        for n_in, n_out in pairwise(self.sizes):
             weights.append(flat[at : at + n_out * n_in].reshape(n_out, n_in))
             at += n_out * n_in
             biases.append(flat[at : at + n_out])
@@ -294,7 +295,9 @@ class Engine:
             return None
         layers = zip(*self.views(self.parameters), strict=True)
         return next(
-            i for i, (W, b) in enumerate(layers) if not (np.isfinite(W).all() and np.isfinite(b).all())
+            i
+            for i, (W, b) in enumerate(layers)
+            if not (np.isfinite(W).all() and np.isfinite(b).all())
         )
 
     def count_correct(self, dataset: Dataset, rows: Any, a: Array) -> int:

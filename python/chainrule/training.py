@@ -167,7 +167,7 @@ class Fit:
             for step in range(self.step, stop):
                 value = rate(step, self.request.steps) if callable(rate) else rate
                 rates.append(_validate.number(f"learning_rate({step}, ...)", value))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again, once those steps are taken
             return np.array(rates, np.float64), error
         return np.array(rates, np.float64), None
 

@@ -1,0 +1,64 @@
+"""Fully connected neural networks on the CPU: small, exact, and the same bits everywhere.
+
+>>> import chainrule
+>>> network = chainrule.Network([784, 16, 16, 10])
+>>> network.n_parameters
+13002
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+from chainrule import _backend
+from chainrule._validate import Activation, Backend, Initialization, Loss
+from chainrule.callbacks import Callback, Progress
+from chainrule.errors import BackendWarning, DivergenceError, FormatError
+from chainrule.history import History
+from chainrule.network import Network
+from chainrule.optimizers import SGD, Rate
+from chainrule.results import Evaluation, Gradients, LayerTrace
+from chainrule.schedules import Constant, Linear, Schedule
+
+if TYPE_CHECKING:
+    from chainrule import mnist
+
+__all__ = [
+    "BACKEND",
+    "SGD",
+    "Activation",
+    "Backend",
+    "BackendWarning",
+    "Callback",
+    "Constant",
+    "DivergenceError",
+    "Evaluation",
+    "FormatError",
+    "Gradients",
+    "History",
+    "Initialization",
+    "LayerTrace",
+    "Linear",
+    "Loss",
+    "Network",
+    "Progress",
+    "Rate",
+    "Schedule",
+    "__version__",
+    "mnist",
+]
+
+__version__ = _version("chainrule")
+
+BACKEND: str = _backend.choose()
+"""The engine of a new network: "rust" or "numpy"."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import `mnist` when it is first asked for."""
+    if name == "mnist":
+        import importlib
+
+        return importlib.import_module("chainrule.mnist")
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
