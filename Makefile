@@ -53,11 +53,15 @@ wheel: dist/.wheel ## the release wheel, into dist/
 check-tools:
 	@.ci/check-tools $(PYTHON)
 
-.build/tools/.made: | check-tools
+# The Python that was asked for: another one makes all anew.
+.build/python: check-tools
+	@mkdir -p .build && echo $(PYTHON) | cmp -s - $@ || echo $(PYTHON) >$@
+
+.build/tools/.made: .build/python
 	$(PYTHON) -m venv --clear .build/tools
 	@touch $@
 
-dist/.wheel: $(CODE) .build/tools/.made | check-tools
+dist/.wheel: $(CODE) .build/tools/.made
 	rm -f dist/chainrule-*.whl
 	.build/tools/$(PIP) wheel --no-deps --wheel-dir dist .
 	@touch $@

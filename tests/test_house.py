@@ -16,9 +16,10 @@ RUST = ROOT / "rust"
 # A module imports only from those that stand before it.
 # fmt: off
 PYTHON_ORDER = [
-    "errors", "_validate", "schedules", "optimizers", "reference", "_core", "_backend",
-    "_guard", "storage", "history", "callbacks", "training", "gradcheck", "network", "mnist",
-    "images", "plots", "descent", "quadratic", "report", "cli", "__init__", "__main__",
+    "errors", "_validate", "schedules", "optimizers", "results", "reference", "_core", "_backend",
+    "_guard", "storage", "history", "callbacks", "training", "gradcheck", "_description",
+    "_persistence", "network", "mnist", "images", "plots", "descent", "quadratic", "report", "cli",
+    "__init__", "__main__",
 ]
 RUST_ORDER = [
     "error", "rng", "matrix", "kernels", "pool", "activation", "loss", "init", "layer",
