@@ -101,8 +101,9 @@ def test_rust_uses_only_from_above(path: Path) -> None:
         return
     assert module in RUST_ORDER, f"give {module} its place in RUST_ORDER"
     code = rust_code(path)
-    used = set(re.findall(r"\bcrate::(\w+)", code))
-    for group in re.findall(r"\bcrate::\{([^;]*)\};", code):
+    root = r"\bcrate" if path.parent != RUST else r"\b(?:crate|super)"
+    used = set(re.findall(root + r"::(\w+)", code))
+    for group in re.findall(root + r"::\{([^;]*)\};", code):
         used |= set(re.findall(r"(?:^|,)\s*(\w+)", re.sub(r"\{[^{}]*\}", "", group)))
     wrong = used & set(RUST_ORDER) - set(RUST_ORDER[: RUST_ORDER.index(module) + 1])
     assert not wrong, f"{name(path)} uses {sorted(wrong)}, which come after it"
