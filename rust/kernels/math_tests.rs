@@ -72,7 +72,8 @@ fn look(bits: u32, worst: &mut [(f64, f32); 5]) {
 fn conclude(worst: &[(f64, f32); 5]) {
     for ((name, _, _), (error, x)) in FUNCTIONS.iter().zip(worst) {
         println!("{name}: {error:.4} ulp at {x:e} ({:#010x})", x.to_bits());
-        assert!(*error <= 1.5, "{name} has an error of {error} ulp at {x:e}");
+        // The rule allows 1.5; what is achieved shall not be lost unseen.
+        assert!(*error <= 0.9, "{name} has an error of {error} ulp at {x:e}");
     }
 }
 
@@ -273,6 +274,28 @@ fn float64_golden() {
             worst.0,
             worst.1
         );
+    }
+}
+
+/// The emulator in Python, which has no fused multiply-add, finds the same bits.
+#[test]
+fn float32_emulated() {
+    for line in include_str!("../../tests/golden/math_float32.txt").lines() {
+        let words: Vec<u32> = line
+            .split(' ')
+            .map(|word| u32::from_str_radix(word, 16).unwrap())
+            .collect();
+        let x = f32::from_bits(words[0]);
+        for ((name, function, _), &want) in FUNCTIONS.iter().zip(&words[1..]) {
+            let x = if *name == "log1p" && !(0.0..=1.0).contains(&x) {
+                0.0
+            } else {
+                x
+            };
+            let (got, want) = (function(x) + 0.0, f32::from_bits(want));
+            let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+            assert!(same, "{name}({x:e}) is {got:e}, the emulator has {want:e}");
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
     python tests/golden/make_math.py coefficients   # prints the constants, with their errors
     python tests/golden/make_math.py values         # writes math_<function>.txt beside this file
+    python tests/golden/make_math.py emulated       # writes math_float32.txt beside this file
 
-It needs mpmath, which nothing else of the package does; its output is committed.
+It needs mpmath and NumPy, which building the crate does not; its output is committed.
 
 Coefficients. exp(r) = 1 + r + r^2 P(r) for |r| <= ln(2) / 2, with P such that the largest relative
 error of r + r^2 P(r) against expm1(r) is least (tanh needs it relative to expm1). log(1 + f) =
@@ -14,6 +15,10 @@ in 60 digits; then each coefficient is rounded to the type, and the error is mea
 Values. A line is `argument result tail`: the bits of a float64 argument in hexadecimal, the bits of
 the correctly rounded result, and (true result - rounded result) in units of the last place of the
 rounded one, so that a test can count the error of its own result beyond half a unit.
+
+Emulated. A line is the bits of a float32 argument and of its exp, sigmoid, tanh, log and log1p (0
+where that is not in [0, 1]) by `tests/exactness/emulator.py`, with -0.0 as +0.0: the crate's own
+tests, which know no Python, then compare Rust with it.
 """
 
 from __future__ import annotations
@@ -62,8 +67,9 @@ def remez(
     grid = [low + (high - low) * i / 3000 for i in range(3001)]
     known = [(target(x), weight(x)) for x in grid]
     for _ in range(12):
-        rows = [[x**j for j in range(degree + 1)] + [(-1) ** i / weight(x)]
-                for i, x in enumerate(nodes)]
+        rows = [
+            [x**j for j in range(degree + 1)] + [(-1) ** i / weight(x)] for i, x in enumerate(nodes)
+        ]
         solution = mp.lu_solve(mp.matrix(rows), mp.matrix([target(x) for x in nodes]))
         coefficients = [solution[j] for j in range(degree + 1)]
         errors = [
@@ -100,7 +106,8 @@ def literal(x: mp.mpf, kind: str) -> str:
         text = repr(float(x))
     else:
         text = next(
-            t for d in range(1, 12)
+            t
+            for d in range(1, 12)
             if struct.unpack("f", struct.pack("f", float(t := f"{float(x):.{d}g}")))[0] == float(x)
         )
     mantissa, _, exponent = text.partition("e")
@@ -124,26 +131,41 @@ def coefficients() -> None:
     for kind, bits in BITS.items():
         print(f"{kind}:")
         log2 = mp.log(2)
-        for name, high in (("exp", rounded(log2, bits)),
-                           ("log", rounded(log2, 16 if kind == "f32" else 42))):
-            print(f"  {name}: LN2_HI {literal(high, kind)}"
-                  f"  LN2_LO {literal(rounded(log2 - high, bits), kind)}")
-        print(f"  LOG2_E {literal(rounded(1 / log2, bits), kind)}"
-              f"  SQRT_HALF {literal(rounded(mp.sqrt(mp.mpf(1) / 2), bits), kind)}")
-        exp = [rounded(c, bits) for c in remez(
-            expm1_tail, lambda r: mp.sqrt(r**2 + FLOOR**2),
-            -half, half, EXP_DEGREE[kind])]
+        for name, high in (
+            ("exp", rounded(log2, bits)),
+            ("log", rounded(log2, 16 if kind == "f32" else 42)),
+        ):
+            print(
+                f"  {name}: LN2_HI {literal(high, kind)}"
+                f"  LN2_LO {literal(rounded(log2 - high, bits), kind)}"
+            )
+        print(
+            f"  LOG2_E {literal(rounded(1 / log2, bits), kind)}"
+            f"  SQRT_HALF {literal(rounded(mp.sqrt(mp.mpf(1) / 2), bits), kind)}"
+        )
+        exp = remez(expm1_tail, lambda r: mp.sqrt(r**2 + FLOOR**2), -half, half, EXP_DEGREE[kind])
+        exp = [rounded(c, bits) for c in exp]
         print("  EXP " + " ".join(literal(c, kind) for c in exp))
-        print("    error relative to expm1 " + largest(
-            lambda r, c=exp: (r + r**2 * mp.polyval(c[::-1], r)) / mp.expm1(r) - 1, -half, half))
-        log = [rounded(c, bits) for c in remez(
-            log_tail, lambda z: FLOOR * z_end + z / 2, mp.mpf(0), z_end * mp.mpf("1.0001"), LOG_DEGREE[kind])]
-        print("  LOG " + " ".join(literal(c, kind) for c in log))
-        print("    error relative to log " + largest(
-            lambda z, c=log: z * mp.polyval(c[::-1], z) / 2
-            / (mp.atanh(mp.sqrt(z)) / mp.sqrt(z)) - z * log_tail(z) / 2
-            / (mp.atanh(mp.sqrt(z)) / mp.sqrt(z)), mp.mpf(0), z_end))
 
+        def exp_error(r: mp.mpf, c: list[mp.mpf] = exp) -> mp.mpf:
+            return (r + r**2 * mp.polyval(c[::-1], r)) / mp.expm1(r) - 1
+
+        print("    error relative to expm1(r) " + largest(exp_error, -half, half))
+        log = remez(
+            log_tail,
+            lambda z: FLOOR * z_end + z / 2,
+            mp.mpf(0),
+            z_end * mp.mpf("1.0001"),
+            LOG_DEGREE[kind],
+        )
+        log = [rounded(c, bits) for c in log]
+        print("  LOG " + " ".join(literal(c, kind) for c in log))
+
+        def log_error(z: mp.mpf, c: list[mp.mpf] = log) -> mp.mpf:
+            s = mp.sqrt(z)
+            return s * z * (mp.polyval(c[::-1], z) - log_tail(z)) / (2 * mp.atanh(s))
+
+        print("    error relative to log(1 + f) " + largest(log_error, mp.mpf(0), z_end))
 
 
 def sigmoid(z: mp.mpf) -> mp.mpf:
@@ -194,9 +216,30 @@ def values() -> None:
         (HERE / f"math_{name}.txt").write_text("".join(lines), encoding="ascii")
 
 
+def emulated() -> None:
+    """Write `math_float32.txt` by the emulator of tests/exactness."""
+    import numpy as np
+
+    sys.path.insert(0, str(HERE.parent / "exactness"))
+    import emulator
+
+    # Bit patterns of every kind, and the magnitudes where the functions are neither flat nor 1.
+    patterns = np.arange(0, 2**32, 2**32 // 1000 + 12345, dtype=np.uint64).astype(np.uint32)
+    magnitudes = np.random.Generator(np.random.Philox(0)).uniform(-12, 7, 1000)
+    signs = np.where(np.arange(1000) % 3 == 0, 1.0, -1.0)
+    x = np.concatenate([patterns.view(np.float32), (signs * 2**magnitudes).astype(np.float32)])
+    x = x[~np.isnan(x)]
+    unit = np.where((x >= 0) & (x <= 1), x, np.float32(0))
+    functions = (emulator.exp, emulator.sigmoid, emulator.tanh, emulator.log)
+    results = [function(x) for function in functions] + [emulator.log1p(unit)]
+    columns = [x.view(np.uint32), *map(emulator.bits, results)]
+    lines = [" ".join(f"{int(c):08x}" for c in row) + "\n" for row in zip(*columns, strict=True)]
+    (HERE / "math_float32.txt").write_text("".join(lines), encoding="ascii")
+
+
 def main() -> None:
     """Run the command that the command line names."""
-    commands = {"coefficients": coefficients, "values": values}
+    commands = {"coefficients": coefficients, "values": values, "emulated": emulated}
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         sys.exit(f"usage: python {sys.argv[0]} {'|'.join(commands)}")
     commands[sys.argv[1]]()
