@@ -73,7 +73,7 @@ fn conclude(worst: &[(f64, f32); 5]) {
     for ((name, _, _), (error, x)) in FUNCTIONS.iter().zip(worst) {
         println!("{name}: {error:.4} ulp at {x:e} ({:#010x})", x.to_bits());
         // The rule allows 1.5; what is achieved shall not be lost unseen.
-        assert!(*error <= 0.9, "{name} has an error of {error} ulp at {x:e}");
+        assert!(*error <= 1.0, "{name} has an error of {error} ulp at {x:e}");
     }
 }
 
