@@ -17,9 +17,9 @@ RUST = ROOT / "rust"
 # fmt: off
 PYTHON_ORDER = [
     "errors", "_validate", "schedules", "optimizers", "results", "reference", "_core", "_backend",
-    "_guard", "storage", "history", "callbacks", "training", "gradcheck", "_description",
-    "_persistence", "network", "mnist", "images", "plots", "descent", "quadratic", "report", "cli",
-    "__init__", "__main__",
+    "_guard", "_files", "_format", "storage", "history", "callbacks", "training", "gradcheck",
+    "_description", "_persistence", "network", "mnist", "images", "plots", "descent", "quadratic",
+    "report", "cli", "__init__", "__main__",
 ]
 RUST_ORDER = [
     "error", "rng", "matrix", "kernels", "pool", "activation", "loss", "init", "layer",
