@@ -444,6 +444,7 @@ def train(
     return Trained(weights, biases, means)
 
 
+@quiet()
 def bits(x: Array) -> NDArray[np.uint32]:
     """The bits of x after -0.0 is written as +0.0 (rule 9); NaN has one form."""
     x = np.asarray(x, np.float32)

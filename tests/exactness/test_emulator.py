@@ -93,6 +93,26 @@ def test_fma_on_ties_of_the_addend(emulator):
     check(emulator, triples)
 
 
+def test_fma_beside_a_tie(emulator):
+    # The float64 sum is odd and next to a tie, and its error points at the tie, which it must not
+    # reach: exactly 1 + 2^-24 -/+ (2^-52 - 2^-(24 + k)).
+    triples = []
+    for k in range(30, 41):
+        for side in (1, -1):
+            whole = 2**k - side * (2 ** (k - 28) - 1)
+            b = next((d for d in range(math.isqrt(whole), 2, -1) if whole % d == 0), whole)
+            if whole // b < 2**24 and b < 2**24:
+                a = math.ldexp(whole // b, -k - 24)
+                triples += [(of * sign * a, float(b), of) for sign in (1, -1) for of in (1.0, -1.0)]
+                triples += [
+                    (of * sign * a, float(b), of * (1 + 2.0**-23))
+                    for sign in (1, -1)
+                    for of in (1, -1)
+                ]
+    assert len(triples) >= 24
+    check(emulator, triples)
+
+
 def test_fma_at_the_subnormals(emulator):
     a = [TINY, 3 * TINY, 5 * TINY, -7 * TINY, 2.0**-126, -(2.0**-126 - TINY)]
     b = [0.5, 1.5, 0.25, 0.75, 1 - 2.0**-24, 1 + 2.0**-23, 2.0**-30]
@@ -228,7 +248,7 @@ def test_functions_against_mpmath(emulator, name, true, low, high):
 def test_functions_at_the_ends(emulator):
     inf = np.inf
     assert emulator.exp(F([88.73, inf, -inf, 0, -0.0])).tolist() == [inf, inf, 0, 1, 1]
-    assert emulator.sigmoid(F([-1e4, 0, 1e4, -100])).tolist() == [0, 0.5, 1, 27 * TINY]
+    assert emulator.sigmoid(F([-1e4, 0, 1e4, -100, -inf])).tolist() == [0, 0.5, 1, 27 * TINY, 0]
     assert emulator.tanh(F([-1e4, 1e4])).tolist() == [-1, 1]
     assert emulator.log(F([0, 1, inf])).tolist() == [-inf, 0, inf]
     assert np.isnan(emulator.log(F([-1, np.nan]))).all()
@@ -237,10 +257,10 @@ def test_functions_at_the_ends(emulator):
 
 
 def test_softmax_and_its_loss_stay_finite(emulator):
-    z = F([[1e38, -1e38, 0], [5, 5, 5], [-1000, 0, 1]])
+    z = F([[1e38, -1e38, 0], [5, 5, 5], [1, -1000, 0]])
     a = emulator.softmax(z)
     assert np.allclose(a.sum(axis=1), 1)
-    loss = emulator.losses("cross_entropy", z, a, np.array([0, 2, 0]))
+    loss = emulator.losses("cross_entropy", z, a, np.array([0, 2, 1]))
     assert loss.tolist() == pytest.approx([0, math.log(3), 1000 + math.log(1 + math.e)], rel=1e-6)
     soft = emulator.losses("cross_entropy", z[1:2], a[1:2], F([[0.25, 0.25, 0.5]]))
     assert soft.tolist() == pytest.approx([math.log(3)])

@@ -16,9 +16,11 @@ Values. A line is `argument result tail`: the bits of a float64 argument in hexa
 the correctly rounded result, and (true result - rounded result) in units of the last place of the
 rounded one, so that a test can count the error of its own result beyond half a unit.
 
-Emulated. A line is the bits of a float32 argument and of its exp, sigmoid, tanh, log and log1p (0
-where that is not in [0, 1]) by `tests/exactness/emulator.py`, with -0.0 as +0.0: the crate's own
-tests, which know no Python, then compare Rust with it.
+Emulated. A line is the bits of a first float32 argument, the digests of exp, sigmoid, tanh, log
+and log1p (of 0 where the argument is not in [0, 1]) over the 1024 arguments from there in steps of
+4099 bit patterns, by `tests/exactness/emulator.py`: the crate's own tests, which know no Python,
+then compare Rust with it. A digest is the sum of (i + 1) * bits of result i, modulo 2^64, with -0.0
+as +0.0 and one NaN.
 """
 
 from __future__ import annotations
@@ -223,17 +225,15 @@ def emulated() -> None:
     sys.path.insert(0, str(HERE.parent / "exactness"))
     import emulator
 
-    # Bit patterns of every kind, and the magnitudes where the functions are neither flat nor 1.
-    patterns = np.arange(0, 2**32, 2**32 // 1000 + 12345, dtype=np.uint64).astype(np.uint32)
-    magnitudes = np.random.Generator(np.random.Philox(0)).uniform(-12, 7, 1000)
-    signs = np.where(np.arange(1000) % 3 == 0, 1.0, -1.0)
-    x = np.concatenate([patterns.view(np.float32), (signs * 2**magnitudes).astype(np.float32)])
-    x = x[~np.isnan(x)]
-    unit = np.where((x >= 0) & (x <= 1), x, np.float32(0))
     functions = (emulator.exp, emulator.sigmoid, emulator.tanh, emulator.log)
-    results = [function(x) for function in functions] + [emulator.log1p(unit)]
-    columns = [x.view(np.uint32), *map(emulator.bits, results)]
-    lines = [" ".join(f"{int(c):08x}" for c in row) + "\n" for row in zip(*columns, strict=True)]
+    index = np.arange(1024, dtype=np.uint64)
+    lines = []
+    for first in range(0, 2**32 - 1024 * 4099, 1024 * 4099):
+        x = (first + index * 4099).astype(np.uint32).view(np.float32)
+        results = [function(x) for function in functions]
+        results.append(emulator.log1p(np.where((x >= 0) & (x <= 1), x, np.float32(0))))
+        digests = [int(((index + 1) * emulator.bits(result)).sum()) for result in results]
+        lines.append(f"{first:08x} " + " ".join(f"{d:016x}" for d in digests) + "\n")
     (HERE / "math_float32.txt").write_text("".join(lines), encoding="ascii")
 
 
