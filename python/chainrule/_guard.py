@@ -17,41 +17,47 @@ class Guard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._readers = 0
+        self._readers: set[object] = set()
         self._writer: tuple[int, str] | None = None  # thread, and what it does
 
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:
         """Keep writers of other threads out."""
-        with self._lock:
-            if self._writer is not None and self._writer[0] != threading.get_ident():
-                raise RuntimeError(
-                    f"{what}: the network is busy, {self._writer[1]} runs in another thread; "
-                    "wait for it, or take a copy() first"
-                )
-            self._readers += 1
+        token = object()
+        # Ctrl-C may come anywhere. So each name is put down within the `try`, and taken away by
+        # one operation that no signal can part.
         try:
+            with self._lock:
+                if self._writer is not None and self._writer[0] != threading.get_ident():
+                    raise RuntimeError(
+                        f"{what}: the network is busy, {self._writer[1]} runs in another thread; "
+                        "wait for it, or take a copy() before it begins"
+                    )
+                self._readers.add(token)
             yield
         finally:
-            with self._lock:
-                self._readers -= 1
+            self._readers.discard(token)
 
     @contextmanager
     def writing(self, what: str) -> Iterator[None]:
         """Keep everybody else out."""
-        with self._lock:
-            if self._writer is not None:
-                doing = "already training" if self._writer[1] == "fit" else "busy"
-                raise RuntimeError(f"{what}: the network is {doing} ({self._writer[1]} is running)")
-            if self._readers:
-                raise RuntimeError(
-                    f"{what}: the network is busy, another call reads it; wait for it to end"
-                )
-            self._writer = threading.get_ident(), what
+        token = threading.get_ident(), what
         try:
+            with self._lock:
+                if self._writer is not None:
+                    doing = "already training" if self._writer[1] == "fit" else "busy"
+                    raise RuntimeError(
+                        f"{what}: the network is {doing} ({self._writer[1]} is running); wait for "
+                        "it to end"
+                    )
+                if self._readers:
+                    raise RuntimeError(
+                        f"{what}: the network is busy, another call reads it; wait for it to end"
+                    )
+                self._writer = token
             yield
         finally:
-            with self._lock:
+            if self._writer is token:
                 self._writer = None
 
 

@@ -71,20 +71,30 @@ class Lines(Display):
 
     SECONDS = 2.0
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, *, always: bool) -> None:
         self._steps = steps
         self._next = time.monotonic() + self.SECONDS
+        self._line = ""
+        self._to_the_end = always  # else only where a line has been shown before
 
     def update(self, step: int, loss: float, accuracy: float | None) -> None:
         """Print a line where one is due."""
+        self._line = f"step {step} of {self._steps}: {_figures(loss, accuracy)}"
         now = time.monotonic()
         if now >= self._next:
             self._next = now + self.SECONDS
-            print(
-                f"step {step} of {self._steps}: {_figures(loss, accuracy)}",
-                file=sys.stderr,
-                flush=True,
-            )
+            self._to_the_end = True
+            self._print()
+
+    def close(self) -> None:
+        """Print where the fit ended, unless that has been said."""
+        if self._to_the_end:
+            self._print()
+
+    def _print(self) -> None:
+        if self._line and sys.stderr is not None:
+            print(self._line, file=sys.stderr, flush=True)
+        self._line = ""
 
 
 def display(steps: int, *, progress: bool | None) -> Display:
@@ -94,7 +104,7 @@ def display(steps: int, *, progress: bool | None) -> Display:
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        return Lines(steps)
+        return Lines(steps, always=bool(progress))
     # A bar that would flash by is not drawn.
     return Bar(tqdm(total=steps, unit="step", delay=0 if progress else 0.5, dynamic_ncols=True))
 
@@ -104,7 +114,10 @@ def _is_watched() -> bool:
     shell = sys.modules.get("IPython")
     if shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell":
         return True
-    return sys.stderr is not None and sys.stderr.isatty()
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
 
 
 def _figures(loss: float, accuracy: float | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chainrule.history import History
@@ -35,6 +36,13 @@ class DivergenceError(ArithmeticError):
         self.epoch = epoch
         self.layer = layer
         self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by name: an exception would otherwise be made anew from its message alone."""
+        make = functools.partial(
+            type(self), epoch=self.epoch, layer=self.layer, history=self.history
+        )
+        return make, self.args
 
 
 class BackendWarning(RuntimeWarning):

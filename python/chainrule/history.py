@@ -81,7 +81,7 @@ class History:
         """Return a table of the records."""
         rows = self._rows(self._columns())
         lines = ["..." if row is None else "  ".join(row) for row in rows]
-        return "\n".join([f"History: {len(self)} records, stopped by {self.stopped_by}", *lines])
+        return "\n".join([f"History: {self._title()}", *lines])
 
     def _repr_html_(self) -> str:
         columns = self._columns()
@@ -93,11 +93,15 @@ class History:
             for row in body
         )
         return (
-            f"<table><caption>{len(self)} records, stopped by {self.stopped_by}</caption>"
+            f"<table><caption>{self._title()}</caption>"
             "<thead><tr>"
             + "".join(f"<th>{escape(cell.strip())}</th>" for cell in head or ())
             + f"</tr></thead><tbody>{rows}</tbody></table>"
         )
+
+    def _title(self) -> str:
+        plural = "" if len(self) == 1 else "s"
+        return f"{len(self)} record{plural}, stopped by {self.stopped_by}"
 
     def _columns(self) -> list[tuple[str, str, str]]:
         """Leave out columns that have no value at all."""

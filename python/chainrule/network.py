@@ -327,7 +327,7 @@ class Network(Persistence):
         count = _backend.threads(threads)
         inputs = _validate.inputs(x, self._sizes[0], self._dtype)
         with self._guard.reading("predict"):
-            return self._engine.predict(inputs, count)
+            return training.predict(self._engine, inputs, self.n_parameters, count)
 
     def classify(self, x: ArrayLike, *, threads: int | None = None) -> NDArray[np.int64]:
         """The class of each row: the largest output, the first of equals.

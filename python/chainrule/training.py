@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from chainrule.optimizers import Rate
 
 SLICE_SECONDS = 0.02
+SLICE_MULTIPLICATIONS = 2**25  # of a prediction: some 20 ms, too
 
 
 @dataclass
@@ -37,6 +39,10 @@ class Counters:
     epochs: int = 0
     """Epochs begun: each has used up its shuffle."""
     steps: int = 0
+
+
+# The engine's state and the counters at the start of an epoch.
+Before: TypeAlias = tuple[tuple[NDArray[Any], dict[str, NDArray[Any]]], Counters]
 
 
 @dataclass(frozen=True)
@@ -108,9 +114,7 @@ class Fit:
         end = min(start + self.request.data.steps, self.request.steps)
         for stop in self._stops(end):
             while self.step < stop:
-                diverged = self._slice(epoch, start, stop)
-                if diverged is not None:
-                    self._undo(before, epoch, diverged)
+                self._slice(epoch, start, stop, before)
             if self._record():
                 return True
         return False
@@ -122,13 +126,12 @@ class Fit:
             yield from range(self.step - self.step % every + every, end, every)
         yield end
 
-    def _slice(self, epoch: int, start: int, stop: int) -> int | None:
-        """Some steps of one epoch. Returns the layer that diverged, or None."""
+    def _slice(self, epoch: int, start: int, stop: int, before: Before) -> None:
+        """Some steps of one epoch; the epoch is undone where they diverge."""
         rates, failure = self._rates(min(stop, self.step + self.per_slice))
         began = time.perf_counter()
-        diverged = None
         if len(rates):
-            with deferred_interrupts():
+            with deferred_interrupts():  # Ctrl-C finds whole steps, and no diverged network
                 totals, done, diverged = self.engine.train(
                     self.request.data.dataset,
                     epoch,
@@ -144,12 +147,12 @@ class Fit:
                 self.row += self._rows(self.step - start) - self._rows(self.step - start - done)
                 self.counters.epochs = epoch + 1
                 self.counters.steps += done
-        if failure is not None and diverged is None:
+                if diverged is not None:
+                    self._undo(before, epoch, diverged)
+        if failure is not None:
             raise failure
         self._adapt(len(rates), time.perf_counter() - began)
-        if diverged is None:
-            self._show()
-        return diverged
+        self._show()
 
     def _rows(self, steps: int) -> int:
         """Rows that the first `steps` steps of an epoch take."""
@@ -202,8 +205,8 @@ class Fit:
         history.seconds.append(time.perf_counter() - self.began)
         self.totals, self.recorded = Totals(), (self.step, self.row)
         progress = Progress(self.network, history, self.counters.epochs, self.step)
-        answers = [callback(progress) is True for callback in self.request.callbacks]
-        return any(answers)
+        answers = [callback(progress) for callback in self.request.callbacks]
+        return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)
 
     def _validate(self) -> tuple[float | None, float | None]:
         data = self.request.validation
@@ -211,12 +214,11 @@ class Fit:
             return None, None
         return evaluate(self.engine, data, self.request.threads)
 
-    def _undo(self, before: tuple[Any, Counters], epoch: int, layer: int) -> None:
+    def _undo(self, before: Before, epoch: int, layer: int) -> NoReturn:
         """Put the network back to the start of the epoch, and say what happened."""
         (parameters, optimizer), counters = before
-        with deferred_interrupts():
-            self.engine.set_state(parameters, optimizer)
-            self.counters.epochs, self.counters.steps = counters.epochs, counters.steps
+        self.engine.set_state(parameters, optimizer)
+        self.counters.epochs, self.counters.steps = counters.epochs, counters.steps
         raise DivergenceError(
             f"training diverged in epoch {epoch}: layer {layer} is no longer finite after step "
             f"{self.step} of this fit. The network is as it was when that epoch began. A smaller "
@@ -225,6 +227,19 @@ class Fit:
             layer=layer,
             history=self.history,
         )
+
+
+def predict(engine: Engine, x: NDArray[Any], multiplications: int, threads: int) -> NDArray[Any]:
+    """Activations of the last layer (n, n_out), a slice of rows at a time, for Ctrl-C between.
+
+    A slice is cut by the work in it, not by the clock: NumPy's sums depend on the shape.
+    """
+    slices = -(-len(x) * multiplications // SLICE_MULTIPLICATIONS)
+    if slices <= 1:
+        return engine.predict(x, threads)
+    cuts = [len(x) * i // slices for i in range(slices + 1)]
+    parts = [engine.predict(x[start:stop], threads) for start, stop in pairwise(cuts)]
+    return np.concatenate(parts)
 
 
 def evaluate(engine: Engine, data: Data, threads: int) -> tuple[float, float | None]:
