@@ -36,6 +36,6 @@ def seconds(backend: str, workers: int) -> float:
 for backend in ("rust", "numpy"):
     ratios = [seconds(backend, 1) / seconds(backend, 2) for _ in range(ROUNDS)]
     print(
-        f"{backend:<6} two threads are {np.median(ratios):.2f} times as fast as one after the other "
+        f"{backend:<6} two threads are {np.median(ratios):.2f} times as fast as one "
         f"({min(ratios):.2f} to {max(ratios):.2f} in {ROUNDS} rounds)"
     )

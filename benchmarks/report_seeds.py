@@ -1,11 +1,11 @@
 """The report's network over many seeds: choose rate and initialisation, then test once.
 
-    python benchmarks/report_seeds.py choose    trains on the first 50,000 training images with
-                                                seeds 100-109 and compares on the last 10,000
-    python benchmarks/report_seeds.py test      trains on all 60,000 with seeds 0-9, with what
-                                                `chainrule train` uses, and evaluates on the test set
+    python benchmarks/report_seeds.py choose
+    python benchmarks/report_seeds.py test
 
-Each prints a table and writes it to benchmarks/results/. The test set plays no part in `choose`.
+`choose` trains on the first 50,000 training images with seeds 100-109 and compares on the last
+10,000. `test` trains on all 60,000 with seeds 0-9, with what `chainrule train` uses, and evaluates
+on the test set. Each prints a table and writes it to benchmarks/results/. The test set plays no part in `choose`.
 """
 
 from __future__ import annotations
