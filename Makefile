@@ -46,7 +46,7 @@ lint: .build/env/.installed ## format, lints, types; everything denied
 	.build/env/bin/python -m mypy.stubtest chainrule._core
 
 bench: .build/env/.installed ## the benchmarks, and the report's network over ten seeds
-	@for file in $(wildcard benchmarks/bench_*.py); do .build/env/bin/python $$file || exit 1; done
+	.build/env/bin/python benchmarks/gil.py
 	.build/env/bin/python benchmarks/report_seeds.py test
 
 wheel: dist/.wheel ## the release wheel, into dist/

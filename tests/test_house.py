@@ -19,7 +19,9 @@ PYTHON_ORDER = [
     "errors", "_validate", "schedules", "optimizers", "results", "reference", "_core", "_backend",
     "_guard", "_files", "_format", "storage", "history", "callbacks", "training", "gradcheck",
     "_description", "_persistence", "network", "mnist", "images", "plots", "descent", "quadratic",
-    "report", "cli", "__init__", "__main__",
+    "report",
+    # The command line stands on the public names.
+    "__init__", "cli", "__main__",
 ]
 RUST_ORDER = [
     "error", "rng", "matrix", "kernels", "pool", "activation", "loss", "init", "layer",
