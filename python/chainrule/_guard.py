@@ -73,7 +73,7 @@ def deferred_interrupts() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread()
         else None
     )
-    if handler is None or isinstance(handler, signal.Handlers):
+    if not callable(handler):
         yield
         return
     pending: list[tuple[int, FrameType | None]] = []
