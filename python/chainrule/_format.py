@@ -104,6 +104,13 @@ def check_header(data: bytes, size: int, where: str) -> Header:
     (length,) = struct.unpack("<Q", data[:8])
     if length > size - 8 or length > MOST_HEADER_BYTES or data[8:9] != b"{":
         _refuse_alien(where, data, length, size)
+    try:
+        return _check_parts(where, data, size, length)
+    except RecursionError:  # in whatever walks it: json, repr
+        refuse(where, "JSON of at most five levels as its header", "brackets nested too deep")
+
+
+def _check_parts(where: str, data: bytes, size: int, length: int) -> Header:
     header = _parse(where, "header", data[8 : 8 + length])
     document = _check_document(where, header.pop("__metadata__", None))
     tensors = {name: _check_entry(where, name, entry) for name, entry in header.items()}
@@ -138,8 +145,6 @@ def _parse(where: str, what: str, text: bytes | str) -> dict[str, Any]:
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8")
         result = json.loads(decoded, object_pairs_hook=_object, parse_constant=_no_constant)
-    except RecursionError:
-        refuse(where, f"JSON as its {what}", "brackets nested too deep")
     except ValueError as error:  # not UTF-8, not JSON, a key twice, a number of 5,000 digits
         refuse(where, f"JSON as its {what}", str(error))
     if not isinstance(result, dict):
@@ -170,20 +175,21 @@ def _check_document(where: str, metadata: Any) -> dict[str, Any]:
             "sizes and give it the arrays with set_parameters",
         )
     text = metadata["chainrule"]
+    # An entry of another program's would be lost in silence by the next save.
     if len(metadata) != 1 or not isinstance(text, str):
         refuse(where, "one metadata entry, the string 'chainrule'", _some(metadata))
     document = _parse(where, "metadata 'chainrule'", text)
     for key, known in ("format", FORMAT_VERSION), ("exactness", EXACTNESS):
         number = document.get(key)
         if type(number) is not int or number < 1:
-            refuse(where, f"a whole number of at least 1 as {key!r}", f"{number!r}")
+            refuse(where, f"a whole number of at least 1 as {key!r}", _short(number))
         if number > known:
             refuse(
                 where,
                 f"{key} number {known} or less",
-                f"{number}",
+                _short(number),
                 f"it comes from a newer version; {_UPGRADE} to >= the first that has {key} "
-                f"number {number}",
+                f"number {_short(number)}",
             )
     if set(document) != _KEYS:
         refuse(where, f"the metadata keys {_some(_KEYS)}", _some(document))
@@ -254,7 +260,7 @@ def _check_description(where: str, document: dict[str, Any]) -> None:
             raise ValueError(f"optimizer_state names one vector twice; got {state}")
     except (TypeError, ValueError) as error:
         raise FormatError(
-            f"{where}: this version cannot make the network that the file describes: "
+            f"{where}: expected a network that this version can make; found that "
             f"{_clipped(str(error))}. If a newer version wrote it, {_UPGRADE}; else {_AGAIN}"
         ) from error
     try:
