@@ -1,17 +1,19 @@
 """The command line: `chainrule` and `python -m chainrule`.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or a file that cannot be used, 130 stopped by Ctrl-C.
+Results go to standard output; progress, and errors in one line, to standard error.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
-from chainrule import __version__
 from chainrule.cli import _options
 from chainrule.errors import DivergenceError
 
@@ -34,43 +36,71 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code.
 
+    Raises
+    ------
+    SystemExit
+        After ``--help`` and ``--version``, and where the arguments are wrong (code 2).
+
     Examples
     --------
     >>> from chainrule.cli import main
     >>> main(["info", "no-such-file"])
     2
     """
-    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may have what the encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
-        import_module(f"chainrule.cli.{options.command}").run(options)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has gone: nothing is left to say, and nothing may be said at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        try:
+            options = _options.parser().parse_args(arguments)
+            import_module(f"chainrule.cli.{options.command}").run(options)
+        finally:
+            _flush()
+    except KeyboardInterrupt as error:
+        return _fail(str(error) or "interrupted", INTERRUPTED)
+    except BrokenPipeError:  # the reader has gone: nothing is left to say
+        _discard(sys.stdout)
+        _discard(sys.stderr)
         return BROKEN_PIPE
-    except (ValueError, TypeError, OSError) as error:
+    except OSError as error:
+        return _fail(_with_path(error), 2)
+    except (ValueError, TypeError) as error:
         return _fail(str(error), 2)
-    except (DivergenceError, MemoryError, RuntimeError) as error:
-        return _fail(str(error) or type(error).__name__, 1)
+    except (DivergenceError, RuntimeError) as error:
+        return _fail(str(error), 1)
+    except MemoryError as error:
+        return _fail(str(error) or "not enough memory", 1)
     return 0
 
 
+def _flush() -> None:
+    """See now, while it can be told, whether the output has arrived."""
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard(sys.stdout)
+            raise
+
+
+def _discard(stream: TextIO | None) -> None:
+    """Send what a stream still holds to nowhere: at exit it would fail once more."""
+    if stream is not None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
 def _fail(message: str, code: int) -> int:
-    print(f"chainrule: {' '.join(message.split())}", file=sys.stderr)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(f"chainrule: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="chainrule",
-        description="Train and run fully connected neural networks on the CPU.",
-    )
-    parser.add_argument("--version", action="version", version=f"chainrule {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _options.add_train(commands)
-    _options.add_evaluate(commands)
-    _options.add_predict(commands)
-    _options.add_info(commands)
-    return parser
+def _with_path(error: OSError) -> str:
+    """Path and reason, without the number that Python puts before them."""
+    if error.filename is None or error.strerror is None:
+        return error.strerror or str(error)
+    path = error.filename
+    return f"{os.fsdecode(path) if isinstance(path, bytes) else path}: {error.strerror}"

@@ -1,10 +1,11 @@
-"""The options of each command."""
+"""The commands and their options."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, NoReturn
 
+from chainrule import __version__
 from chainrule._backend import BACKENDS
 from chainrule._validate import ACTIVATIONS, DTYPES, INITIALIZATIONS, LOSSES
 
@@ -15,101 +16,198 @@ REPORT_STEPS = 51_419
 REPORT_RATE = 0.1
 REPORT_INITIALIZATION = "glorot_uniform"
 
+OUTPUT = "model.safetensors"
 
-def add_train(commands: Any) -> None:
-    """Add `chainrule train`."""
-    parser = commands.add_parser(
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; takes no abbreviations, which a new option would break."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+
+def parser() -> Parser:
+    """Return the parser of the whole command line."""
+    made = Parser(
+        prog="chainrule",
+        description="Train and run fully connected neural networks on the CPU.",
+        epilog="'chainrule COMMAND --help' tells the options of a command.",
+    )
+    made.add_argument("--version", action="version", version=f"chainrule {__version__}")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_predict(commands)
+    _add_info(commands)
+    return made
+
+
+def _add_train(commands: Any) -> None:
+    train = commands.add_parser(
         "train",
-        help="train a network on MNIST and save it",
+        help="train a network on MNIST, test it and save it",
         description=(
-            "Train a network on MNIST, test it and save it. Without options: the network of the "
-            f"report, 784-16-16-10, for {REPORT_STEPS:,} steps of one image."
+            "Train a network on MNIST, test it and save it. Without options this is the report's\n"
+            f"run: {'-'.join(map(str, REPORT_SIZES))}, {REPORT_STEPS:,} steps of one image."
         ),
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=(
+            "examples:\n"
+            "  chainrule train\n"
+            "  chainrule train --epochs 5 --seed 1 -o five.safetensors\n"
+            "  chainrule train --sizes 784 100 10 --activation relu --loss cross_entropy \\\n"
+            "      --epochs 10 --batch-size 32 --learning-rate 0.1 --momentum 0.9"
+        ),
     )
-    network = parser.add_argument_group("network")
+    network = train.add_argument_group("network")
     network.add_argument(
-        "--sizes", type=int, nargs="+", default=list(REPORT_SIZES), metavar="N", help="units a layer"
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=list(REPORT_SIZES),
+        metavar="N",
+        help=f"units of each layer ({' '.join(map(str, REPORT_SIZES))})",
     )
     network.add_argument(
-        "--activation", nargs="+", default=["sigmoid"], metavar="NAME",
-        help=f"of the hidden layers, one for all or one each: {', '.join(ACTIVATIONS[:-1])}",
+        "--activation",
+        nargs="+",
+        default=["sigmoid"],
+        metavar="NAME",
+        help=f"of hidden layers, one for all or one each: {_listed(ACTIVATIONS[:-1])} (sigmoid)",
     )
     network.add_argument(
-        "--output-activation", choices=ACTIVATIONS, help="None: what goes with the loss"
+        "--output-activation",
+        choices=ACTIVATIONS,
+        metavar="NAME",
+        help=f"{_listed(ACTIVATIONS)} (what goes with the loss)",
     )
-    network.add_argument("--loss", choices=LOSSES, default="squared_error", help="what is made small")
     network.add_argument(
-        "--initialization", choices=INITIALIZATIONS, default=REPORT_INITIALIZATION,
-        help="how weights are drawn",
+        "--loss",
+        choices=LOSSES,
+        default="squared_error",
+        metavar="NAME",
+        help=f"{_listed(LOSSES)} (%(default)s)",
     )
-    network.add_argument("--dtype", choices=DTYPES, default="float32", help="of all arithmetic")
-    network.add_argument("--seed", type=int, default=0, help="of initial weights and shuffles")
-    training = parser.add_argument_group("training")
+    network.add_argument(
+        "--initialization",
+        choices=INITIALIZATIONS,
+        default=REPORT_INITIALIZATION,
+        metavar="NAME",
+        help=f"how weights are drawn: {_listed(INITIALIZATIONS)} (%(default)s)",
+    )
+    network.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        metavar="NAME",
+        help=f"of all arithmetic: {_listed(DTYPES)} (%(default)s)",
+    )
+    network.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of initial weights and shuffles (0)"
+    )
+    training = train.add_argument_group("training")
     length = training.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=int, help="passes over the 60,000 images")
+    length.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
     length.add_argument(
-        "--steps", type=int, help=f"steps of one batch; {REPORT_STEPS} unless --epochs is given"
+        "--steps", type=int, metavar="N", help=f"steps of one batch ({REPORT_STEPS})"
     )
-    training.add_argument("--batch-size", type=int, default=1, help="images a step")
-    training.add_argument("--learning-rate", type=float, default=REPORT_RATE, help="at the start")
     training.add_argument(
-        "--schedule", choices=("linear", "constant"), default="linear", help="linear: down to 0"
+        "--batch-size", type=int, default=1, metavar="N", help="images a step (%(default)s)"
     )
-    training.add_argument("--momentum", type=float, default=0.0, help="in [0, 1)")
-    training.add_argument("--l2", type=float, default=0.0, help="weight decay")
-    training.add_argument("-o", "--output", default="model.safetensors", help="the model file")
-    training.add_argument("--force", action="store_true", help="replace an existing model file")
-    _add_common(parser)
-    _add_data(parser)
+    training.add_argument(
+        "--learning-rate",
+        type=float,
+        default=REPORT_RATE,
+        metavar="RATE",
+        help="at the first step (%(default)s)",
+    )
+    training.add_argument(
+        "--schedule",
+        choices=("linear", "constant"),
+        default="linear",
+        metavar="NAME",
+        help="of the rate: linear (down to 0), constant (%(default)s)",
+    )
+    training.add_argument(
+        "--momentum", type=float, default=0.0, metavar="M", help="at least 0, below 1 (0)"
+    )
+    training.add_argument("--l2", type=float, default=0.0, metavar="L", help="weight decay (0)")
+    files = train.add_argument_group("files")
+    _add_data(files)
+    files.add_argument(
+        "-o", "--output", default=OUTPUT, metavar="FILE", help="the model file (%(default)s)"
+    )
+    files.add_argument("--force", action="store_true", help="replace an existing model file")
+    _add_common(train)
 
 
-def add_evaluate(commands: Any) -> None:
-    """Add `chainrule evaluate`."""
-    parser = commands.add_parser(
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser(
         "evaluate",
         help="test a saved network on MNIST",
-        description="Loss, accuracy and confusion matrix on the 10,000 test images of MNIST.",
+        description="Print loss, accuracy and confusion matrix on the test images of MNIST.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file")
-    _add_common(parser)
-    _add_data(parser)
+    evaluate.add_argument("model", metavar="MODEL", help="a model file")
+    _add_data(evaluate.add_argument_group("files"))
+    _add_common(evaluate)
 
 
-def add_predict(commands: Any) -> None:
-    """Add `chainrule predict`."""
-    parser = commands.add_parser(
+def _add_predict(commands: Any) -> None:
+    predict = commands.add_parser(
         "predict",
         help="classify the images of an IDX file",
-        description="Print a line for each image of an IDX file: its number, class and output.",
+        description=(
+            "Print a line for each image of an IDX file: its number from 0, its class and the\n"
+            "largest output, parted by tabs."
+        ),
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file")
-    parser.add_argument("images", metavar="IMAGES", help="an IDX file, gzipped or not")
-    _add_common(parser)
+    predict.add_argument("model", metavar="MODEL", help="a model file")
+    predict.add_argument("images", metavar="IMAGES", help="an IDX file, gzipped or not")
+    _add_common(predict)
 
 
-def add_info(commands: Any) -> None:
-    """Add `chainrule info`."""
-    parser = commands.add_parser(
+def _add_info(commands: Any) -> None:
+    info = commands.add_parser(
         "info",
         help="describe a model file, or this installation",
         description=(
-            "Layers, counters and fingerprint of a model file; without one version, engine, "
-            "instruction set and threads of this installation."
+            "Print layers, counters and fingerprint of a model file; without a file version,\n"
+            "engine, instruction set and threads of this installation."
         ),
     )
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="a model file")
-    _add_common(parser)
+    info.add_argument("model", metavar="MODEL", nargs="?", help="a model file")
+    _add_common(info)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("running")
-    group.add_argument("--backend", choices=BACKENDS, help="the engine; None: the best there is")
-    group.add_argument("--threads", type=int, help="the most to use; None: what is free")
+    group.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        metavar="NAME",
+        help=f"the engine: {_listed(BACKENDS)} (CHAINRULE_BACKEND, or the best there is)",
+    )
+    group.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="the most to use (CHAINRULE_THREADS, or what is free)",
+    )
     group.add_argument("--json", action="store_true", help="print one JSON document instead")
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", metavar="FOLDER", help="of the four MNIST files; None: package chainrule-mnist"
+def _add_data(group: Any) -> None:
+    group.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="with the four MNIST files (those of the package chainrule-mnist)",
     )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names)

@@ -1,8 +1,11 @@
-"""What several commands print."""
+"""What several commands check and print."""
 
 from __future__ import annotations
 
 import json
+import math
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,18 @@ from numpy.typing import NDArray
 
 from chainrule.mnist import Split
 from chainrule.network import Network
+
+CLASSES = 10
+
+
+def check_fit(where: str, sizes: Sequence[int], split: Split) -> None:
+    """Refuse a network that cannot tell digits from images of this shape."""
+    pixels = math.prod(split.images.shape[1:])
+    if sizes[0] != pixels or sizes[-1] < CLASSES:
+        raise ValueError(
+            f"{where} must have {pixels} inputs, the pixels of an image, and at least {CLASSES} "
+            f"outputs, one for each digit; got {sizes[0]} and {sizes[-1]}"
+        )
 
 
 def test(network: Network, split: Split, threads: int | None) -> dict[str, Any]:
@@ -34,6 +49,21 @@ def confusion(matrix: list[list[int]]) -> str:
     return "\n".join(lines)
 
 
+def say(line: str) -> None:
+    """Print a line of progress."""
+    if sys.stderr is not None:
+        print(line, file=sys.stderr, flush=True)
+
+
 def as_json(document: dict[str, Any]) -> None:
     """Print a document for programs."""
-    print(json.dumps(document, indent=2))
+    print(json.dumps(_finite(document), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Put None, which is null, for the floats that JSON has not."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

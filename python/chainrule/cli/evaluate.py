@@ -12,7 +12,9 @@ from chainrule.network import Network
 def run(options: Namespace) -> None:
     """Print loss, accuracy and confusion matrix."""
     network = Network.load(options.model, backend=options.backend)
-    result = _show.test(network, mnist.load(options.data).test, options.threads)
+    split = mnist.load(options.data).test
+    _show.check_fit(f"{options.model}: the network", network.sizes, split)
+    result = _show.test(network, split, options.threads)
     if options.json:
         _show.as_json(result)
         return

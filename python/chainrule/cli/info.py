@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import __version__, _backend, storage
+from chainrule import __version__, _backend, optimizers, storage
 from chainrule.cli import _show
 from chainrule.network import Network
 
@@ -44,7 +44,7 @@ def _installation(options: Namespace) -> None:
 
 def _model(options: Namespace) -> None:
     network = Network.load(options.model, backend=options.backend)
-    document = {
+    document: dict[str, Any] = {
         "sizes": network.sizes,
         "activations": (*network.activation, network.output_activation),
         "loss": network.loss,
@@ -53,7 +53,7 @@ def _model(options: Namespace) -> None:
         "epochs_done": network.epochs_done,
         "steps_done": network.steps_done,
         "seed": network.seed,
-        "optimizer": str(network.optimizer),
+        "optimizer": optimizers.to_json(network.optimizer),
         "exactness": storage.EXACTNESS,
         "fingerprint": network.fingerprint(),
     }
@@ -62,5 +62,6 @@ def _model(options: Namespace) -> None:
         return
     print(network.summary())
     print()
+    document["optimizer"] = network.optimizer
     for name in ("epochs_done", "steps_done", "seed", "optimizer", "exactness", "fingerprint"):
         print(f"{name.replace('_', ' '):<12} {document[name]}")
