@@ -124,7 +124,9 @@ class Network(Persistence):
         RuntimeError
             During a fit.
         """
-        self._set_flat(_validate.parameters(weights, biases, self._sizes, self._dtype))
+        checked = _validate.parameters(weights, biases, self._sizes, self._dtype)
+        with self._guard.writing("set_parameters"):
+            self._engine.set_state(checked, {})
 
     def set_flat_parameters(self, parameters: ArrayLike) -> None:
         """Replace all parameters by a vector (n_parameters,) in the order of `parameters`.
@@ -137,11 +139,9 @@ class Network(Persistence):
             During a fit.
         """
         shape = (self.n_parameters,)
-        self._set_flat(_validate.parameter_array("parameters", parameters, shape, self._dtype))
-
-    def _set_flat(self, parameters: NDArray[Any]) -> None:
-        with self._guard.writing("set_parameters"):
-            self._engine.set_state(parameters, {})
+        checked = _validate.parameter_array("parameters", parameters, shape, self._dtype)
+        with self._guard.writing("set_flat_parameters"):
+            self._engine.set_state(checked, {})
 
     def reset(self, seed: int | None = None) -> None:
         """Draw new initial weights and forget all training.
