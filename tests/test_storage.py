@@ -123,6 +123,18 @@ def test_tensors_stand_in_the_public_order_and_aligned():
     np.testing.assert_array_equal(weights, given.parameters[16:24].reshape(2, 4))
 
 
+def test_any_order_of_the_header_loads(rng):
+    given = model()
+    data = storage.dumps(given)
+    length, header = header_of(data)
+    for _ in range(20):
+        keys = [list(header)[i] for i in rng.permutation(len(header))]
+        text = json.dumps({key: header[key] for key in keys}, indent=1).encode()
+        assert_same(
+            storage.loads(struct.pack("<Q", len(text)) + text + data[8 + length :], None), given
+        )
+
+
 def test_header_is_padded_with_spaces():
     paddings = {
         len(text) - len(text.rstrip(b" "))

@@ -210,8 +210,8 @@ def _check_entry(where: str, name: str, entry: Any) -> Tensor:
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in CODES.values():
         refuse(where, f"dtype F32 or F64 for {_short(name)}", _short(dtype))
-    if not _whole_numbers(shape, at_least=1) or not 1 <= len(shape) <= 2:
-        refuse(where, f"one or two sizes above 0 as shape of {_short(name)}", _short(shape))
+    if not _whole_numbers(shape, at_least=1):
+        refuse(where, f"sizes above 0 as shape of {_short(name)}", _short(shape))
     if not _whole_numbers(offsets, at_least=0) or len(offsets) != 2:
         refuse(where, f"begin and end as data_offsets of {_short(name)}", _short(offsets))
     return Tensor(dtype, tuple(shape), *offsets)

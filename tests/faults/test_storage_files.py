@@ -126,13 +126,14 @@ def test_fault_085_shortened_while_open(left, data, tmp_path, monkeypatch):
     assert str(path) in str(info.value)
 
 
-def test_fault_085_a_loaded_network_does_not_depend_on_its_file(backend, tmp_path):
+def test_fault_085_what_was_read_does_not_depend_on_the_file(data, tmp_path):
+    """Mapped memory would raise SIGBUS here."""
     path = tmp_path / NAME
-    network = chainrule.Network([300, 300, 2], backend=backend)
-    network.save(path)
-    loaded = chainrule.Network.load(path, backend=backend)
+    path.write_bytes(data)
+    content = storage.read(path)
     os.truncate(path, 0)
-    assert loaded.fingerprint() == network.fingerprint()
+    assert type(content) is bytes
+    assert content == data
 
 
 @contextlib.contextmanager
@@ -206,8 +207,10 @@ def test_fault_086_the_target_of_a_link_is_replaced(exists, absolute, tmp_path):
 
 
 def test_fault_086_what_open_refuses(tmp_path, refused):
+    """Pipes stand for devices: as root, a fault in `write` would replace /dev/null for all."""
     (tmp_path / "loop").symlink_to("loop")
     os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "pipe").symlink_to("fifo")
     for path, kind in (
         (tmp_path, IsADirectoryError),
         (f"{tmp_path}/new/", IsADirectoryError),
@@ -215,7 +218,7 @@ def test_fault_086_what_open_refuses(tmp_path, refused):
         (tmp_path / "missing" / "m", FileNotFoundError),
         (tmp_path / "loop", OSError),
         (tmp_path / "fifo", OSError),
-        ("/dev/null", OSError),
+        (tmp_path / "pipe", OSError),
         (tmp_path / ("n" * 300), OSError),
         ("nul\0", ValueError),
         (7, TypeError),
@@ -225,7 +228,6 @@ def test_fault_086_what_open_refuses(tmp_path, refused):
         if issubclass(kind, OSError):
             assert caught[0].filename == str(path)
             assert caught[0].filename2 is None
-    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
 
 
