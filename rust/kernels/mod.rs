@@ -1,16 +1,27 @@
 //! Kernels over slices: the only `unsafe` of the crate, and no notion of a network.
 //!
 //! Every kernel is written once, as plain lanes of `mul_add`, and compiled once for each
-//! instruction set ([`Isa`]). The compilations give the same bits; [`oracle`](self) judges them.
+//! instruction set ([`Isa`]). The compilations give the same bits; [`oracle`] judges them.
 
 // Reason: calling a function compiled for a wider instruction set is `unsafe`; `Isa` is the proof
 // that the processor has it.
 #![allow(unsafe_code)]
 
+pub mod elementwise;
+pub mod fpu;
+pub mod gemm;
 pub mod math;
+pub mod oracle;
+mod portable;
 mod real;
+pub mod reduce;
+#[cfg(test)]
+mod testing;
+pub mod update;
 
 pub use real::Real;
+
+use crate::error::Error;
 
 /// An instruction set that this processor has. A value exists only where the set does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +63,19 @@ impl Isa {
     #[must_use]
     pub fn detect() -> Self {
         Self::avx2().unwrap_or(Self::portable())
+    }
+
+    /// The one of a name, where this processor has it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists those that it has.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        let all = Self::available();
+        let found = all.iter().find(|isa| isa.name() == name);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = all.iter().map(|isa| isa.name()).collect();
+            Error::unknown_name("isa", name, &names)
+        })
     }
 
     /// The name that `CHAINRULE_ISA` takes: `portable` or `avx2`.

@@ -1,0 +1,348 @@
+//! A dataset: rows, what they should become, and the order in which an epoch takes them.
+
+use crate::error::Error;
+use crate::kernels::{Real, fpu};
+use crate::matrix::{checked_product, zeros};
+use crate::network::check_finite;
+use crate::rng::{SHUFFLE, Words};
+
+/// Inputs (n, n_in), row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Inputs<T> {
+    /// Numbers as they are.
+    Values(Vec<T>),
+    /// Pixels, kept as bytes; a network sees value / 255.
+    Pixels(Vec<u8>),
+}
+
+impl<T: Real> Inputs<T> {
+    /// How many elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Values(values) => values.len(),
+            Self::Pixels(pixels) => pixels.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Checks that every number is finite.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`].
+    pub fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Values(values) => check_finite("x", values),
+            Self::Pixels(_) => Ok(()),
+        }
+    }
+
+    /// Writes some rows to `to` (rows, n_in), as numbers.
+    pub fn gather(&self, rows: Rows<'_>, n_in: usize, pixels: &PixelTable<T>, to: &mut [T]) {
+        for (i, to) in to.chunks_exact_mut(n_in).enumerate() {
+            let start = rows.at(i) * n_in;
+            match self {
+                Self::Values(from) => to.copy_from_slice(&from[start..start + n_in]),
+                Self::Pixels(from) => {
+                    for (to, &pixel) in to.iter_mut().zip(&from[start..start + n_in]) {
+                        *to = pixels.0[usize::from(pixel)];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The IEEE quotients i / 255 (rule 7 of `docs/exactness.md`).
+#[derive(Clone, Debug)]
+pub struct PixelTable<T>(Box<[T; 256]>);
+
+impl<T: Real> PixelTable<T> {
+    /// Computes the table.
+    #[must_use]
+    pub fn new() -> Self {
+        fpu::exact(|| {
+            let mut table = [T::ZERO; 256];
+            for (quotient, i) in table.iter_mut().zip(0..=255_u8) {
+                *quotient = T::from_f64(f64::from(i)) / T::from_f64(255.0);
+            }
+            Self(Box::new(table))
+        })
+    }
+}
+
+impl<T: Real> Default for PixelTable<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What rows should become.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answers<T> {
+    /// The number of each row's class: (n,).
+    Labels(Vec<u32>),
+    /// The outputs wanted: (n, n_out).
+    Targets(Vec<T>),
+}
+
+impl<T: Real> Answers<T> {
+    /// Labels, checked.
+    ///
+    /// # Errors
+    /// [`Error::Label`] where one is not in 0 .. n_out - 1; [`Error::OutOfMemory`].
+    pub fn labels(labels: &[i64], n_out: usize) -> Result<Self, Error> {
+        let mut checked = zeros(labels.len())?;
+        for (row, (to, &label)) in checked.iter_mut().zip(labels).enumerate() {
+            *to = u32::try_from(label)
+                .ok()
+                .filter(|&label| (label as usize) < n_out)
+                .ok_or(Error::Label { row, found: label, classes: n_out })?;
+        }
+        Ok(Self::Labels(checked))
+    }
+}
+
+/// Rows of a dataset, in the order in which they are to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows<'a> {
+    /// So many rows from a first one on.
+    Range(usize, usize),
+    /// Any rows.
+    Listed(&'a [u32]),
+}
+
+impl Rows<'_> {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Range(_, count) => *count,
+            Self::Listed(rows) => rows.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The i-th of them.
+    #[must_use]
+    pub fn at(&self, i: usize) -> usize {
+        match self {
+            Self::Range(first, _) => first + i,
+            Self::Listed(rows) => rows[i] as usize,
+        }
+    }
+
+    /// In pieces of `size` rows; the last may be shorter.
+    pub fn tiles(self, size: usize) -> impl Iterator<Item = Self> {
+        (0..self.len()).step_by(size).map(move |start| {
+            let count = size.min(self.len() - start);
+            match self {
+                Self::Range(first, _) => Self::Range(first + start, count),
+                Self::Listed(rows) => Self::Listed(&rows[start..start + count]),
+            }
+        })
+    }
+}
+
+/// Rows, what they should become, and how an epoch takes them.
+#[derive(Clone, Debug)]
+pub struct Dataset<T> {
+    inputs: Inputs<T>,
+    answers: Answers<T>,
+    rows: usize,
+    n_in: usize,
+    n_out: usize,
+    batch_size: usize,
+    shuffle_seed: Option<u64>,
+    pixels: PixelTable<T>,
+    order: Vec<u32>,
+    ordered_for: Option<u64>,
+}
+
+impl<T: Real> Dataset<T> {
+    /// Checks and takes over `rows` rows of `n_in` inputs for `n_out` outputs.
+    ///
+    /// A batch of more rows than there are is all of them. Without a seed an epoch takes the rows
+    /// in their own order.
+    ///
+    /// # Errors
+    /// Where lengths do not belong together, a number is not finite, the batch is empty, or there
+    /// are more than 2^32 - 1 rows.
+    pub fn new(
+        inputs: Inputs<T>,
+        answers: Answers<T>,
+        rows: usize,
+        (n_in, n_out): (usize, usize),
+        batch_size: usize,
+        shuffle_seed: Option<u64>,
+    ) -> Result<Self, Error> {
+        if u32::try_from(rows).is_err() {
+            return Err(Error::TooManyRows { found: rows });
+        }
+        let length = |what, expected, found| {
+            if expected == found { Ok(()) } else { Err(Error::Length { what, expected, found }) }
+        };
+        length("elements of x", checked_product(rows, n_in)?, inputs.len())?;
+        inputs.check()?;
+        match &answers {
+            Answers::Labels(labels) => {
+                length("labels, one a row", rows, labels.len())?;
+                if let Some(row) = labels.iter().position(|&label| label as usize >= n_out) {
+                    let found = i64::from(labels[row]);
+                    return Err(Error::Label { row, found, classes: n_out });
+                }
+            }
+            Answers::Targets(targets) => {
+                length("elements of targets", checked_product(rows, n_out)?, targets.len())?;
+                check_finite("targets", targets)?;
+            }
+        }
+        if batch_size == 0 {
+            return Err(Error::EmptyBatch);
+        }
+        Ok(Self {
+            inputs,
+            answers,
+            rows,
+            n_in,
+            n_out,
+            batch_size: batch_size.min(rows.max(1)),
+            shuffle_seed,
+            pixels: PixelTable::new(),
+            order: Vec::new(),
+            ordered_for: None,
+        })
+    }
+
+    /// How many rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many inputs and outputs it is for.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.n_in, self.n_out)
+    }
+
+    /// How many rows a batch has; the last of an epoch may have fewer.
+    #[must_use]
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// How many steps an epoch has.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.rows.div_ceil(self.batch_size)
+    }
+
+    /// All rows in their own order.
+    #[must_use]
+    pub fn all(&self) -> Rows<'static> {
+        Rows::Range(0, self.rows)
+    }
+
+    /// Puts the rows in the order of an epoch, once: by one random word each, ties as they stood.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn prepare(&mut self, epoch: u64) -> Result<(), Error> {
+        let Some(seed) = self.shuffle_seed else { return Ok(()) };
+        if self.ordered_for == Some(epoch) {
+            return Ok(());
+        }
+        let mut keys = zeros::<(u64, u32)>(self.rows)?;
+        for (key, (word, row)) in keys.iter_mut().zip(Words::new(seed, SHUFFLE, epoch).zip(0..)) {
+            *key = (word, row);
+        }
+        keys.sort_unstable(); // the row decides between equal words
+        if self.order.is_empty() {
+            self.order = zeros(self.rows)?;
+        }
+        for (row, key) in self.order.iter_mut().zip(&keys) {
+            *row = key.1;
+        }
+        self.ordered_for = Some(epoch);
+        Ok(())
+    }
+
+    /// The rows of a step of the epoch that [`Dataset::prepare`] was last called for.
+    ///
+    /// # Panics
+    /// Where the epoch has no such step, or is not prepared.
+    #[must_use]
+    pub fn batch(&self, step: usize) -> Rows<'_> {
+        let start = step * self.batch_size;
+        let count = self.batch_size.min(self.rows - start);
+        match self.shuffle_seed {
+            None => Rows::Range(start, count),
+            Some(_) => Rows::Listed(&self.order[start..start + count]),
+        }
+    }
+
+    /// Writes some rows to x (rows, n_in) and y (rows, n_out); a label becomes a row of 0 and 1.
+    pub fn gather(&self, rows: Rows<'_>, x: &mut [T], y: &mut [T]) {
+        self.inputs.gather(rows, self.n_in, &self.pixels, x);
+        for (i, y) in y.chunks_exact_mut(self.n_out).enumerate() {
+            match &self.answers {
+                Answers::Labels(labels) => {
+                    y.fill(T::ZERO);
+                    y[labels[rows.at(i)] as usize] = T::ONE;
+                }
+                Answers::Targets(targets) => {
+                    let start = rows.at(i) * self.n_out;
+                    y.copy_from_slice(&targets[start..start + self.n_out]);
+                }
+            }
+        }
+    }
+
+    /// The label of a row, where there are labels.
+    #[must_use]
+    pub fn label(&self, row: usize) -> Option<usize> {
+        match &self.answers {
+            Answers::Labels(labels) => Some(labels[row] as usize),
+            Answers::Targets(_) => None,
+        }
+    }
+
+    /// Whether outputs a (n_out,) classify a row rightly: with labels, where the largest stands,
+    /// ties to the lowest; with one target, on which side of 0.5 both are. Never with more targets.
+    #[must_use]
+    pub fn is_correct(&self, row: usize, a: &[T]) -> bool {
+        match &self.answers {
+            Answers::Labels(labels) => largest(a) == labels[row] as usize,
+            Answers::Targets(targets) => {
+                let half = T::ONE / T::TWO;
+                self.n_out == 1 && (a[0] > half) == (targets[row] > half)
+            }
+        }
+    }
+}
+
+/// Where the largest element stands, the first of equals.
+fn largest<T: Real>(a: &[T]) -> usize {
+    let mut at = 0;
+    for (i, value) in a.iter().enumerate() {
+        if *value > a[at] {
+            at = i;
+        }
+    }
+    at
+}
+
+#[cfg(test)]
+#[path = "data_tests.rs"]
+mod tests;

@@ -1,0 +1,108 @@
+//! Element by element: one rounded operation at a time, in the order written.
+
+use super::kernel;
+
+kernel! {
+    /// Adds b (n,) to each row of z (rows, n) (rule 2 of `docs/exactness.md`).
+    pub fn add_to_rows<T>(z: &mut [T], b: &[T]) {
+        for row in z.chunks_exact_mut(b.len()) {
+            for (z, &b) in row.iter_mut().zip(b) {
+                *z = *z + b;
+            }
+        }
+    }
+}
+
+kernel! {
+    /// a = z where z > 0, else 0.
+    pub fn relu<T>(z: &[T], a: &mut [T]) {
+        for (a, &z) in a.iter_mut().zip(z) {
+            *a = if z > T::ZERO { z } else { T::ZERO };
+        }
+    }
+}
+
+kernel! {
+    /// d *= a (1 - a), sigmoid's derivative; returns how many derivatives are below `small`.
+    pub fn sigmoid_backward<T>(a: &[T], d: &mut [T], small: T) -> u64 {
+        let mut count = 0;
+        for (d, &a) in d.iter_mut().zip(a) {
+            let slope = a * (T::ONE - a);
+            count += u64::from(slope < small);
+            *d = slope * *d;
+        }
+        count
+    }
+}
+
+kernel! {
+    /// d *= 1 - a a, tanh's derivative; returns how many derivatives are below `small`.
+    pub fn tanh_backward<T>(a: &[T], d: &mut [T], small: T) -> u64 {
+        let mut count = 0;
+        for (d, &a) in d.iter_mut().zip(a) {
+            let slope = T::ONE - a * a;
+            count += u64::from(slope < small);
+            *d = slope * *d;
+        }
+        count
+    }
+}
+
+kernel! {
+    /// d = 0 where z is not above 0; returns how often.
+    pub fn relu_backward<T>(z: &[T], d: &mut [T]) -> u64 {
+        let mut count = 0;
+        for (d, &z) in d.iter_mut().zip(z) {
+            let through = z > T::ZERO;
+            count += u64::from(!through);
+            *d = if through { *d } else { T::ZERO };
+        }
+        count
+    }
+}
+
+kernel! {
+    /// d = a - y.
+    pub fn difference<T>(a: &[T], y: &[T], d: &mut [T]) {
+        for ((d, &a), &y) in d.iter_mut().zip(a).zip(y) {
+            *d = a - y;
+        }
+    }
+}
+
+kernel! {
+    /// d = 2 (a - y).
+    pub fn twice_difference<T>(a: &[T], y: &[T], d: &mut [T]) {
+        for ((d, &a), &y) in d.iter_mut().zip(a).zip(y) {
+            *d = T::TWO * (a - y);
+        }
+    }
+}
+
+kernel! {
+    /// d = d / n, an IEEE division.
+    pub fn divide<T>(d: &mut [T], n: T) {
+        for d in d {
+            *d = *d / n;
+        }
+    }
+}
+
+kernel! {
+    /// Whether every element is finite.
+    pub fn all_finite<T>(x: &[T]) -> bool {
+        // x - x is 0 where x is finite, else NaN, which stays in the sum.
+        let mut lanes = super::portable::Lanes::<T, 16>::splat(T::ZERO);
+        let chunks = x.chunks_exact(16);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            let x = super::portable::Lanes::load(chunk);
+            lanes = lanes.add(x.sub(x));
+        }
+        lanes.0.iter().all(|&x| x == T::ZERO) && rest.iter().all(|x| x.is_finite())
+    }
+}
+
+#[cfg(test)]
+#[path = "elementwise_tests.rs"]
+mod tests;

@@ -1,0 +1,61 @@
+//! The slow, obvious loops: one scalar `mul_add` after the other, one loop a sum.
+//!
+//! They are the judge of every kernel and stay when kernels come and go. Rule numbers are those
+//! of `docs/exactness.md`.
+
+use super::Real;
+use super::gemm::BLOCK;
+use crate::matrix::MatRef;
+
+/// C = A B by rule 1: A (m, k), B (k, n), C (m, n), its rows following each other.
+#[must_use]
+pub fn product<T: Real>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Vec<T> {
+    let mut c = Vec::new();
+    for i in 0..a.rows() {
+        for j in 0..b.columns() {
+            let mut sum = T::ZERO;
+            let mut first = 0;
+            while first < a.columns() {
+                let mut chain = T::ZERO;
+                for k in first..a.columns().min(first + BLOCK) {
+                    chain = a.at(i, k).mul_add(b.at(k, j), chain);
+                }
+                sum = sum + chain;
+                first += BLOCK;
+            }
+            c.push(sum);
+        }
+    }
+    c
+}
+
+/// The sum over the rows by rules 1 and 2, q = 1: R (k, n) to (n,).
+#[must_use]
+pub fn column_sums<T: Real>(r: MatRef<'_, T>) -> Vec<T> {
+    let ones = vec![T::ONE; r.rows()];
+    product(MatRef::new(&ones, 1, r.rows()), r)
+}
+
+/// Softmax of one row (rule 5).
+#[must_use]
+pub fn softmax<T: Real>(z: &[T]) -> Vec<T> {
+    let mut largest = z[0];
+    for &x in z {
+        if x > largest {
+            largest = x;
+        }
+    }
+    let mut sum = T::ZERO;
+    for &x in z {
+        sum = sum + (x - largest).exp();
+    }
+    z.iter().map(|&x| (x - largest).exp() / sum).collect()
+}
+
+/// One step for one parameter (rule 4): the new parameter and the new velocity.
+#[must_use]
+pub fn descend<T: Real>(w: T, v: T, g: T, rate: T, momentum: T, l2: T) -> (T, T) {
+    let g = if l2 == T::ZERO { g } else { l2.mul_add(w, g) };
+    let v = if momentum == T::ZERO { g } else { momentum.mul_add(v, g) };
+    ((-rate).mul_add(v, w), v)
+}

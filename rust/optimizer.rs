@@ -1,0 +1,137 @@
+//! Optimisers: what a step does with the gradient, and the vectors it keeps between steps.
+
+use crate::error::Error;
+use crate::kernels::{Isa, Real, update};
+use crate::layer::Layer;
+use crate::matrix::zeros;
+
+/// An optimiser and what it is set to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Optimizer {
+    /// Gradient descent (Eq. 5): g = fma(l2, w, g) for weights where l2 is not 0,
+    /// v = fma(momentum, v, g), w = fma(-rate, v, w). Without momentum v is g and is not kept.
+    Sgd {
+        /// How much of the last step goes into this one.
+        momentum: f64,
+        /// The weight of l2 / 2 times the sum of the squared weights in what is made small.
+        l2: f64,
+    },
+}
+
+impl Optimizer {
+    /// The names of all vectors that some optimiser keeps.
+    pub const VECTORS: [&'static str; 1] = ["velocity"];
+
+    /// Plain gradient descent.
+    #[must_use]
+    pub const fn sgd() -> Self {
+        Self::Sgd { momentum: 0.0, l2: 0.0 }
+    }
+
+    /// Checks that each number is finite and not negative.
+    ///
+    /// # Errors
+    /// [`Error::Hyperparameter`].
+    pub fn check(&self) -> Result<(), Error> {
+        let Self::Sgd { momentum, l2 } = *self;
+        not_negative("momentum", momentum)?;
+        not_negative("l2", l2)
+    }
+
+    /// The names of the vectors that it keeps, each as long as the parameters.
+    #[must_use]
+    pub fn vectors(&self) -> &'static [&'static str] {
+        match self {
+            Self::Sgd { momentum, .. } if *momentum != 0.0 => &["velocity"],
+            Self::Sgd { .. } => &[],
+        }
+    }
+
+    /// One step of a layer; returns whether its new parameters are finite.
+    ///
+    /// `parameters`, `g` and the vectors of `state` are the flat ones of the whole network.
+    pub fn update<T: Real>(
+        &self,
+        isa: Isa,
+        rate: T,
+        layer: &Layer,
+        parameters: &mut [T],
+        g: &[T],
+        state: &mut State<T>,
+    ) -> bool {
+        let Self::Sgd { momentum, l2 } = *self;
+        let (momentum, l2) = (T::from_f64(momentum), T::from_f64(l2));
+        let mut finite = true;
+        // l2 is for weights, not for biases.
+        for (range, l2) in [(layer.weights(), l2), (layer.biases(), T::ZERO)] {
+            let (w, g) = (&mut parameters[range.clone()], &g[range.clone()]);
+            finite &= match state.vectors.first_mut() {
+                Some((_, velocity)) => {
+                    let v = &mut velocity[range];
+                    update::descend_with_momentum(isa, w, v, g, rate, momentum, l2)
+                }
+                None => update::descend(isa, w, g, rate, l2),
+            };
+        }
+        finite
+    }
+}
+
+/// Checks a number that may not be negative.
+pub(crate) fn not_negative(what: &'static str, value: f64) -> Result<(), Error> {
+    if value.is_finite() && value >= 0.0 {
+        Ok(())
+    } else {
+        Err(Error::Hyperparameter { what, found: value.to_string() })
+    }
+}
+
+/// The vectors that an optimiser keeps between steps, by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State<T> {
+    vectors: Vec<(&'static str, Vec<T>)>,
+}
+
+impl<T: Real> State<T> {
+    /// No vector.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { vectors: Vec::new() }
+    }
+
+    /// The vectors and their names.
+    pub fn vectors(&self) -> impl Iterator<Item = (&'static str, &[T])> {
+        self.vectors.iter().map(|(name, vector)| (*name, vector.as_slice()))
+    }
+
+    /// Takes over a vector.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] where no optimiser keeps a vector of this name.
+    pub fn insert(&mut self, name: &str, vector: Vec<T>) -> Result<(), Error> {
+        let known = Optimizer::VECTORS.into_iter().find(|known| *known == name);
+        let known = known
+            .ok_or_else(|| Error::unknown_name("optimizer vector", name, &Optimizer::VECTORS))?;
+        self.vectors.retain(|(name, _)| *name != known);
+        self.vectors.push((known, vector));
+        Ok(())
+    }
+
+    /// Keeps the vectors that an optimiser needs, drops all others, and begins new ones at 0.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn prepare(&mut self, optimizer: &Optimizer, count: usize) -> Result<(), Error> {
+        let names = optimizer.vectors();
+        let mut missing = Vec::new();
+        for name in names {
+            if !self.vectors.iter().any(|(existing, _)| existing == name) {
+                missing.push((*name, zeros(count)?));
+            }
+        }
+        self.vectors.retain(|(name, _)| names.contains(name));
+        self.vectors.append(&mut missing);
+        Ok(())
+    }
+}

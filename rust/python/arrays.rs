@@ -1,0 +1,85 @@
+//! NumPy arrays to vectors and back.
+
+use numpy::ndarray::Dimension;
+use numpy::prelude::*;
+use numpy::{Element, IntoPyArray, Ix1, Ix2, PyArray, PyArray1, PyArrayDyn, dtype};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::data::Inputs;
+use crate::kernels::Real;
+use crate::matrix::copied;
+
+/// An element type that NumPy knows too.
+pub(super) trait Number: Real + Element {}
+
+impl<T: Real + Element> Number for T {}
+
+/// A copy of an array of `D` dimensions, C-contiguous and of exactly this type; and its shape.
+fn copy_of<T: Element + Copy, D: Dimension>(
+    what: &str,
+    array: &Bound<'_, PyAny>,
+) -> PyResult<(Vec<T>, Vec<usize>)> {
+    let py = array.py();
+    let array = array.cast::<PyArray<T, D>>().map_err(|_| {
+        let dimensions = D::NDIM.unwrap_or(0);
+        PyTypeError::new_err(format!(
+            "expected {what} as an array of {} with {dimensions} dimensions, found {}",
+            dtype::<T>(py),
+            described(array)
+        ))
+    })?;
+    if !array.is_c_contiguous() {
+        return Err(PyValueError::new_err(format!(
+            "expected {what} C-contiguous: pass numpy.ascontiguousarray({what})"
+        )));
+    }
+    let array = array.try_readonly().map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let elements = array.as_slice().map_err(|_| {
+        PyValueError::new_err(format!("expected {what} aligned: pass {what}.copy()"))
+    })?;
+    Ok((copied(elements)?, array.shape().to_vec()))
+}
+
+/// The dtype and shape of an array, or the type of what is none.
+fn described(object: &Bound<'_, PyAny>) -> String {
+    match (object.getattr("dtype"), object.getattr("shape")) {
+        (Ok(dtype), Ok(shape)) => format!("{dtype} with shape {shape}"),
+        _ => object.get_type().to_string(),
+    }
+}
+
+/// A copy of a vector (n,).
+pub(super) fn vector<T: Element + Copy>(what: &str, array: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
+    Ok(copy_of::<T, Ix1>(what, array)?.0)
+}
+
+/// A copy of a matrix, and its rows and columns.
+pub(super) fn matrix<T: Element + Copy>(
+    what: &str,
+    array: &Bound<'_, PyAny>,
+) -> PyResult<(Vec<T>, usize, usize)> {
+    let (elements, shape) = copy_of::<T, Ix2>(what, array)?;
+    Ok((elements, shape[0], shape[1]))
+}
+
+/// A copy of inputs (n, n_in), numbers or pixels, and their rows and columns.
+pub(super) fn inputs<T: Number>(array: &Bound<'_, PyAny>) -> PyResult<(Inputs<T>, usize, usize)> {
+    if array.cast::<PyArrayDyn<u8>>().is_ok() {
+        let (pixels, rows, columns) = matrix("x", array)?;
+        Ok((Inputs::Pixels(pixels), rows, columns))
+    } else {
+        let (values, rows, columns) = matrix("x", array)?;
+        Ok((Inputs::Values(values), rows, columns))
+    }
+}
+
+/// A vector as an array of a shape; the memory goes over to NumPy.
+pub(super) fn array<'py, T: Element>(
+    py: Python<'py>,
+    elements: Vec<T>,
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyAny>> {
+    let flat: Bound<'py, PyArray1<T>> = elements.into_pyarray(py);
+    Ok(flat.reshape(shape.to_vec())?.into_any())
+}

@@ -1,0 +1,75 @@
+//! Running a network without training it: predictions, losses, gradients.
+
+use super::{Totals, Trainer, forward, gradient, losses};
+use crate::data::{Dataset, Inputs, Rows};
+use crate::error::Error;
+use crate::kernels::{Real, fpu};
+use crate::matrix::{checked_product, zeros};
+use crate::workspace::{Forward, TILE, Workspace};
+
+impl<T: Real> Trainer<T> {
+    /// The activations of the last layer, (rows, n_out), for inputs (rows, n_in).
+    ///
+    /// # Errors
+    /// Where the length is wrong, an input is not finite, or memory is short.
+    pub fn predict(&self, x: &Inputs<T>, rows: usize) -> Result<Vec<T>, Error> {
+        let network = &self.network;
+        let (n_in, n_out) = (network.n_in(), network.n_out());
+        let (what, expected) = ("elements of x", checked_product(rows, n_in)?);
+        if x.len() != expected {
+            return Err(Error::Length { what, expected, found: x.len() });
+        }
+        x.check()?;
+        let mut outputs = zeros(checked_product(rows, n_out)?)?;
+        let mut scratch = Forward::new(network, rows)?;
+        fpu::exact(|| {
+            let tiles = Rows::Range(0, rows).tiles(TILE);
+            for (tile, outputs) in tiles.zip(outputs.chunks_mut(TILE * n_out)) {
+                let inputs = &mut scratch.a[0][..tile.len() * n_in];
+                x.gather(tile, n_in, &self.pixels, inputs);
+                forward(network, self.plan.isa, &mut scratch, tile.len());
+                let a = &scratch.a[network.layers().len()];
+                outputs.copy_from_slice(&a[..outputs.len()]);
+            }
+        });
+        Ok(outputs)
+    }
+
+    /// The sum of the rows' losses in their own order, and how many are classified rightly.
+    ///
+    /// # Errors
+    /// Where the dataset is of another size, or memory is short.
+    pub fn evaluate(&self, data: &Dataset<T>) -> Result<(f64, u64), Error> {
+        self.check_sizes(data)?;
+        let network = &self.network;
+        let rows = data.rows().min(TILE);
+        let mut scratch = Forward::new(network, rows)?;
+        let mut y = zeros(checked_product(rows, network.n_out())?)?;
+        let mut totals = Totals::default();
+        fpu::exact(|| {
+            for tile in data.all().tiles(TILE) {
+                let rows = tile.len();
+                let y = &mut y[..rows * network.n_out()];
+                data.gather(tile, &mut scratch.a[0][..rows * network.n_in()], y);
+                forward(network, self.plan.isa, &mut scratch, rows);
+                losses(network, self.plan.isa, data, tile, &scratch, y, &mut totals);
+            }
+        });
+        Ok((totals.loss, totals.correct))
+    }
+
+    /// The sum of the rows' losses, and the gradient of their mean in flat order, without l2.
+    ///
+    /// # Errors
+    /// Where the dataset is of another size, or memory is short.
+    pub fn gradients(&self, data: &Dataset<T>) -> Result<(f64, Vec<T>), Error> {
+        self.check_sizes(data)?;
+        let mut workspace = Workspace::new(&self.network, data.rows())?;
+        let mut totals = Totals::default();
+        fpu::exact(|| {
+            let isa = self.plan.isa;
+            gradient(&self.network, isa, data, data.all(), &mut workspace, &mut totals);
+        });
+        Ok((totals.loss, self.network.flat_order(&workspace.g)?))
+    }
+}

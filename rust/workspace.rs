@@ -1,0 +1,81 @@
+//! All scratch of training and of running, allocated once.
+
+use crate::error::Error;
+use crate::kernels::{Real, gemm};
+use crate::matrix::{checked_product, zeros};
+use crate::network::Network;
+
+/// At most so many rows are worked on at a time: one block of rule 1, so that the gradients of the
+/// tiles of a batch add up in canonical order.
+pub const TILE: usize = gemm::BLOCK;
+
+/// What the way forward fills for a tile of rows.
+#[derive(Clone, Debug)]
+pub struct Forward<T> {
+    /// z of each layer, (rows, n_out).
+    pub z: Vec<Vec<T>>,
+    /// The inputs (rows, n_in), then the activations of each layer, (rows, n_out).
+    pub a: Vec<Vec<T>>,
+}
+
+impl<T: Real> Forward<T> {
+    /// Scratch for `rows` rows, at most [`TILE`].
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(network: &Network<T>, rows: usize) -> Result<Self, Error> {
+        let matrix = |columns| zeros(checked_product(rows.min(TILE), columns)?);
+        let sizes = || network.layers().iter().map(|layer| layer.n_out);
+        Ok(Self {
+            z: sizes().map(matrix).collect::<Result<_, _>>()?,
+            a: std::iter::once(network.n_in())
+                .chain(sizes())
+                .map(matrix)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// What forward, loss and backward fill.
+#[derive(Clone, Debug)]
+pub struct Workspace<T> {
+    /// The way forward.
+    pub forward: Forward<T>,
+    /// What the rows should become, (rows, n_out).
+    pub y: Vec<T>,
+    /// r of the layer at hand, (rows, n_out).
+    pub r: Vec<T>,
+    /// dE/da of the layer before it, (rows, n_in).
+    pub d: Vec<T>,
+    /// W of each layer but the first, (n_out, n_in), one behind the other.
+    pub transposed: Vec<T>,
+    /// The gradient of the batch's mean loss, in the order of the parameters.
+    pub g: Vec<T>,
+    rows: usize,
+}
+
+impl<T: Real> Workspace<T> {
+    /// Scratch for `rows` rows, at most [`TILE`].
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(network: &Network<T>, rows: usize) -> Result<Self, Error> {
+        let rows = rows.min(TILE);
+        let widest = network.layers().iter().map(|layer| layer.n_out).max().unwrap_or(0);
+        Ok(Self {
+            forward: Forward::new(network, rows)?,
+            y: zeros(checked_product(rows, network.n_out())?)?,
+            r: zeros(checked_product(rows, widest)?)?,
+            d: zeros(checked_product(rows, widest)?)?,
+            transposed: zeros(network.n_transposed()?)?,
+            g: zeros(network.n_parameters())?,
+            rows,
+        })
+    }
+
+    /// Whether it holds tiles of a batch of `rows` rows.
+    #[must_use]
+    pub fn holds(&self, rows: usize) -> bool {
+        self.rows >= rows.min(TILE)
+    }
+}
