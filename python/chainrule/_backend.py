@@ -58,10 +58,6 @@ class Engine(Protocol):
     def name(self) -> str:
         """One of `BACKENDS`."""
 
-    @property
-    def dtype(self) -> Any:
-        """T, as anything that NumPy takes for a dtype."""
-
     def initialize(self, seed: int, initializations: tuple[str, ...]) -> None:
         """Draw new weights, a scheme a layer; zero the biases; forget the optimiser's state."""
 

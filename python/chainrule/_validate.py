@@ -31,6 +31,9 @@ DTYPES = ("float32", "float64")
 # Flat indices fit in 31 bits, and a vector of this many float32 is 8 GiB.
 MOST_PARAMETERS = 2**31 - 1
 
+# A model file's header, of at most 1 MB, names each layer.
+MOST_LAYERS = 4096
+
 # The output that goes with a loss where the caller does not say.
 _OUTPUT_FOR_LOSS = {
     "squared_error": "sigmoid",
@@ -90,6 +93,8 @@ def sizes(value: Any) -> tuple[int, ...]:
         raise ValueError(
             f"sizes must name at least two sizes, such as [784, 16, 10]; got {list(result)}"
         )
+    if len(result) - 1 > MOST_LAYERS:
+        raise ValueError(f"sizes name {len(result) - 1} layers, limit {MOST_LAYERS}")
     for i, size in enumerate(result):
         if size < 1:
             raise ValueError(f"sizes[{i}] must be at least 1; got {size}")

@@ -286,13 +286,15 @@ class Network(Persistence):
         batch_size: int = 1,
         shuffle: bool = False,
         engine: _backend.Engine | None = None,
+        dtype: DTypeLike = None,
     ) -> Data:
         """Check x and y and put them into the form of an engine: the network's, unless told."""
         engine = self._engine if engine is None else engine
-        inputs = _validate.inputs(x, self._sizes[0], engine.dtype, f"{name}x")
+        dtype = self._dtype if dtype is None else dtype
+        inputs = _validate.inputs(x, self._sizes[0], dtype, f"{name}x")
         rows = len(inputs)
         targets = _validate.targets(
-            y, rows, self._sizes[-1], self._activations[-1], self._loss, engine.dtype, f"{name}y"
+            y, rows, self._sizes[-1], self._activations[-1], self._loss, dtype, f"{name}y"
         )
         if rows == 0:
             raise ValueError(f"{name}x must have at least one row; got shape {np.shape(x)}")
@@ -417,7 +419,7 @@ class Network(Persistence):
             raise ValueError("epsilon must be above 0; got 0")
         parameters = self.parameters.astype(np.float64)
         engine = _backend.make(self.backend, self._sizes, self._activations, self._loss, "float64")
-        data = self._data(x, y, engine=engine)
+        data = self._data(x, y, engine=engine, dtype="float64")
 
         def loss(flat: NDArray[np.float64]) -> float:
             engine.set_state(flat, {})
