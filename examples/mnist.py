@@ -10,14 +10,14 @@ import chainrule
 steps = int(sys.argv[1]) if len(sys.argv) > 1 else 51_419
 train, test = chainrule.mnist.load()
 
-network = chainrule.Network([784, 16, 16, 10])
+network = chainrule.Network([784, 16, 16, 10], initialization="he_uniform")
 print(network.summary())
 
 history = network.fit(
     train.images,
     train.labels,
     steps=steps,
-    learning_rate=chainrule.Linear(0.1),
+    learning_rate=chainrule.Linear(0.2),
     record_every=steps // 4,
 )
 print(history)
