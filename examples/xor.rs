@@ -23,9 +23,9 @@ fn main() -> Result<(), Error> {
     let mut data = Dataset::new(x.clone(), y, 4, (2, 1), 1, Some(1))?;
     for epoch in 0..500 {
         let steps = Steps { epoch, first: 0, rates: &[0.1; 4], optimizer: Optimizer::sgd() };
-        let trained = trainer.train(&mut data, &steps, Totals::default())?;
+        let outcome = trainer.train(&mut data, &steps, Totals::default())?;
         if epoch % 100 == 0 || epoch == 499 {
-            println!("epoch {:3}: squared error {:.4}", epoch + 1, trained.totals.loss / 4.0);
+            println!("epoch {:3}: squared error {:.4}", epoch + 1, outcome.totals.loss / 4.0);
         }
     }
     for ((row, target), output) in rows.iter().zip(targets).zip(trainer.predict(&x, 4)?) {

@@ -80,3 +80,59 @@ impl Activation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Activation;
+    use crate::kernels::{Isa, Real};
+
+    /// a and r of two rows, dE/da being 1, 2, 3 and 4; and the saturated units.
+    fn both<T: Real>(activation: Activation, z: [T; 4]) -> Vec<([T; 4], [T; 4], u64)> {
+        let each = Isa::available().into_iter().map(|isa| {
+            let (mut a, mut r) = ([T::ZERO; 4], [1.0, 2.0, 3.0, 4.0].map(T::from_f64));
+            activation.forward(isa, &z, &mut a, 2);
+            let saturated = activation.backward(isa, &z, &a, &mut r, 2);
+            (a, r, saturated)
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn identity_and_relu_by_hand() {
+        let z = [1.0_f32, -2.0, 0.0, 0.5];
+        for found in both(Activation::Identity, z) {
+            assert_eq!(found, (z, [1.0, 2.0, 3.0, 4.0], 0));
+        }
+        for found in both(Activation::Relu, z) {
+            assert_eq!(found, ([1.0, 0.0, 0.0, 0.5], [1.0, 0.0, 0.0, 4.0], 2));
+        }
+    }
+
+    #[test]
+    fn sigmoid_and_tanh_by_hand() {
+        for (a, r, saturated) in both(Activation::Sigmoid, [0.0_f64, 40.0, -800.0, 0.0]) {
+            assert_eq!((a, r), ([0.5, 1.0, 0.0, 0.5], [0.25, 0.0, 0.0, 1.0]));
+            assert_eq!(saturated, 2);
+        }
+        for (a, r, saturated) in both(Activation::Tanh, [0.0_f64, 40.0, -40.0, 0.0]) {
+            assert_eq!((a, r), ([0.0, 1.0, -1.0, 0.0], [1.0, 0.0, 0.0, 4.0]));
+            assert_eq!(saturated, 2);
+        }
+    }
+
+    #[test]
+    fn softmax_goes_row_by_row() {
+        // r = a (dE/da - sum of a dE/da): the sums are 1.5 and 4, as a is (1/2, 1/2) and (0, 1).
+        for found in both(Activation::Softmax, [3.0_f64, 3.0, -900.0, 0.0]) {
+            assert_eq!(found, ([0.5, 0.5, 0.0, 1.0], [-0.25, 0.25, 0.0, 0.0], 0));
+        }
+    }
+
+    #[test]
+    fn names_lead_back() {
+        for each in Activation::ALL {
+            assert_eq!(Activation::named(each.name()), Ok(each));
+        }
+        assert!(Activation::named("Sigmoid").is_err());
+    }
+}

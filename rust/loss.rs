@@ -100,3 +100,80 @@ impl Loss {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Loss;
+    use crate::activation::Activation;
+    use crate::error::Error;
+    use crate::kernels::Isa;
+
+    #[test]
+    fn squared_error_by_hand() {
+        let (z, a, y) = ([9.0; 2], [0.5_f32, 2.0], [1.0, 0.0]);
+        for isa in Isa::available() {
+            let loss = Loss::SquaredError.forward(isa, &z, &a, &y, None);
+            assert_eq!(loss.to_bits(), 4.25_f32.to_bits());
+            let mut r = [0.0; 2];
+            Loss::SquaredError.backward(isa, Activation::Sigmoid, &z, &a, &y, &mut r, 2);
+            assert_eq!(r, [-0.25, -8.0]); // a (1 - a) * 2 (a - y)
+        }
+    }
+
+    #[test]
+    fn cross_entropies_come_from_z() {
+        let (z, a) = ([1000.0_f64, 0.0], [1.0, 0.0]);
+        for isa in Isa::available() {
+            let loss = |label| Loss::CrossEntropy.forward(isa, &z, &a, &[0.0; 2], Some(label));
+            assert_eq!([loss(0), loss(1)], [0.0, 1000.0]);
+            let soft = Loss::CrossEntropy.forward(isa, &z, &a, &[0.75, 0.25], None);
+            assert_eq!(soft.to_bits(), 250.0_f64.to_bits());
+            let both = Loss::BinaryCrossEntropy.forward(isa, &z, &a, &[1.0, 0.0], None);
+            assert_eq!(both.to_bits(), std::f64::consts::LN_2.to_bits());
+            let wrong = Loss::BinaryCrossEntropy.forward(isa, &z, &a, &[0.0, 0.0], None);
+            assert_eq!(wrong.to_bits(), (1000.0 + std::f64::consts::LN_2).to_bits());
+            for (loss, output) in [
+                (Loss::CrossEntropy, Activation::Softmax),
+                (Loss::BinaryCrossEntropy, Activation::Sigmoid),
+            ] {
+                let mut r = [9.0; 2];
+                loss.backward(isa, output, &z, &[0.75, 0.25], &[0.0, 1.0], &mut r, 2);
+                assert_eq!(r, [0.75, -0.75]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_term_without_numerator_is_zero() {
+        let bits = |loss: Loss, a: f64, y: f64| loss.derivative(a, y).to_bits();
+        assert_eq!(bits(Loss::SquaredError, 0.5, 1.0), (-1.0_f64).to_bits());
+        assert_eq!(bits(Loss::CrossEntropy, 0.5, 0.25), (-0.5_f64).to_bits());
+        assert_eq!(bits(Loss::CrossEntropy, 0.0, 0.0), 0.0_f64.to_bits());
+        assert_eq!(bits(Loss::BinaryCrossEntropy, 0.5, 0.25), 1.0_f64.to_bits());
+        assert_eq!(bits(Loss::BinaryCrossEntropy, 0.0, 0.0), 1.0_f64.to_bits());
+        assert_eq!(bits(Loss::BinaryCrossEntropy, 1.0, 1.0), (-1.0_f64).to_bits());
+    }
+
+    #[test]
+    fn a_cross_entropy_needs_its_activation() {
+        for output in Activation::ALL {
+            let right = output == Activation::Softmax;
+            assert_eq!(Loss::CrossEntropy.check_output(output).is_ok(), right);
+            let right = output == Activation::Sigmoid;
+            assert_eq!(Loss::BinaryCrossEntropy.check_output(output).is_ok(), right);
+            assert_eq!(Loss::SquaredError.check_output(output), Ok(()));
+        }
+        assert_eq!(
+            Loss::CrossEntropy.check_output(Activation::Relu),
+            Err(Error::LossNeeds { loss: "cross_entropy", expected: "softmax", found: "relu" })
+        );
+    }
+
+    #[test]
+    fn names_lead_back() {
+        for each in Loss::ALL {
+            assert_eq!(Loss::named(each.name()), Ok(each));
+        }
+        assert!(Loss::named("mse").is_err());
+    }
+}

@@ -201,3 +201,82 @@ pub(crate) fn check_finite<T: Real>(what: &'static str, values: &[T]) -> Result<
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_PARAMETERS, Network};
+    use crate::activation::Activation::{self, Relu, Sigmoid, Softmax};
+    use crate::error::Error;
+    use crate::init::Initialization;
+    use crate::loss::Loss;
+
+    fn new(sizes: &[usize], activations: &[Activation]) -> Result<Network<f32>, Error> {
+        Network::new(sizes, activations, Loss::SquaredError)
+    }
+
+    #[test]
+    fn parameters_are_counted_as_the_report_counts_them() {
+        let network = new(&[784, 16, 16, 10], &[Sigmoid; 3]).unwrap();
+        assert_eq!(network.n_parameters(), 12_960 + 42); // Eq. 8
+        assert_eq!((network.n_in(), network.n_out(), network.layers().len()), (784, 10, 3));
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        let refused = |sizes: &[usize], activations: &[Activation]| {
+            new(sizes, activations).map(|network| network.n_parameters()).unwrap_err()
+        };
+        assert_eq!(refused(&[], &[]), Error::TooFewSizes { found: 0 });
+        assert_eq!(refused(&[784], &[]), Error::TooFewSizes { found: 1 });
+        assert_eq!(refused(&[4, 0, 2], &[Relu; 2]), Error::ZeroSize { index: 1 });
+        assert!(matches!(refused(&[4, 2], &[]), Error::Length { expected: 1, found: 0, .. }));
+        assert_eq!(refused(&[4, 2, 2], &[Softmax; 2]), Error::HiddenSoftmax { layer: 0 });
+        for sizes in [[MAX_PARAMETERS, 1], [1 << 40, 1 << 40], [usize::MAX, 1], [1, usize::MAX]] {
+            assert_eq!(refused(&sizes, &[Relu]), Error::TooManyParameters, "{sizes:?}");
+        }
+        let refused = Network::<f32>::new(&[2, 2], &[Relu], Loss::CrossEntropy);
+        assert!(matches!(refused, Err(Error::LossNeeds { .. })));
+    }
+
+    #[test]
+    fn ten_thousand_layers_are_a_network() {
+        assert_eq!(new(&vec![1; 10_001], &vec![Relu; 10_000]).unwrap().n_parameters(), 20_000);
+    }
+
+    #[test]
+    fn the_flat_order_is_row_by_row_and_leads_back() {
+        let mut network = new(&[2, 3, 1], &[Relu; 2]).unwrap();
+        let flat: Vec<f32> = (0..13_u8).map(f32::from).collect();
+        network.set_flat(&flat).unwrap();
+        // W (3, 2) = [[0, 1], [2, 3], [4, 5]], input-major (2, 3); then b; then the next layer.
+        let internal = [0.0, 2.0, 4.0, 1.0, 3.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0];
+        assert_eq!(network.parameters(), internal);
+        assert_eq!(network.flat().unwrap(), flat);
+    }
+
+    #[test]
+    fn refused_parameters_change_nothing() {
+        let mut network = new(&[2, 1], &[Relu]).unwrap();
+        network.set_flat(&[1.0, 2.0, 3.0]).unwrap();
+        let (what, expected) = ("parameters", 3);
+        let refused = network.set_flat(&[1.0; 4]);
+        assert_eq!(refused, Err(Error::Length { what, expected, found: 4 }));
+        let refused = network.set_flat(&[9.0, 9.0, f32::NAN]);
+        assert_eq!(refused, Err(Error::NotFinite { what, index: 2 }));
+        assert_eq!(network.flat().unwrap(), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn weights_are_drawn_row_by_row() {
+        let mut network = new(&[4, 3, 2], &[Relu; 2]).unwrap();
+        network.set_flat(&[5.0; 23]).unwrap();
+        let schemes = [Initialization::HeUniform, Initialization::GlorotUniform];
+        network.initialize(9, &schemes).unwrap();
+        let mut expected: Vec<f32> = schemes[0].draw(9, 0, 4, 3).collect();
+        expected.extend([0.0; 3]);
+        expected.extend(schemes[1].draw::<f32>(9, 1, 3, 2));
+        expected.extend([0.0; 2]);
+        assert_eq!(network.flat().unwrap(), expected);
+        assert!(matches!(network.initialize(9, &schemes[..1]), Err(Error::Length { .. })));
+    }
+}

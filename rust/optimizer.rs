@@ -135,3 +135,69 @@ impl<T: Real> State<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Optimizer, State};
+    use crate::activation::Activation;
+    use crate::error::Error;
+    use crate::kernels::Isa;
+    use crate::layer::Layer;
+
+    /// Two steps of a layer of one weight 2 and one bias 1 under a gradient of (4, 4).
+    fn two_steps(momentum: f64, l2: f64) -> ([f32; 2], State<f32>) {
+        let layer = Layer::new(1, 1, Activation::Identity, 0);
+        let optimizer = Optimizer::Sgd { momentum, l2 };
+        let (mut parameters, mut state) = ([2.0, 1.0], State::new());
+        for _ in 0..2 {
+            state.prepare(&optimizer, 2).unwrap();
+            let (w, g) = (&mut parameters, [4.0, 4.0]);
+            assert!(optimizer.update(Isa::detect(), 0.25, &layer, w, &g, &mut state));
+        }
+        (parameters, state)
+    }
+
+    #[test]
+    fn steps_by_hand() {
+        assert_eq!(two_steps(0.0, 0.0), ([0.0, -1.0], State::new()));
+        // g = 4 + 0.5 w for the weight: 2 - 1.25 = 0.75, then 0.75 - (1 + 0.09375).
+        assert_eq!(two_steps(0.0, 0.5), ([-0.34375, -1.0], State::new()));
+        // v = 4, then 6.
+        let (parameters, state) = two_steps(0.5, 0.0);
+        assert_eq!(parameters, [-0.5, -1.5]);
+        assert_eq!(state.vectors().collect::<Vec<_>>(), [("velocity", &[6.0, 6.0][..])]);
+    }
+
+    #[test]
+    fn only_the_vectors_needed_are_kept() {
+        let (_, mut state) = two_steps(0.5, 0.0);
+        let with = Optimizer::Sgd { momentum: 0.9, l2: 0.0 };
+        state.prepare(&with, 2).unwrap();
+        assert_eq!(state.vectors().next(), Some(("velocity", &[6.0, 6.0][..])));
+        state.prepare(&Optimizer::sgd(), 2).unwrap();
+        assert_eq!(state.vectors().next(), None);
+        state.prepare(&with, 2).unwrap();
+        assert_eq!(state.vectors().next(), Some(("velocity", &[0.0, 0.0][..])));
+    }
+
+    #[test]
+    fn an_unknown_vector_is_refused() {
+        let mut state = State::<f64>::new();
+        let message = state.insert("moment", vec![]).unwrap_err().to_string();
+        assert_eq!(message, "expected optimizer vector to be one of velocity, found \"moment\"");
+        state.insert("velocity", vec![1.0]).unwrap();
+        state.insert("velocity", vec![2.0]).unwrap();
+        assert_eq!(state.vectors().collect::<Vec<_>>(), [("velocity", &[2.0][..])]);
+    }
+
+    #[test]
+    fn numbers_are_checked() {
+        let check = |momentum, l2| Optimizer::Sgd { momentum, l2 }.check();
+        assert_eq!(check(0.9, 0.1), Ok(()));
+        assert_eq!(
+            check(-0.5, 0.0),
+            Err(Error::Hyperparameter { what: "momentum", found: "-0.5".into() })
+        );
+        assert!(check(0.0, f64::NAN).is_err() && check(f64::INFINITY, 0.0).is_err());
+    }
+}

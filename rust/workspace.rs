@@ -79,3 +79,24 @@ impl<T: Real> Workspace<T> {
         self.rows >= rows.min(TILE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{TILE, Workspace};
+    use crate::activation::Activation;
+    use crate::loss::Loss;
+    use crate::network::Network;
+
+    #[test]
+    fn it_is_bounded_by_a_tile() {
+        let activations = [Activation::Tanh; 2];
+        let network = Network::<f32>::new(&[5, 4, 3], &activations, Loss::SquaredError).unwrap();
+        let small = Workspace::new(&network, 7).unwrap();
+        assert!(small.holds(7) && small.holds(1) && !small.holds(8));
+        let large = Workspace::new(&network, 1_000_000).unwrap();
+        assert!(large.holds(usize::MAX));
+        assert_eq!(large.forward.a.iter().map(Vec::len).sum::<usize>(), TILE * (5 + 4 + 3));
+        assert_eq!((large.y.len(), large.r.len(), large.d.len()), (TILE * 3, TILE * 4, TILE * 4));
+        assert_eq!((large.transposed.len(), large.g.len()), (4 * 3, 24 + 15));
+    }
+}

@@ -1,1 +1,109 @@
+//! Each element by itself, as the formula says it, on every instruction set.
 
+use super::{
+    add_to_rows, all_finite, difference, divide, relu, relu_backward, sigmoid_backward,
+    tanh_backward, twice_difference,
+};
+use crate::kernels::testing::{assert_bits, extreme, mild};
+use crate::kernels::{Isa, Real};
+
+/// Runs a kernel that writes `d`, which begins as `y`, and compares it with a formula of (x, y).
+fn check<T: Real>(what: &str, kernel: impl Fn(Isa, &[T], &mut [T]), formula: impl Fn(T, T) -> T) {
+    for n in (0..=40).chain([257]) {
+        for (x, y) in [(mild(1, n), mild(2, n)), (extreme(3, n), extreme(4, n))] {
+            let expected: Vec<T> = x.iter().zip(&y).map(|(&x, &y)| formula(x, y)).collect();
+            for isa in Isa::available() {
+                let mut d = y.clone();
+                kernel(isa, &x, &mut d);
+                assert_bits(&d, &expected, &format!("{what} {} {n}", isa.name()));
+            }
+        }
+    }
+}
+
+fn check_formulas<T: Real>() {
+    let (zero, one) = (T::ZERO, T::ONE);
+    let small = T::from_f64(0.5);
+    check::<T>("relu", |isa, z, a| relu(isa, z, a), |z, _| if z > zero { z } else { zero });
+    check::<T>(
+        "sigmoid'",
+        |isa, a, d| {
+            sigmoid_backward(isa, a, d, small);
+        },
+        |a, d| (a * (one - a)) * d,
+    );
+    check::<T>(
+        "tanh'",
+        |isa, a, d| {
+            tanh_backward(isa, a, d, small);
+        },
+        |a, d| (one - a * a) * d,
+    );
+    check::<T>(
+        "relu'",
+        |isa, z, d| {
+            relu_backward(isa, z, d);
+        },
+        |z, d| if z > zero { d } else { zero },
+    );
+    check::<T>("/ 3", |isa, _, d| divide(isa, d, T::from_f64(3.0)), |_, d| d / T::from_f64(3.0));
+    let y = T::from_f64(0.3);
+    check::<T>("a - y", |isa, a, d| difference(isa, a, &vec![y; a.len()], d), |a, _| a - y);
+    check::<T>(
+        "2 (a - y)",
+        |isa, a, d| twice_difference(isa, a, &vec![y; a.len()], d),
+        |a, _| T::TWO * (a - y),
+    );
+}
+
+#[test]
+fn elements_are_as_the_formulas_say() {
+    check_formulas::<f32>();
+    check_formulas::<f64>();
+}
+
+#[test]
+fn saturated_units_are_counted() {
+    for isa in Isa::available() {
+        // sigma' is 0.25, 0, about 9e-4 and about 2e-3; the limit is 2^-10, about 9.8e-4.
+        let a = [0.5_f32, 1.0, 0.999_1, 0.998];
+        assert_eq!(sigmoid_backward(isa, &a, &mut [1.0; 4], 1.0 / 1024.0), 2);
+        // sigma' is 1, 0, about 8e-4 and about 2e-3.
+        let a = [0.0_f32, -1.0, 0.999_6, 0.999];
+        assert_eq!(tanh_backward(isa, &a, &mut [1.0; 4], 1.0 / 1024.0), 2);
+        assert_eq!(relu_backward(isa, &[1.0_f32, 0.0, -0.0, -1.0], &mut [1.0; 4]), 3);
+        // More than a lane of 32 bits, or one of 8, would count without care.
+        assert_eq!(relu_backward(isa, &vec![0.0_f32; 70_000], &mut vec![1.0; 70_000]), 70_000);
+    }
+}
+
+#[test]
+fn biases_are_added_to_each_row() {
+    for isa in Isa::available() {
+        for n in 1..=20 {
+            let b = mild::<f64>(8, n);
+            let before = mild::<f64>(9, 3 * n);
+            let expected: Vec<_> = (0..3 * n).map(|i| before[i] + b[i % n]).collect();
+            let mut z = before.clone();
+            add_to_rows(isa, &mut z, &b);
+            assert_bits(&z, &expected, isa.name());
+        }
+    }
+}
+
+#[test]
+fn whatever_is_not_finite_is_found_anywhere() {
+    for isa in Isa::available() {
+        for n in 0..=40 {
+            let mut x = vec![f32::MAX; n];
+            assert!(all_finite(isa, &x));
+            for i in 0..n {
+                for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    x[i] = bad;
+                    assert!(!all_finite(isa, &x), "{} {bad} at {i} of {n}", isa.name());
+                }
+                x[i] = f32::MIN;
+            }
+        }
+    }
+}

@@ -16,7 +16,7 @@ mod portable;
 mod real;
 pub mod reduce;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod update;
 
 pub use real::Real;

@@ -36,9 +36,9 @@ pub fn column_sums<T: Real>(r: MatRef<'_, T>) -> Vec<T> {
     product(MatRef::new(&ones, 1, r.rows()), r)
 }
 
-/// Softmax of one row (rule 5).
+/// m and S of a row z: its largest element, and the sum of exp(z - m) (rule 5).
 #[must_use]
-pub fn softmax<T: Real>(z: &[T]) -> Vec<T> {
+pub fn shifted_sum<T: Real>(z: &[T]) -> (T, T) {
     let mut largest = z[0];
     for &x in z {
         if x > largest {
@@ -49,7 +49,56 @@ pub fn softmax<T: Real>(z: &[T]) -> Vec<T> {
     for &x in z {
         sum = sum + (x - largest).exp();
     }
+    (largest, sum)
+}
+
+/// Softmax of one row.
+#[must_use]
+pub fn softmax<T: Real>(z: &[T]) -> Vec<T> {
+    let (largest, sum) = shifted_sum(z);
     z.iter().map(|&x| (x - largest).exp() / sum).collect()
+}
+
+/// a * (d - sum of a * d) for one row.
+#[must_use]
+pub fn softmax_backward<T: Real>(a: &[T], d: &[T]) -> Vec<T> {
+    let mut sum = T::ZERO;
+    for j in 0..a.len() {
+        sum = sum + a[j] * d[j];
+    }
+    (0..a.len()).map(|j| a[j] * (d[j] - sum)).collect()
+}
+
+/// The sum of (a - y)^2 along a row.
+#[must_use]
+pub fn squared_distance<T: Real>(a: &[T], y: &[T]) -> T {
+    let mut sum = T::ZERO;
+    for j in 0..a.len() {
+        sum = sum + (a[j] - y[j]) * (a[j] - y[j]);
+    }
+    sum
+}
+
+/// The sum of y * (log(S) - (z - m)) along a row.
+#[must_use]
+pub fn log_loss<T: Real>(z: &[T], y: &[T]) -> T {
+    let (largest, total) = shifted_sum(z);
+    let mut sum = T::ZERO;
+    for j in 0..z.len() {
+        sum = sum + y[j] * (total.log() - (z[j] - largest));
+    }
+    sum
+}
+
+/// The sum of (max(z, 0) - z y) + log1p(exp(-|z|)) along a row.
+#[must_use]
+pub fn binary_log_loss<T: Real>(z: &[T], y: &[T]) -> T {
+    let mut sum = T::ZERO;
+    for j in 0..z.len() {
+        let above = if z[j] > T::ZERO { z[j] } else { T::ZERO };
+        sum = sum + ((above - z[j] * y[j]) + (-z[j].abs()).exp().log1p());
+    }
+    sum
 }
 
 /// One step for one parameter (rule 4): the new parameter and the new velocity.

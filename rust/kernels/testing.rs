@@ -1,1 +1,43 @@
+//! What the tests of kernels share: numbers to try, and equality of bits.
 
+use super::Real;
+use crate::rng::{Words, uniform};
+
+/// `n` numbers from -1 to 1.
+pub(crate) fn mild<T: Real>(seed: u64, n: usize) -> Vec<T> {
+    Words::new(seed, 99, 0).take(n).map(|word| T::from_f64(2.0 * uniform(word) - 1.0)).collect()
+}
+
+/// `n` numbers of all magnitudes: zeros of both signs, subnormals, huge ones, and mild ones.
+pub(crate) fn extreme<T: Real>(seed: u64, n: usize) -> Vec<T> {
+    let largest = if T::LANES == 8 { f64::from(f32::MAX) } else { f64::MAX };
+    let smallest = if T::LANES == 8 { f64::from(f32::from_bits(1)) } else { f64::from_bits(1) };
+    let choose = |word: u64| {
+        let mild = 2.0 * uniform(word) - 1.0;
+        T::from_f64(match word % 8 {
+            0 => 0.0,
+            1 => -0.0,
+            2 => smallest * (mild * 1000.0).trunc(),
+            3 => mild * largest,
+            4 => mild * largest.sqrt(),
+            5 => mild * smallest.sqrt(),
+            _ => mild,
+        })
+    };
+    Words::new(seed, 98, 0).take(n).map(choose).collect()
+}
+
+/// The bits of a number; every NaN counts as the same one.
+pub(crate) fn bits<T: Real>(x: T) -> u64 {
+    let x = x.to_f64();
+    if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() }
+}
+
+/// Fails where any bit differs.
+#[track_caller]
+pub(crate) fn assert_bits<T: Real>(found: &[T], expected: &[T], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (i, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(bits(found), bits(expected), "{what}: {found:?} for {expected:?} at {i}");
+    }
+}

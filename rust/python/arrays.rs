@@ -1,8 +1,7 @@
 //! NumPy arrays to vectors and back.
 
-use numpy::ndarray::Dimension;
 use numpy::prelude::*;
-use numpy::{Element, IntoPyArray, Ix1, Ix2, PyArray, PyArray1, PyArrayDyn, dtype};
+use numpy::{Element, IntoPyArray, PyArray1, PyArrayDyn, dtype};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -15,27 +14,28 @@ pub(super) trait Number: Real + Element {}
 
 impl<T: Real + Element> Number for T {}
 
-/// A copy of an array of `D` dimensions, C-contiguous and of exactly this type; and its shape.
-fn copy_of<T: Element + Copy, D: Dimension>(
+/// A copy of an array of exactly this type and so many dimensions, C-contiguous; and its shape.
+fn copy_of<T: Element + Copy>(
     what: &str,
     array: &Bound<'_, PyAny>,
+    dimensions: usize,
 ) -> PyResult<(Vec<T>, Vec<usize>)> {
-    let py = array.py();
-    let array = array.cast::<PyArray<T, D>>().map_err(|_| {
-        let dimensions = D::NDIM.unwrap_or(0);
-        PyTypeError::new_err(format!(
-            "expected {what} as an array of {} with {dimensions} dimensions, found {}",
-            dtype::<T>(py),
-            described(array)
-        ))
-    })?;
+    let wanted =
+        || format!("expected {what} as an array of {} ({dimensions}-D)", dtype::<T>(array.py()));
+    let array = array
+        .cast::<PyArrayDyn<T>>()
+        .map_err(|_| PyTypeError::new_err(format!("{}, found {}", wanted(), described(array))))?;
+    if array.ndim() != dimensions {
+        return Err(PyValueError::new_err(format!("{}, found {}", wanted(), described(array))));
+    }
     if !array.is_c_contiguous() {
         return Err(PyValueError::new_err(format!(
             "expected {what} C-contiguous: pass numpy.ascontiguousarray({what})"
         )));
     }
-    let array = array.try_readonly().map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let elements = array.as_slice().map_err(|_| {
+    let readonly =
+        array.try_readonly().map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let elements = readonly.as_slice().map_err(|_| {
         PyValueError::new_err(format!("expected {what} aligned: pass {what}.copy()"))
     })?;
     Ok((copied(elements)?, array.shape().to_vec()))
@@ -51,7 +51,7 @@ fn described(object: &Bound<'_, PyAny>) -> String {
 
 /// A copy of a vector (n,).
 pub(super) fn vector<T: Element + Copy>(what: &str, array: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
-    Ok(copy_of::<T, Ix1>(what, array)?.0)
+    Ok(copy_of(what, array, 1)?.0)
 }
 
 /// A copy of a matrix, and its rows and columns.
@@ -59,7 +59,7 @@ pub(super) fn matrix<T: Element + Copy>(
     what: &str,
     array: &Bound<'_, PyAny>,
 ) -> PyResult<(Vec<T>, usize, usize)> {
-    let (elements, shape) = copy_of::<T, Ix2>(what, array)?;
+    let (elements, shape) = copy_of(what, array, 2)?;
     Ok((elements, shape[0], shape[1]))
 }
 
