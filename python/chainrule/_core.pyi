@@ -3,9 +3,12 @@ from typing import Any, ClassVar, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["EXACTNESS", "Dataset", "Engine", "isas"]
+
 EXACTNESS: Final[int]
 
 def isas() -> list[str]: ...
+
 @final
 class Dataset:
     def __new__(cls, *args: object, **kwargs: object) -> Dataset: ...
