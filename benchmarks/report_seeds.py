@@ -22,7 +22,7 @@ import chainrule
 from chainrule.cli import _options
 
 RESULTS = Path(__file__).parent / "results"
-RATES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8)
+RATES = (0.02, 0.05, 0.1, 0.15, 0.175, 0.2, 0.225, 0.25, 0.275, 0.3, 0.5, 0.8)
 INITIALIZATIONS = ("glorot_uniform", "he_uniform", "lecun_uniform")
 
 

@@ -17,7 +17,7 @@ history = network.fit(
     train.images,
     train.labels,
     steps=steps,
-    learning_rate=chainrule.Linear(0.2),
+    learning_rate=chainrule.Linear(0.275),
     record_every=steps // 4,
 )
 print(history)
