@@ -286,7 +286,7 @@ class Network(Persistence):
         batch_size: int = 1,
         shuffle: bool = False,
         engine: _backend.Engine | None = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
     ) -> Data:
         """Check x and y and put them into the form of an engine: the network's, unless told."""
         engine = self._engine if engine is None else engine

@@ -16,9 +16,13 @@ __all__ = ["Constant", "Linear", "Schedule"]
 
 
 class Schedule:
-    """Base of the schedules that a file can keep."""
+    """Base of the schedules that a file can keep.
 
-    def __call__(self, step: int, steps: int) -> float:
+    Each is written so that `step` may also be an array: the same operations give the rates of
+    many steps at once, with the same bits.
+    """
+
+    def __call__(self, step: Any, steps: int) -> Any:
         """The rate of step `step` (from 0) of a fit of `steps` steps."""
         raise TypeError(f"{type(self).__name__} must define __call__(step, steps)")
 
@@ -48,7 +52,7 @@ class Constant(Schedule):
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", _validate.number("rate", self.rate))
 
-    def __call__(self, step: int, steps: int) -> float:
+    def __call__(self, step: Any, steps: int) -> Any:
         """Return `rate`."""
         return self.rate
 
@@ -83,7 +87,7 @@ class Linear(Schedule):
         object.__setattr__(self, "start", _validate.number("start", self.start))
         object.__setattr__(self, "end", _validate.number("end", self.end))
 
-    def __call__(self, step: int, steps: int) -> float:
+    def __call__(self, step: Any, steps: int) -> Any:
         """Return the rate of step `step` of `steps`."""
         return self.start + (self.end - self.start) * (step / steps)
 

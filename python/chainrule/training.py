@@ -22,6 +22,7 @@ from chainrule._guard import deferred_interrupts
 from chainrule.callbacks import Callback, Display, Progress
 from chainrule.errors import DivergenceError
 from chainrule.history import History
+from chainrule.schedules import SCHEDULES, Schedule
 
 if TYPE_CHECKING:
     from chainrule._backend import Engine
@@ -165,10 +166,16 @@ class Fit:
         slice was cut.
         """
         rate = self.request.learning_rate
+        if isinstance(rate, float):
+            return np.full(stop - self.step, rate), None
+        # Ours are known to be good, and take many steps at once.
+        if isinstance(rate, Schedule) and type(rate) in SCHEDULES.values():
+            steps = np.arange(self.step, stop, dtype=np.float64)
+            return np.array(np.broadcast_to(rate(steps, self.request.steps), steps.shape)), None
         rates: list[float] = []
         try:
             for step in range(self.step, stop):
-                value = rate(step, self.request.steps) if callable(rate) else rate
+                value = rate(step, self.request.steps)
                 rates.append(_validate.number(f"learning_rate({step}, ...)", value))
         except Exception as error:  # noqa: BLE001 - raised again, once those steps are taken
             return np.array(rates, np.float64), error
@@ -234,7 +241,7 @@ def predict(engine: Engine, x: NDArray[Any], multiplications: int, threads: int)
 
     A slice is cut by the work in it, not by the clock: NumPy's sums depend on the shape.
     """
-    slices = -(-len(x) * multiplications // SLICE_MULTIPLICATIONS)
+    slices = min(len(x), -(-len(x) * multiplications // SLICE_MULTIPLICATIONS))
     if slices <= 1:
         return engine.predict(x, threads)
     cuts = [len(x) * i // slices for i in range(slices + 1)]
