@@ -5,7 +5,8 @@
 
 `choose` trains on the first 50,000 training images with seeds 100-109 and compares on the last
 10,000. `test` trains on all 60,000 with seeds 0-9, with what `chainrule train` uses, and evaluates
-on the test set. Each prints a table and writes it to benchmarks/results/. The test set plays no part in `choose`.
+on the test set, which plays no part in `choose`. Each prints a table and writes it to
+benchmarks/results/.
 """
 
 from __future__ import annotations
