@@ -270,7 +270,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "does not fit")]
     fn a_matrix_may_not_leave_its_slice() {
-        let _ = MatRef::with_strides(&[0; 10], 3, 4, 4, 1);
+        let _ = MatRef::with_strides(&[0; 11], 3, 4, 4, 1);
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn products_around_each_width_and_block() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes half a minute"]
 fn products_of_every_shape_and_block() {
     for k in [1, 2, 255, 256, 257, 600] {
         for m in 1..=40 {

@@ -166,21 +166,25 @@ fn judge<T: Real>(hidden: Activation, output: Activation, loss: Loss, batch: usi
     for isa in Isa::available() {
         let what = format!("{} {hidden:?} {output:?} {loss:?} {batch}", isa.name());
         let mut trainer = trainer::<T>(isa, &sizes, &activations, loss);
-        let before = trainer.state().unwrap().0;
-        let rows = (&x[..], &y[..], batch);
-        let hyper = (T::from_f64(0.1), T::from_f64(0.01));
-        let (after, losses) = slow_step(&sizes, &activations, loss, &before, rows, hyper);
-
         let answers = Answers::Targets(y.clone());
-        let x = Inputs::Values(x.clone());
-        let mut data = Dataset::new(x, answers, batch, (11, 5), batch, None).unwrap();
+        let inputs = Inputs::Values(x.clone());
+        let mut data = Dataset::new(inputs, answers, batch, (11, 5), batch, None).unwrap();
         let optimizer = Optimizer::Sgd { momentum: 0.0, l2: 0.01 };
-        let steps = Steps { epoch: 0, first: 0, rates: &[0.1], optimizer };
-        let outcome = trainer.train(&mut data, &steps, Totals::default()).unwrap();
-        assert_bits(&trainer.state().unwrap().0, &after, &what);
-        let sum = losses.iter().fold(0.0, |sum, loss| sum + loss.to_f64());
-        assert_eq!(bits(outcome.totals.loss), bits(sum), "{what}");
-        assert_eq!((outcome.steps, outcome.diverged), (1, None), "{what}");
+        let mut totals = Totals::default();
+        for epoch in 0..2 {
+            let before = trainer.state().unwrap().0;
+            let rows = (&x[..], &y[..], batch);
+            let hyper = (T::from_f64(0.1), T::from_f64(0.01));
+            let (after, losses) = slow_step(&sizes, &activations, loss, &before, rows, hyper);
+
+            let steps = Steps { epoch, first: 0, rates: &[0.1], optimizer };
+            let outcome = trainer.train(&mut data, &steps, totals).unwrap();
+            assert_bits(&trainer.state().unwrap().0, &after, &what);
+            let sum = losses.iter().fold(totals.loss, |sum, loss| sum + loss.to_f64());
+            assert_eq!(bits(outcome.totals.loss), bits(sum), "{what}");
+            assert_eq!((outcome.steps, outcome.diverged), (1, None), "{what}");
+            totals = outcome.totals;
+        }
     }
 }
 
@@ -300,7 +304,7 @@ fn divergence_is_told_with_its_layer() {
     let mut trainer = trainer::<f32>(Isa::detect(), &[2, 2, 1], &[Identity; 2], Loss::SquaredError);
     let (x, y) = (Inputs::Values(vec![1.0; 8]), Answers::Targets(vec![1.0; 4]));
     let mut data = Dataset::new(x, y, 4, (2, 1), 1, None).unwrap();
-    // A step that no parameter of the first layer stands, then one whose loss is infinite.
+    // The step is too long for the second layer, for the first, for both; then E overflows.
     trainer.set_state(&[1e30, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-25, 1.0, 0.0], &[]).unwrap();
     let outcome = take(&mut trainer, &mut data, &[1e30, 1.0]);
     assert_eq!((outcome.steps, outcome.diverged), (0, Some(1)));
@@ -309,6 +313,9 @@ fn divergence_is_told_with_its_layer() {
     let outcome = take(&mut trainer, &mut data, &[0.0, 1e25, 1.0]);
     assert_eq!((outcome.steps, outcome.diverged), (1, Some(0)));
     assert_eq!(outcome.totals.loss.to_bits(), 1.0_f64.to_bits(), "that of the complete step");
+    trainer.set_state(&[1.0; 9], &[]).unwrap();
+    let outcome = take(&mut trainer, &mut data, &[3e38]);
+    assert_eq!((outcome.steps, outcome.diverged), (0, Some(0)), "the first of both");
     trainer.set_state(&[1e30, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0], &[]).unwrap();
     let before = trainer.state().unwrap();
     let outcome = take(&mut trainer, &mut data, &[0.0, 0.0]);
