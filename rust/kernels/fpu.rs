@@ -96,6 +96,16 @@ fn control() -> u64 {
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn set_control(_value: u64) {}
 
+/// Runs `f` as after another library has set flush-to-zero, denormals-are-zero and rounding up.
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) fn disturbed<R>(f: impl FnOnce() -> R) -> R {
+    let original = control();
+    set_control(0x8000 | 0x40 | 0x4000 | EXACT);
+    let result = f();
+    set_control(original);
+    result
+}
+
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use std::hint::black_box;

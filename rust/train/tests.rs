@@ -376,3 +376,29 @@ fn what_is_refused_changes_nothing() {
     trainer.initialize(1, &[Initialization::HeUniform]).unwrap();
     assert_eq!(trainer.state().unwrap().1, []);
 }
+
+/// Everything that computes.
+#[cfg(target_arch = "x86_64")]
+fn everything(parameters: &[f32], x: &Inputs<f32>, y: &Answers<f32>) -> impl PartialEq + use<> {
+    let mut trainer = trainer::<f32>(Isa::detect(), &[6, 5, 3], &[Tanh; 2], Loss::SquaredError);
+    let drawn = (trainer.state().unwrap(), trainer.predict(x, 10).unwrap());
+    trainer.set_state(parameters, &[]).unwrap();
+    let mut data = Dataset::new(x.clone(), y.clone(), 10, (6, 3), 4, Some(1)).unwrap();
+    let gradients = trainer.gradients(&data).unwrap();
+    assert!(gradients.1.iter().any(|x| x.is_subnormal()), "or the test shows little");
+    (
+        (drawn, gradients, trainer.evaluate(&data).unwrap()),
+        (trainer.trace(&data).unwrap(), take(&mut trainer, &mut data, &[0.3; 3])),
+        trainer.state().unwrap(),
+    )
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn settings_of_another_library_change_no_bit() {
+    let small = |seed, n| mild::<f32>(seed, n).iter().map(|x| x * 1e-20).collect::<Vec<_>>();
+    let (parameters, pixels) = (small(8, 53), (0..60).collect());
+    let (x, y) = (Inputs::Pixels(pixels), Answers::Targets(small(10, 30)));
+    let plain = everything(&parameters, &x, &y);
+    assert!(crate::kernels::fpu::disturbed(|| everything(&parameters, &x, &y)) == plain);
+}
