@@ -344,5 +344,4 @@ fn largest<T: Real>(a: &[T]) -> usize {
 }
 
 #[cfg(test)]
-#[path = "data_tests.rs"]
 mod tests;
