@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from types import ModuleType
@@ -187,14 +188,14 @@ def threads(value: int | None) -> int:
         Where either is not a whole number of at least 1.
     """
     if value is not None:
-        return _validate.integer("threads", value, at_least=1)
+        return min(_validate.integer("threads", value, at_least=1), sys.maxsize)
     text = os.environ.get("CHAINRULE_THREADS")
     if text is not None:
         if not text.isascii() or not text.isdigit():
             raise ValueError(
                 f"CHAINRULE_THREADS must be a whole number of at least 1; got {text!r}"
             )
-        return _validate.integer("CHAINRULE_THREADS", int(text), at_least=1)
+        return min(_validate.integer("CHAINRULE_THREADS", int(text), at_least=1), sys.maxsize)
     return _free_threads()
 
 

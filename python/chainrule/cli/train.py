@@ -88,11 +88,11 @@ def _fit(network: Network, options: Namespace, split: Split) -> tuple[History, f
     schedule = Linear(rate) if options.schedule == "linear" else Constant(rate)
     steps = REPORT_STEPS if options.steps is None and options.epochs is None else options.steps
     watched = sys.stderr is not None and sys.stderr.isatty()
-    if not options.json:
-        sizes = "-".join(map(str, network.sizes))
-        _show.say(f"training {sizes} on {len(split.images):,} images, engine {network.backend}")
+    sizes = "-".join(map(str, network.sizes))
     began = time.perf_counter()
     try:
+        if not options.json:
+            _show.say(f"training {sizes} on {len(split.images):,} images, engine {network.backend}")
         history = network.fit(
             split.images,
             split.labels,
@@ -114,14 +114,14 @@ def _fit(network: Network, options: Namespace, split: Split) -> tuple[History, f
 
 
 def _record_every(options: Namespace, images: int) -> int | None:
-    """Often enough for about ten records; the end of each epoch has one anyway."""
+    """Ten records of a fit by steps and of a single epoch; several epochs have one each."""
     if options.epochs is None:
         steps = REPORT_STEPS if options.steps is None else options.steps
-    elif 0 < options.epochs < RECORDS and options.batch_size > 0:
-        steps = -(-images // options.batch_size) * options.epochs
+    elif options.epochs == 1 and options.batch_size > 0:
+        steps = -(-images // options.batch_size)
     else:
         return None
-    return int(max(1, steps // RECORDS))
+    return int(max(1, -(-steps // RECORDS)))  # rounded up: the last is not of a few rows only
 
 
 def _say_record(progress: Progress) -> None:
