@@ -22,7 +22,7 @@ from chainrule.errors import FormatError
 
 FORMAT_VERSION = 1
 EXACTNESS = 1  # the number of the rules in docs/exactness.md; `_core.EXACTNESS` is the same
-MOST_HEADER_BYTES = 1_000_000  # about 5,000 layers; a longer header is neither written nor read
+MOST_HEADER_BYTES = 1_000_000  # what `_validate.MOST_LAYERS` layers need is less
 
 CODES = {"float32": "F32", "float64": "F64"}  # dtypes as safetensors names them
 _STATE = ("velocity",)  # what an optimiser may keep

@@ -31,6 +31,8 @@ from chainrule._format import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -75,11 +77,6 @@ class Model:
 def dumps(model: Model) -> bytes:
     """Return a model as the bytes of its file: the same bytes for the same model.
 
-    Raises
-    ------
-    ValueError
-        Where the network has so many layers that the header would be over `MOST_HEADER_BYTES`.
-
     Examples
     --------
     >>> import numpy as np
@@ -96,13 +93,7 @@ def dumps(model: Model) -> bytes:
     kept = sorted(model.optimizer_state)
     vectors = [model.parameters, *(model.optimizer_state[name] for name in kept)]
     body = b"".join(_little_endian(vector) for vector in vectors)
-    tensors: dict[str, Tensor] = {}
-    begin = 0
-    for name, shape in shapes_of(model.sizes, kept).items():
-        end = begin + math.prod(shape) * np.dtype(model.dtype).itemsize
-        tensors[name] = Tensor(CODES[model.dtype], shape, begin, end)
-        begin = end
-    assert begin == len(body), (begin, len(body))
+    tensors = _layout(model.sizes, model.dtype, kept)
     document = {
         "counters": {"epochs": model.epochs_done, "steps": model.steps_done},
         "description": _description(model),
@@ -114,6 +105,22 @@ def dumps(model: Model) -> bytes:
         "seed": model.seed,
     }
     document["sha256"] = checksum(document, tensors, memoryview(body))
+    return _header(document, tensors) + body
+
+
+def _layout(sizes: Sequence[int], dtype: str, state: Sequence[str]) -> dict[str, Tensor]:
+    """The tensors in public order, one after the other."""
+    tensors: dict[str, Tensor] = {}
+    begin = 0
+    for name, shape in shapes_of(sizes, state).items():
+        end = begin + math.prod(shape) * np.dtype(dtype).itemsize
+        tensors[name] = Tensor(CODES[dtype], shape, begin, end)
+        begin = end
+    return tensors
+
+
+def _header(document: dict[str, Any], tensors: dict[str, Tensor]) -> bytes:
+    """The header's length and the header. No network is too large for it: see `MOST_LAYERS`."""
     entries: dict[str, Any] = {"__metadata__": {"chainrule": canonical(document)}}
     for name, tensor in tensors.items():
         entries[name] = {
@@ -123,12 +130,7 @@ def dumps(model: Model) -> bytes:
         }
     header = json.dumps(entries, separators=(",", ":")).encode("ascii")
     header += b" " * (-len(header) % 8)  # so that the data is aligned
-    if len(header) > MOST_HEADER_BYTES:
-        raise ValueError(
-            f"a network of {len(model.sizes) - 1} layers needs a file header of {len(header)} "
-            f"bytes; the limit is {MOST_HEADER_BYTES}, about 5,000 layers"
-        )
-    return struct.pack("<Q", len(header)) + header + body
+    return struct.pack("<Q", len(header)) + header
 
 
 def loads(data: bytes, path: AnyPath | None) -> Model:

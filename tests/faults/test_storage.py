@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule import FormatError, storage
+from chainrule import FormatError, _validate, storage
 
 NAME = "model.safetensors"
 
@@ -190,11 +190,24 @@ def test_fault_073_header_too_long_by_one_byte(refuses):
     storage.loads(build(header=lambda made: made + b" " * (1_000_000 - len(made))), None)
 
 
-def test_fault_073_we_write_no_such_header(backend):
-    network = chainrule.Network([1] * 7001, backend=backend)
-    with pytest.raises(ValueError, match=r"7000 layers.*limit is 1000000"):
-        network.save("never")
-    assert not Path("never").exists()
+def test_fault_073_no_network_needs_such_a_header(backend):
+    """The widest numbers and names of as many layers as a network may have."""
+    width = 723  # nearly as many parameters as there may be
+    sizes = [width] * (_validate.MOST_LAYERS + 1)
+    assert _validate.sizes(sizes)
+    with pytest.raises(ValueError, match="limit"):
+        _validate.sizes([width + 1] * len(sizes))
+    with pytest.raises(ValueError, match="limit"):
+        _validate.sizes([1] * (len(sizes) + 1))
+    small = chainrule.Network([1] * len(sizes), loss="binary_cross_entropy", backend=backend)
+    data = storage.dumps(small._model())
+    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    wide = json.loads(header["__metadata__"]["chainrule"])
+    wide["description"]["sizes"] = sizes
+    wide["optimizer_state"] = ["velocity"]
+    wide["seed"] = wide["counters"]["steps"] = wide["counters"]["epochs"] = 2**63 - 1
+    header = storage._header(wide, storage._layout(sizes, "float64", ["velocity"]))
+    assert 800_000 < len(header) < storage.MOST_HEADER_BYTES
 
 
 def doubled(key):
