@@ -1,20 +1,15 @@
-"""The emulator, for the tests of this folder: nothing under tests/ is on the module path."""
+"""Each instruction set of the Rust engine, for the tests that hold on all of them."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
+from chainrule import _backend
 
-@pytest.fixture(scope="session")
-def emulator():
-    spec = importlib.util.spec_from_file_location(
-        "emulator", Path(__file__).with_name("emulator.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+
+# A missing extension fails at the first network; no parameter at all would skip the test.
+@pytest.fixture(params=_backend.isas() or ["portable"])
+def isa(request, monkeypatch):
+    """The name of each instruction set in turn: networks made by the test run on it."""
+    monkeypatch.setenv("CHAINRULE_ISA", request.param)
+    return request.param

@@ -11,6 +11,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
+from exactness import emulator
 
 F = np.float32
 LARGEST = float(np.finfo(F).max)
@@ -30,7 +31,7 @@ def rounded(x: Fraction) -> float:
     return math.copysign(value, x)
 
 
-def check(emulator, triples):
+def check(triples):
     a, b, c = (np.array(column, F) for column in zip(*triples, strict=True))
     got = emulator.fma(a, b, c)
     assert got.dtype == F
@@ -67,10 +68,10 @@ def ties():
                         yield of * a, b, F(sign * error * scale)
 
 
-def test_fma_on_ties_with_errors_of_both_signs(emulator):
+def test_fma_on_ties_with_errors_of_both_signs():
     triples = list(ties())
     assert len(triples) >= 48
-    check(emulator, triples)
+    check(triples)
     # What makes these telling: rounding twice is wrong for many of them, on both sides.
     twice = [float(F(float(F(a)) * float(F(b)) + float(c))) for a, b, c in triples]
     once = [
@@ -80,7 +81,7 @@ def test_fma_on_ties_with_errors_of_both_signs(emulator):
     assert any(t < o for t, o in zip(twice, once, strict=True))
 
 
-def test_fma_on_ties_of_the_addend(emulator):
+def test_fma_on_ties_of_the_addend():
     # c carries the leading bits, half a unit comes from a b, and the error is a b's own last bit.
     triples = [
         (sign * a * math.ulp(c) * 2.0**28, b, of * c)
@@ -90,10 +91,10 @@ def test_fma_on_ties_of_the_addend(emulator):
         for sign in (1, -1)
         for of in (1, -1)
     ]
-    check(emulator, triples)
+    check(triples)
 
 
-def test_fma_beside_a_tie(emulator):
+def test_fma_beside_a_tie():
     # The float64 sum is odd and next to a tie, and its error points at the tie, which it must not
     # reach: exactly 1 + 2^-24 -/+ (2^-52 - 2^-(24 + k)).
     triples = []
@@ -110,17 +111,16 @@ def test_fma_beside_a_tie(emulator):
                     for of in (1, -1)
                 ]
     assert len(triples) >= 24
-    check(emulator, triples)
+    check(triples)
 
 
-def test_fma_at_the_subnormals(emulator):
+def test_fma_at_the_subnormals():
     a = [TINY, 3 * TINY, 5 * TINY, -7 * TINY, 2.0**-126, -(2.0**-126 - TINY)]
     b = [0.5, 1.5, 0.25, 0.75, 1 - 2.0**-24, 1 + 2.0**-23, 2.0**-30]
     c = [0.0, TINY, -TINY, 2.0**-126, -(2.0**-126), 2.0**-126 - TINY]
-    check(emulator, [(p, q, s) for p in a for q in b for s in c])
+    check([(p, q, s) for p in a for q in b for s in c])
     # Ties of the subnormals with an error below float64's last bit of the sum, on either side.
     check(
-        emulator,
         [
             (sign * e, 2.0**-50, of * 2.0**-126 * 0.5)
             for e in (2.0**-100, 2.0**-99 * (1 + 2.0**-23))
@@ -130,7 +130,7 @@ def test_fma_at_the_subnormals(emulator):
     )
 
 
-def test_fma_at_overflow(emulator):
+def test_fma_at_overflow():
     half = 2.0**103  # half a unit of the largest
     below = half * (1 - 2.0**-24)
     triples = [
@@ -141,25 +141,25 @@ def test_fma_at_overflow(emulator):
     # The tie at the threshold, with an error that float64 cannot hold beside it.
     triples += [(sign * LARGEST, 1 + 2.0**-23, sign * -LARGEST * 2.0**-24) for sign in (1, -1)]
     triples += [(LARGEST, LARGEST, -1.0), (LARGEST, -2.0, LARGEST), (LARGEST, 2.0, -LARGEST)]
-    check(emulator, triples)
+    check(triples)
     assert np.isnan(emulator.fma(F(np.inf), F(0), F(1)))
     assert np.isnan(emulator.fma(F(np.inf), F(1), F(-np.inf)))
     assert emulator.fma(F(2), F(3), F(-np.inf)) == -np.inf
 
 
-def test_fma_on_random_bits(emulator):
+def test_fma_on_random_bits():
     draw = np.random.Generator(np.random.Philox(5))
     a, b = (draw.standard_normal(4000).astype(F) for _ in range(2))
     c = (-a * b * draw.choice([1, 1 + 2**-20, 0.5, 3, 2**-24], 4000)).astype(F)  # cancellation
-    check(emulator, list(zip(a, b, c, strict=True)))
+    check(list(zip(a, b, c, strict=True)))
 
 
-def test_fma_keeps_signs_of_zero(emulator):
+def test_fma_keeps_signs_of_zero():
     got = emulator.fma(F([0, -0.0, 1, 0]), F([1, 1, -1, -1]), F([-0.0, -0.0, 1, -0.0]))
     assert np.signbit(got).tolist() == [False, True, False, True]
 
 
-def test_sum_of_products_by_hand(emulator):
+def test_sum_of_products_by_hand():
     # fma(2^-12, 2^-12, fma(1, 1, 0)) = 1 + 2^-24 rounds to 1; minus 1 leaves 0. Fused: in
     # fma(1 + 2^-12, 1 + 2^-12, -1) = 2^-11 + 2^-24 the last bit survives.
     p, q = F([1, 2.0**-12, -1]), F([1, 2.0**-12, 1])
@@ -169,7 +169,7 @@ def test_sum_of_products_by_hand(emulator):
 
 
 @pytest.mark.parametrize("count", [256, 257, 300, 513])
-def test_sum_of_products_cuts_blocks_of_256(emulator, count):
+def test_sum_of_products_cuts_blocks_of_256(count):
     # Each block begins with 2^24, which swallows the ones that follow, tie after tie.
     p = np.ones((count, 1), F)
     p[::256] = 2.0**24
@@ -184,19 +184,19 @@ def test_sum_of_products_cuts_blocks_of_256(emulator, count):
     assert emulator.sum_of_products(p, np.ones_like(p)).tolist() == [float(total)]
 
 
-def test_sum_of_products_wipes_the_sign_of_zero(emulator):
+def test_sum_of_products_wipes_the_sign_of_zero():
     p = F([[-TINY]])
     assert not np.signbit(emulator.sum_of_products(p, F([[0.25]]))).any()
 
 
-def test_plain_sum_ascends_and_rounds_each_addition(emulator):
+def test_plain_sum_ascends_and_rounds_each_addition():
     assert emulator.plain_sum(F([[2.0**24, 1, 1], [1, 1, 2.0**24]])).tolist() == [
         2.0**24,
         2.0**24 + 2,
     ]
 
 
-def test_products_are_of_the_right_index(emulator):
+def test_products_are_of_the_right_index():
     draw = np.random.Generator(np.random.Philox(6))
     x, W, r = (draw.integers(-9, 9, s).astype(F) for s in ((7, 300), (5, 300), (7, 5)))
     b = draw.integers(-9, 9, 5).astype(F)
@@ -230,7 +230,7 @@ def true_sigmoid(z):
         ("log1p", mpmath.log1p, 0, 1),
     ],
 )
-def test_functions_against_mpmath(emulator, name, true, low, high):
+def test_functions_against_mpmath(name, true, low, high):
     draw = np.random.Generator(np.random.Philox(7))
     signs = [-1, 1] if low < 0 else [1]
     magnitudes = 2.0 ** draw.uniform(-30, 0, 300) * draw.choice(signs, 300)
@@ -245,7 +245,7 @@ def test_functions_against_mpmath(emulator, name, true, low, high):
     assert max(errors) <= 1.0, x[np.argmax(errors)]  # the rule allows 1.5
 
 
-def test_functions_at_the_ends(emulator):
+def test_functions_at_the_ends():
     inf = np.inf
     assert emulator.exp(F([88.73, inf, -inf, 0, -0.0])).tolist() == [inf, inf, 0, 1, 1]
     assert emulator.sigmoid(F([-1e4, 0, 1e4, -100, -inf])).tolist() == [0, 0.5, 1, 27 * TINY, 0]
@@ -256,7 +256,7 @@ def test_functions_at_the_ends(emulator):
         assert np.isnan(getattr(emulator, name)(F([np.nan]))).all(), name
 
 
-def test_softmax_and_its_loss_stay_finite(emulator):
+def test_softmax_and_its_loss_stay_finite():
     z = F([[1e38, -1e38, 0], [5, 5, 5], [1, -1000, 0]])
     a = emulator.softmax(z)
     assert np.allclose(a.sum(axis=1), 1)
@@ -266,7 +266,7 @@ def test_softmax_and_its_loss_stay_finite(emulator):
     assert soft.tolist() == pytest.approx([math.log(3)])
 
 
-def test_binary_cross_entropy_by_hand(emulator):
+def test_binary_cross_entropy_by_hand():
     z, y = F([[2, -3]]), F([[1, 0.25]])
     want = math.log(1 + math.exp(-2)) + 0.75 + math.log(1 + math.exp(-3))
     assert emulator.losses("binary_cross_entropy", z, z, y).tolist() == pytest.approx([want])
@@ -282,7 +282,7 @@ def test_binary_cross_entropy_by_hand(emulator):
         ("relu", "sigmoid", "binary_cross_entropy"),
     ],
 )
-def test_gradients_by_central_differences(emulator, activation, output, loss):
+def test_gradients_by_central_differences(activation, output, loss):
     draw = np.random.Generator(np.random.Philox(8))
     sizes, names = [3, 4, 2], [activation, output]
     W = [draw.uniform(-1, 1, s).astype(F) for s in ((4, 3), (2, 4))]
@@ -310,7 +310,7 @@ def test_gradients_by_central_differences(emulator, activation, output, loss):
                 assert g[i] == pytest.approx(slope, abs=2e-4)
 
 
-def test_sgd_by_hand(emulator):
+def test_sgd_by_hand():
     w, g, v = F([2.0]), F([0.5]), F([4.0])
     new, velocity = emulator.sgd(w, g, v, rate=0.25, momentum=0.5, l2=0.125)
     assert (new.tolist(), velocity.tolist()) == ([2 - 0.25 * 2.75], [0.5 * 4 + (0.5 + 0.125 * 2)])
@@ -318,7 +318,7 @@ def test_sgd_by_hand(emulator):
     assert (new.tolist(), velocity.tolist()) == ([1.875], [0.5])
 
 
-def test_draws(emulator):
+def test_draws():
     # The first words of the generator, as NumPy's documentation of Philox defines them.
     raw = np.random.Philox(key=[9, 1], counter=[0, 2, 0, 0]).random_raw(6)
     u = (int(raw[4]) >> 11) / 2**53
@@ -334,7 +334,7 @@ def test_draws(emulator):
 
 @pytest.mark.parametrize("sizes", [(3, 4, 2), (20, 7, 5), (300, 5, 3)])
 @pytest.mark.parametrize("batch_size", [7, 300])
-def test_training_lowers_the_loss(emulator, sizes, batch_size):
+def test_training_lowers_the_loss(sizes, batch_size):
     draw = np.random.Generator(np.random.Philox(10))
     x = draw.uniform(-1, 1, (300, sizes[0])).astype(F)
     y = np.argmax(x[:, : sizes[-1]], axis=1)
