@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from chainrule import _backend, _validate
 from chainrule._guard import Guard
 from chainrule.optimizers import SGD
 from chainrule.training import Counters
+
+if TYPE_CHECKING:
+    from chainrule._backend import Engine
 
 ATTRIBUTES = frozenset(
     [
@@ -44,8 +47,14 @@ class Description:
         seed: int,
         optimizer: SGD,
         backend: str,
+        fill: Callable[[Engine], None],
     ) -> None:
-        self._engine = _backend.make(backend, sizes, activations, loss, dtype)
+        """Take over what is checked; `fill` gives the engine its parameters."""
+        count = _validate.n_parameters(sizes)
+        with _validate.enough_memory(f"sizes {list(sizes)}", count, dtype, "smaller sizes"):
+            engine = _backend.make(backend, sizes, activations, loss, dtype)
+            fill(engine)
+        self._engine = engine
         self._sizes = sizes
         self._activations = activations
         self._loss = loss

@@ -97,6 +97,6 @@ class Persistence(Description):
             seed=model.seed,
             optimizer=optimizers.from_json(model.optimizer),
             backend=backend,
+            fill=lambda engine: engine.set_state(model.parameters, model.optimizer_state),
         )
-        self._engine.set_state(model.parameters, model.optimizer_state)
         self._counters.epochs, self._counters.steps = model.epochs_done, model.steps_done

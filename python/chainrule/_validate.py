@@ -10,8 +10,10 @@ import difflib
 import math
 import numbers
 import operator
+import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -216,17 +218,17 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        row = _ragged_row(value)
-        if row is None:
+        # What an `__array__` raises is the caller's own.
+        if not isinstance(value, (list, tuple)) or "inhomogeneous" not in str(error):
             raise
-        raise ValueError(
-            f"{name} must have rows of one length: row {row} has {_length(value[row])}, "
-            f"row 0 has {_length(value[0])}"
-        ) from error
+        raise ValueError(f"{name} must have rows of one shape: {_ragged(value)}") from error
     if array.dtype.kind == "c":
         raise TypeError(f"{name} must be real; got {array.dtype}: pass {name}.real")
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be an array of numbers; got dtype {array.dtype}")
+        found = value if isinstance(value, (list, tuple)) else array
+        raise TypeError(
+            f"{name} must be an array of numbers; got dtype {array.dtype}: {_other(name, found)}"
+        )
     return array
 
 
@@ -245,10 +247,9 @@ def inputs(x: Any, n_in: int, dtype: DTypeLike, name: str = "x") -> NDArray[Any]
         hint = f": for a single sample pass {name}[None]" if bare or array.ndim == 0 else ""
         got = f"(n, {math.prod(shape[1:])})" if array.ndim > 1 and not bare else f"{shape}"
         raise ValueError(f"{name} must have shape (n, {n_in}); got {got}{hint}")
-    array = array.reshape(shape[0], n_in)
-    if array.dtype == np.uint8:
-        return np.require(array, requirements=["C", "A"])
-    return _rounded(name, array, dtype)
+    pixels = array.dtype == np.uint8
+    result = _contiguous(name, array, np.uint8) if pixels else _rounded(name, array, dtype)
+    return result.reshape(shape[0], n_in)
 
 
 class Targets:
@@ -383,22 +384,65 @@ def _check_distribution(name: str, values: NDArray[Any], given: np.dtype[Any], l
 def _rounded(name: str, array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """Round to the dtype once; every value must be finite before and after."""
     with np.errstate(over="ignore", invalid="ignore"):
-        result = np.require(array, dtype, ["C", "A"])
-    finite = np.isfinite(result)
-    if finite.all():
+        result = _contiguous(name, array, dtype)
+    if np.isfinite(result).all():
         return result
-    index = np.unravel_index(int((~finite).argmax()), result.shape)
-    where = f"{name}[{', '.join(str(int(i)) for i in index)}]"
-    count = int(finite.size - np.count_nonzero(finite))
-    if np.isfinite(array[index]):
+    wrong = ~np.isfinite(array)
+    if wrong.any():
+        index, count = _first(wrong)
         raise ValueError(
-            f"{where} = {array[index]} is too large for {np.dtype(dtype).name} "
-            f"({count} such values): scale {name}, or use dtype='float64'"
+            f"{name} must be finite: {count} of {wrong.size} values are NaN or infinite, "
+            f"the first is {_place(name, index)} = {array[index]}"
         )
+    index, count = _first(~np.isfinite(result))
     raise ValueError(
-        f"{name} must be finite: {count} of {finite.size} values are NaN or infinite, "
-        f"the first is {where} = {array[index]}"
+        f"{_place(name, index)} = {array[index]} is too large for {np.dtype(dtype).name} "
+        f"({count} such values): scale {name}, or use dtype='float64'"
     )
+
+
+def _contiguous(name: str, array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """The array itself or a copy: C-contiguous, aligned, of the dtype."""
+    dtype = np.dtype(dtype)
+    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    # A view of stride 0 can be larger than any memory.
+    with enough_memory(f"{name} of shape {array.shape}", array.size, dtype, "fewer rows at a time"):
+        return np.require(array, dtype, ["C", "A"])
+
+
+@contextmanager
+def enough_memory(what: str, count: int, dtype: DTypeLike, remedy: str) -> Iterator[None]:
+    """Say what did not fit where the block runs out of memory.
+
+    More than the machine has is not even asked for: a system that promises memory freely would
+    end the process when the memory is used.
+    """
+    dtype = np.dtype(dtype)
+    needs = f"{what} needs {count * dtype.itemsize} bytes as {dtype.name}"
+    if count * dtype.itemsize > _memory():
+        raise MemoryError(f"{needs}, more than this machine has: pass {remedy}")
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryError(f"{needs}, more than is free: pass {remedy}") from error
+
+
+def _memory() -> float:
+    """Bytes of memory in this machine; infinite where it does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+def _first(wrong: NDArray[np.bool_]) -> tuple[tuple[Any, ...], int]:
+    """The index of the first True, and how many there are."""
+    return np.unravel_index(int(wrong.argmax()), wrong.shape), int(np.count_nonzero(wrong))
+
+
+def _place(name: str, index: Sequence[Any]) -> str:
+    return f"{name}[{', '.join(str(int(i)) for i in index)}]" if index else name
 
 
 def _index(name: str, value: Any) -> int:
@@ -410,15 +454,27 @@ def _index(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an int; got {_described(value)}") from None
 
 
-def _ragged_row(value: Any) -> int | None:
-    if not isinstance(value, (list, tuple)) or not value:
-        return None
-    lengths = [_length(row) for row in value]
-    return next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+def _ragged(value: Any) -> str:
+    """Which row is not as the first one, for rows that do not make an array."""
+    first: tuple[int, ...] | None = None
+    for i, row in enumerate(value):
+        try:
+            shape = np.shape(row)
+        except ValueError:
+            return f"row {i} itself has not"
+        first = shape if first is None else first
+        if shape != first:
+            return f"row {i} has {shape}, row 0 has {first}"
+    return f"got {_described(value)}"
 
 
-def _length(row: Any) -> int:
-    return len(row) if hasattr(row, "__len__") else -1
+def _other(name: str, value: Any) -> str:
+    """What is no number in what should be an array of numbers."""
+    objects = np.asarray(value, dtype=object)
+    for index, item in np.ndenumerate(objects):
+        if not isinstance(item, numbers.Real):
+            return f"{_place(name, index)} is {_described(item)}"
+    return f"pass {name}.astype(float)"
 
 
 def _listed(choices: Sequence[str]) -> str:

@@ -79,17 +79,19 @@ class Network(Persistence):
         activations = _validate.activations(
             activation, output_activation, checked_loss, checked_sizes
         )
+        initializations = _validate.initializations(initialization, activations)
+        checked_seed = _validate.seed(seed)
         self._set_up(
             sizes=checked_sizes,
             activations=activations,
             loss=checked_loss,
             dtype=_validate.dtype(dtype),
-            initializations=_validate.initializations(initialization, activations),
-            seed=_validate.seed(seed),
+            initializations=initializations,
+            seed=checked_seed,
             optimizer=SGD(),
             backend=_backend.choose(backend),
+            fill=lambda engine: engine.initialize(checked_seed, initializations),
         )
-        self._engine.initialize(self._seed, self._initializations)
 
     # ---- parameters
 
