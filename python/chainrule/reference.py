@@ -8,6 +8,7 @@ and its error E is differentiated backwards, layer by layer, by the chain rule:
 
     r = sigma'(z) * dE/da,  dE/dW = r a^T,  dE/db = r,  dE/da = W^T r       (Eq. 24)
 
+With one neuron a layer all of these are single numbers, and the recursion is Eq. 12, 13 and 14.
 Here a row of each array is a sample, so a batch goes through in one product. The Rust engine does
 the same in the same order; this one judges it. The equation numbers are those of the report.
 """
