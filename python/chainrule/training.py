@@ -7,6 +7,7 @@ bit. Records, and with them callbacks, fall on steps that the caller chose.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -245,8 +246,15 @@ def predict(engine: Engine, x: NDArray[Any], multiplications: int, threads: int)
     if slices <= 1:
         return engine.predict(x, threads)
     cuts = [len(x) * i // slices for i in range(slices + 1)]
-    parts = [engine.predict(x[start:stop], threads) for start, stop in pairwise(cuts)]
-    return np.concatenate(parts)
+    part = engine.predict(x[: cuts[1]], threads)
+    shape = len(x), part.shape[1]
+    what = f"the output of shape {shape}"
+    with _validate.enough_memory(what, math.prod(shape), part.dtype, "fewer rows at a time"):
+        outputs = np.empty(shape, part.dtype)
+    outputs[: cuts[1]] = part
+    for start, stop in pairwise(cuts[1:]):
+        outputs[start:stop] = engine.predict(x[start:stop], threads)
+    return outputs
 
 
 def evaluate(engine: Engine, data: Data, threads: int) -> tuple[float, float | None]:
