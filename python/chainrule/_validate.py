@@ -63,16 +63,17 @@ def integer(name: str, value: Any, *, at_least: int) -> int:
     return number
 
 
-def number(name: str, value: Any, *, below: float = math.inf) -> float:
-    """A finite real number, 0 <= value < below, as float."""
+def number(name: str, value: Any, *, below: float = math.inf, positive: bool = False) -> float:
+    """A finite real number, 0 <= value < below, as float; where positive, 0 < value."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a real number; got {_described(value)}")
     try:
         result = float(value)
     except OverflowError:
         result = math.inf
-    if not (math.isfinite(result) and 0 <= result < below):
-        bound = "a finite number of at least 0" if below == math.inf else f"in [0, {below:g})"
+    if not (math.isfinite(result) and 0 <= result < below) or (positive and result == 0):
+        bound = "a finite number " + ("above 0" if positive else "of at least 0")
+        bound = bound if below == math.inf else f"in [0, {below:g})"
         raise ValueError(f"{name} must be {bound}; got {value!r}")
     return result
 
@@ -171,10 +172,10 @@ def dtype(value: Any) -> str:
     """float32 or float64, by name or as a NumPy dtype."""
     try:
         name = "None" if value is None else np.dtype(value).name
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # NumPy parses "f4,," and the like
         name = repr(value)
     if name not in DTYPES:
-        raise ValueError(f"dtype must be {_listed(DTYPES)}; got {value!r}")
+        raise ValueError(f"dtype must be one of {_listed(DTYPES)}; got {value!r}")
     return name
 
 
@@ -355,7 +356,7 @@ def _labels(name: str, array: NDArray[Any], n_out: int) -> NDArray[np.int64]:
         raise ValueError(
             f"{name} must hold labels, whole numbers in 0 .. {n_out - 1}; row {row} is {array[row]}"
         )
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return np.require(array, np.int64, ["C", "A"])
 
 
 def _check_distribution(name: str, values: NDArray[Any], given: np.dtype[Any], loss: str) -> None:
