@@ -16,7 +16,7 @@ RUST = ROOT / "rust"
 # A module imports only from those that stand before it.
 # fmt: off
 PYTHON_ORDER = [
-    "errors", "_validate", "schedules", "optimizers", "results", "reference", "_core", "_backend",
+    "errors", "_extras", "_report_run", "_validate", "schedules", "optimizers", "results", "reference", "_core", "_backend",
     "_guard", "_files", "_format", "storage", "history", "callbacks", "training", "gradcheck",
     "_description", "_persistence", "network", "mnist", "images", "plots", "descent", "quadratic",
     "report",

@@ -1,0 +1,26 @@
+"""What is optional: imported where it is used, with a clear message where it is missing."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+def need(module: str, extra: str) -> ModuleType:
+    """Import a module that one of the package's extras brings.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Where it is missing: the message names the extra and the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name != package:
+            raise
+        raise ModuleNotFoundError(
+            f"this needs {package}, which is not installed; pip install 'chainrule[{extra}]'",
+            name=package,
+        ) from None

@@ -1,0 +1,169 @@
+"""Sections become one HTML page, and their figures files beside it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from typing import NamedTuple
+
+from chainrule import plots
+from chainrule._extras import need
+from chainrule.report._section import Block, Formula, Panel, Plot, Section, Table, Text, math
+
+DOTS_PER_INCH = 160  # of the PNG files
+
+
+class Picture(NamedTuple):
+    """A panel, drawn."""
+
+    svg: bytes
+    png: bytes
+
+
+def check_extras() -> None:
+    """Import what drawing and formulas need.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Where one is missing.
+    """
+    need("matplotlib.figure", "report")
+    need("latex2mathml.converter", "report")
+
+
+def file_name(plot: Plot, panel: Panel) -> str:
+    """The name of a panel's files, without their endings."""
+    return f"{plot.name}-{panel.name}" if panel.name else plot.name
+
+
+def draw(sections: Iterable[Section]) -> Iterator[tuple[str, Picture]]:
+    """Draw every panel of some sections; gives the name and the picture of each."""
+    for section in sections:
+        for block in section.blocks:
+            if isinstance(block, Plot):
+                for panel in block.panels:
+                    yield file_name(block, panel), _picture(panel)
+
+
+def page(
+    sections: Sequence[Section],
+    pictures: Mapping[str, Picture],
+    *,
+    title: str,
+    subtitle: str,
+    introduction: str,
+    colophon: str,
+) -> str:
+    """The whole page: styles, formulas and figures are in it, and nothing is fetched.
+
+    Parameters
+    ----------
+    sections : sequence of Section
+    pictures : mapping of str to Picture
+        What `draw` gives.
+    title, subtitle : str
+        Plain text.
+    introduction, colophon : str
+        HTML: what stands before the first section and behind the last.
+    """
+    style = files("chainrule.report").joinpath("page.css").read_text(encoding="utf-8")
+    contents = "".join(
+        f'<li><a href="#{section.anchor}">{escape(section.title)}</a></li>' for section in sections
+    )
+    seen: set[int] = set()
+    body = "".join(_section(section, pictures, seen) for section in sections)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<header>\n"
+        f'<h1>{escape(title)}</h1>\n<p class="subtitle">{escape(subtitle)}</p>\n</header>\n<main>\n'
+        f"{introduction}\n<nav><ol>{contents}</ol></nav>\n{body}</main>\n"
+        f"<footer>{colophon}</footer>\n</body>\n</html>\n"
+    )
+
+
+def _section(section: Section, pictures: Mapping[str, Picture], seen: set[int]) -> str:
+    blocks = "\n".join(_block(block, pictures, seen) for block in section.blocks)
+    return (
+        f'<section id="{section.anchor}">\n'
+        f'<h2><span class="number">{section.number}</span>{escape(section.title)}</h2>\n'
+        f"{blocks}\n</section>\n"
+    )
+
+
+def _block(block: Block, pictures: Mapping[str, Picture], seen: set[int]) -> str:
+    """One block as HTML; `seen` holds the equations that have their anchor already."""
+    match block:
+        case Text(html):
+            return f"<p>{html}</p>"
+        case Formula(latex, equation):
+            return _formula(latex, equation, seen)
+        case Table():
+            return _table(block)
+        case Plot():
+            return _plot(block, pictures)
+
+
+def _formula(latex: str, equation: int | None, seen: set[int]) -> str:
+    mathml = math(latex, display=True)
+    if equation is None:
+        return f'<div class="formula">{mathml}</div>'
+    anchor = "" if equation in seen else f' id="eq-{equation}"'
+    seen.add(equation)
+    label = f'<span class="equation" title="its number in the report">Eq. {equation}</span>'
+    return f'<div class="formula"{anchor}>{mathml}{label}</div>'
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{cell}</th>" for cell in table.head)
+    rows = "".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in table.rows)
+    return (
+        f'<div class="table"><table><caption>{table.caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _cell(cell: str) -> str:
+    numeric = cell.startswith(('<span class="n"', '<span class="reported"'))
+    return f'<td class="numeric">{cell}</td>' if numeric else f"<td>{cell}</td>"
+
+
+def _plot(plot: Plot, pictures: Mapping[str, Picture]) -> str:
+    plain = escape(re.sub(r"<[^>]*>", "", plot.caption), quote=True)
+    drawn = "".join(
+        _inline(file_name(plot, panel), pictures[file_name(plot, panel)].svg, panel, plain)
+        for panel in plot.panels
+    )
+    source = f'<span class="source">Fig. {plot.figure} of the report</span>' if plot.figure else ""
+    return (
+        f'<figure id="{plot.name}"><div class="panels">{drawn}</div>'
+        f"<figcaption>{plot.caption} {source}</figcaption></figure>"
+    )
+
+
+def _inline(name: str, svg: bytes, panel: Panel, label: str) -> str:
+    """An SVG as part of the page: without its prologue, its ids made unique by its name."""
+    text = svg.decode("utf-8")
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\1{name}-", text)
+    width = panel.size[0] * 96  # CSS pixels
+    opening = f'<svg role="img" aria-label="{label}" style="width:{width:.0f}px" '
+    return text.replace("<svg ", opening, 1)
+
+
+def _picture(panel: Panel) -> Picture:
+    matplotlib = need("matplotlib", "report")
+    figure_module = need("matplotlib.figure", "report")
+    # A fixed salt names the parts of an SVG alike in each run.
+    with plots.style(), matplotlib.rc_context({"svg.hashsalt": "chainrule"}):
+        figure = figure_module.Figure(figsize=panel.size, layout="constrained")
+        panel.draw(figure)
+        svg, png = io.BytesIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return Picture(svg.getvalue(), png.getvalue())
