@@ -199,9 +199,9 @@ def test_validation_data_must_be_a_pair(backend, x, y, bad):
     network = make(backend)
     with pytest.raises(TypeError, match=r"validation_data must be a pair \(x, y\)"):
         network.fit(x, y, validation_data=bad)
-    with pytest.raises(ValueError, match=r"validation_data: x must have shape \(n, 4\)"):
+    with pytest.raises(ValueError, match=r"validation_data\[0\] must have shape \(n, 4\)"):
         network.fit(x, y, validation_data=(x[:, :3], y))
-    with pytest.raises(ValueError, match="validation_data: y must hold labels"):
+    with pytest.raises(ValueError, match=r"validation_data\[1\] must hold labels"):
         network.fit(x, y, validation_data=(x, y + 7))
     assert network.steps_done == 0
 

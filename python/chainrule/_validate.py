@@ -292,7 +292,8 @@ def targets(
             f"{array.shape}: pass {name}.ravel() if these are labels"
         )
     if not one_row_each:
-        lengths = f"; x has {n} rows, {name} has {array.shape[0]}" if array.shape[0] != n else ""
+        found = array.shape[0]
+        lengths = f"; the inputs have {n} rows, {name} has {found}" if found != n else ""
         raise ValueError(
             f"{name} must have shape ({n},) or ({n}, {n_out}); got {array.shape}{lengths}"
         )

@@ -237,7 +237,8 @@ class Network(Persistence):
             validation = None
             if validation_data is not None:
                 validation = self._data(
-                    *_validate.pair("validation_data", validation_data), name="validation_data: "
+                    *_validate.pair("validation_data", validation_data),
+                    names=("validation_data[0]", "validation_data[1]"),
                 )
             assert chosen.learning_rate is not None
             request = training.Request(
@@ -284,7 +285,7 @@ class Network(Persistence):
         x: Any,
         y: Any,
         *,
-        name: str = "",
+        names: tuple[str, str] = ("x", "y"),
         batch_size: int = 1,
         shuffle: bool = False,
         engine: _backend.Engine | None = None,
@@ -293,13 +294,13 @@ class Network(Persistence):
         """Check x and y and put them into the form of an engine: the network's, unless told."""
         engine = self._engine if engine is None else engine
         dtype = self._dtype if dtype is None else dtype
-        inputs = _validate.inputs(x, self._sizes[0], dtype, f"{name}x")
+        inputs = _validate.inputs(x, self._sizes[0], dtype, names[0])
         rows = len(inputs)
         targets = _validate.targets(
-            y, rows, self._sizes[-1], self._activations[-1], self._loss, dtype, f"{name}y"
+            y, rows, self._sizes[-1], self._activations[-1], self._loss, dtype, names[1]
         )
         if rows == 0:
-            raise ValueError(f"{name}x must have at least one row; got shape {np.shape(x)}")
+            raise ValueError(f"{names[0]} must have at least one row; got shape {np.shape(x)}")
         size = min(_validate.integer("batch_size", batch_size, at_least=1), rows)
         shuffle_seed = self._seed if _validate.flag("shuffle", shuffle) else None
         dataset = engine.dataset(inputs, targets.labels, targets.values, size, shuffle_seed)
