@@ -11,13 +11,14 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
-from chainrule import _backend
+from chainrule import _backend, descent, quadratic
 from chainrule._validate import Activation, Backend, Initialization, Loss
 from chainrule.callbacks import Callback, Progress
 from chainrule.errors import BackendWarning, DivergenceError, FormatError
 from chainrule.history import History
 from chainrule.network import Network
 from chainrule.optimizers import SGD, Rate
+from chainrule.quadratic import QuadraticClassifier
 from chainrule.results import Evaluation, Gradients, LayerTrace
 from chainrule.schedules import Constant, Linear, Schedule
 
@@ -43,27 +44,32 @@ __all__ = [
     "Loss",
     "Network",
     "Progress",
+    "QuadraticClassifier",
     "Rate",
     "Schedule",
     "__version__",
+    "descent",
     "mnist",
+    "quadratic",
 ]
 
 __version__ = _version("chainrule")
 
-BACKEND: str
+BACKEND: Backend
 """The engine of a new network: "rust" or "numpy"."""
 
 
-def __getattr__(name: str) -> Any:
-    """Choose the engine and import `mnist` when they are first asked for.
+if not TYPE_CHECKING:  # else every misspelt name would have a type
 
-    A CHAINRULE_BACKEND that cannot be honoured must not keep `chainrule` from saying so.
-    """
-    if name == "BACKEND":
-        return _backend.choose()
-    if name == "mnist":
-        import importlib
+    def __getattr__(name: str) -> Any:
+        """Choose the engine and import `mnist` when they are first asked for.
 
-        return importlib.import_module("chainrule.mnist")
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+        A CHAINRULE_BACKEND that cannot be honoured must not keep `chainrule` from saying so.
+        """
+        if name == "BACKEND":
+            return _backend.choose()
+        if name == "mnist":
+            import importlib
+
+            return importlib.import_module("chainrule.mnist")
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
