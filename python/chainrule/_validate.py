@@ -14,7 +14,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -471,10 +471,11 @@ def _ragged(value: Any) -> str:
 
 
 def _other(name: str, value: Any) -> str:
-    """What is no number in what should be an array of numbers."""
-    objects = np.asarray(value, dtype=object)
-    for index, item in np.ndenumerate(objects):
+    """What is no number in what should be an array of numbers, looked for in a million items."""
+    objects = value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
+    for index, item in islice(np.ndenumerate(objects), 10**6):
         if not isinstance(item, numbers.Real):
+            item = item.item() if isinstance(item, np.generic) else item
             return f"{_place(name, index)} is {_described(item)}"
     return f"pass {name}.astype(float)"
 
