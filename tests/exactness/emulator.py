@@ -324,7 +324,9 @@ def output_r(loss: str, activation: str, z: Array, a: Array, y: NDArray[np.gener
 
 def words(seed: int, stream: int, index: int, count: int) -> NDArray[np.uint64]:
     """The first words of (seed, stream, index)."""
-    return np.random.Philox(key=[seed, stream], counter=[0, index, 0, 0]).random_raw(count)
+    # Of lists NumPy would make float64, where the seed is 2**63 or more.
+    key, counter = (np.array(each, np.uint64) for each in ([seed, stream], [0, index, 0, 0]))
+    return np.random.Philox(key=key, counter=counter).random_raw(count)
 
 
 LIMITS: dict[str, Callable[[int, int], float]] = {
