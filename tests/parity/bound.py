@@ -11,7 +11,8 @@ and where p and q are off by dp and dq already, the sum of |p| dq + dp |q| + dp 
 function adds its own error to what its slope makes of z's. Where an engine is right, its float32
 array lies within `error` of `value`, and so two engines lie within twice that of each other.
 
-U has a little more than u, for the rounding of these float64 numbers themselves.
+U has a little more than u, for the rounding of these float64 numbers themselves. The bound grows
+at least in proportion to u, so float64 engines lie within 2**-29 of it, and so do these numbers.
 """
 
 from __future__ import annotations
@@ -234,7 +235,7 @@ def flat(weights, biases):
 
 def descend(network, velocity, step, rate, momentum, l2):
     """(parameters, velocity) after a step from those of the network."""
-    rate, momentum, l2 = (float(np.float32(number)) for number in (rate, momentum, l2))
+    rate, momentum, l2 = (float(network.dtype.type(number)) for number in (rate, momentum, l2))
     dE_dW = step.dE_dW
     if l2:
         decay = [exact(W.astype(float)) * l2 for W in network.weights]

@@ -17,6 +17,7 @@ from parity.twins import (
     inputs,
     rows,
     same_state,
+    taken,
     twins,
     velocity,
 )
@@ -66,16 +67,6 @@ def one_step(pair, x, y, *, batch_size, momentum=0.0, l2=0.0, shuffle=True, rate
             least, most = step.saturated()
             hidden = sum(network.sizes[1:-1]) * len(seen)
             assert least <= round(history.saturated[0] * hidden) <= most
-
-
-def taken(network, n, batch_size, shuffle):
-    """The rows of the network's next step: the first of a new epoch."""
-    if not shuffle:
-        return np.arange(n)[:batch_size]
-    key = np.array([network.seed, 2], np.uint64)
-    counter = [0, network.epochs_done, 0, 0]
-    words = np.random.Philox(key=key, counter=counter).random_raw(n)
-    return np.argsort(words, kind="stable")[:batch_size]
 
 
 def parts(network):

@@ -37,6 +37,16 @@ def twins(sizes, **settings):
     return pair
 
 
+def taken(network, n, batch_size, shuffle):
+    """The rows of the network's next step: the first of a new epoch."""
+    if not shuffle:
+        return np.arange(n)[:batch_size]
+    key = np.array([network.seed, 2], np.uint64)
+    counter = [0, network.epochs_done, 0, 0]
+    words = np.random.Philox(key=key, counter=counter).random_raw(n)
+    return np.argsort(words, kind="stable")[:batch_size]
+
+
 def same_state(source, target):
     """Set parameters and velocity of the target from those of the source."""
     target._engine.set_state(*source._engine.state())
@@ -83,9 +93,9 @@ def assert_near(found, expected, relative):
 
 
 def assert_within(found, bounded):
-    """Within the bound of what float32 may make of it."""
+    """Within the bound of what rounding may make of it; see `bound.py` for float64."""
     assert found.shape == bounded.value.shape
-    assert found.dtype == np.float32
+    scale = {np.float32: 1.0, np.float64: 2.0**-28}[found.dtype.type]
     off = np.abs(found - bounded.value)
-    bounds = (off / np.maximum(bounded.error, 2.0**-300)).max(initial=0.0)
+    bounds = (off / np.maximum(bounded.error * scale, 2.0**-300)).max(initial=0.0)
     assert bounds <= 1, f"off by {bounds:.3g} bounds"
