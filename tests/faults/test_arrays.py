@@ -241,7 +241,7 @@ class Number:
         ([[1.0, 2, 3, 4], [1.0, 2, 3, "4"]], ["dtype <U", "{}[1, 3] is str '4'"]),
         (np.array([[b"1", b"2", b"3", b"4"]]), ["dtype |S1", "{}[0, 0] is bytes b'1'"]),
         (np.zeros((1, 4), "M8[D]"), ["dtype datetime64[D]", "{}[0, 0] is"]),
-        (np.zeros((1, 4), "m8[s]"), ["dtype timedelta64[s]", "{}[0, 0] is"]),
+        (np.zeros((1, 4), "m8[s]"), ["dtype timedelta64[s]", "pass {}.astype(float)"]),
         (np.zeros((1, 4), [("a", "f4")]), ["'<f4'", "{}[0, 0] is"]),
         ([[10**40, 1, 2, 3]], ["dtype object"]),
         (None, ["dtype object", "{} is NoneType None"]),
