@@ -23,7 +23,7 @@ from chainrule.results import Evaluation, Gradients, LayerTrace
 from chainrule.schedules import Constant, Linear, Schedule
 
 if TYPE_CHECKING:
-    from chainrule import mnist
+    from chainrule import mnist, plots
 
 __all__ = [
     "BACKEND",
@@ -50,6 +50,7 @@ __all__ = [
     "__version__",
     "descent",
     "mnist",
+    "plots",
     "quadratic",
 ]
 
@@ -62,14 +63,14 @@ BACKEND: Backend
 if not TYPE_CHECKING:  # else every misspelt name would have a type
 
     def __getattr__(name: str) -> Any:
-        """Choose the engine and import `mnist` when they are first asked for.
+        """Choose the engine and import `mnist` and `plots` when they are first asked for.
 
         A CHAINRULE_BACKEND that cannot be honoured must not keep `chainrule` from saying so.
         """
         if name == "BACKEND":
             return _backend.choose()
-        if name == "mnist":
+        if name in {"mnist", "plots"}:
             import importlib
 
-            return importlib.import_module("chainrule.mnist")
+            return importlib.import_module(f"chainrule.{name}")
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")

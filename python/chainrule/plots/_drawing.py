@@ -1,0 +1,299 @@
+"""The graph of a network: its units, and its weights as lines between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule import _validate
+from chainrule.network import Network
+from chainrule.plots._style import BLUE, GREY, INK, SMALL, VERMILION, WIDTH, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+_LABELLED = 6  # the most units in a layer that numbers can be written to
+_CROSSING = 3  # the same for weights: of one of the two layers
+_RADIUS = 0.32  # of a unit, where 1 lies between two
+_WIDEST = 2.2  # points: the line of a layer's largest weight
+
+
+class _Layer:
+    """Where the units of one layer stand: centred about 0, from top to bottom, 1 apart.
+
+    Attributes
+    ----------
+    units : (k,) int
+        Those that are drawn.
+    heights : (k,) float
+        Where.
+    dots : float or None
+        Where dots stand for all the others.
+    """
+
+    def __init__(self, size: int, most: int) -> None:
+        side = (most - 1) // 2
+        if size <= most:
+            self.units = np.arange(size)
+            places, self.slots = self.units, size
+        else:
+            self.units = np.r_[:side, size - side : size]
+            places, self.slots = np.r_[:side, side + 1 : 2 * side + 1], 2 * side + 1
+        self.heights = (self.slots - 1) / 2 - places
+        self.dots = 0.0 if size > most else None
+
+
+def network_drawing(
+    network: Network | Iterable[int],
+    *,
+    sample: tuple[Any, Any] | None = None,
+    parameters: bool = False,
+    most: int = 12,
+    ax: Axes | None = None,
+) -> Axes:
+    r"""Draw a network as a graph: its units, and a line for each weight between two of them.
+
+    A line is the wider the larger its weight is beside the largest of its layer; blue where it is
+    positive, vermilion and dashed where it is negative. Of a layer of many units the first and the
+    last are drawn, with dots between them.
+
+    Parameters
+    ----------
+    network : Network or iterable of int
+        A network, or the sizes of one, whose lines then are all the same.
+    sample : (x, y), optional
+        A row (n_in,) and its label or targets. Each unit shows its z, a and r = dE/dz for them,
+        as `Network.trace` gives them.
+    parameters : bool
+        Write each weight to its line, and each bias into its unit.
+    most : int
+        How many units a layer may have, 3 at least, before some are left out.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of the wrong kind or value; where numbers are to be written but a
+        layer has more than six units, or only sizes are given.
+    ModuleNotFoundError
+        Where matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import chainrule
+    >>> ax = chainrule.plots.network_drawing(chainrule.Network([784, 16, 16, 10]))
+    >>> [text.get_text() for text in ax.get_xticklabels()]
+    ['784\ninput', '16\nsigmoid', '16\nsigmoid', '10\nsigmoid']
+    >>> network = chainrule.Network([2, 3, 1])
+    >>> ax = chainrule.plots.network_drawing(network, sample=([0.0, 1.0], 1.0), parameters=True)
+    """
+    sizes = network.sizes if isinstance(network, Network) else _validate.sizes(network)
+    layers = [_Layer(size, _validate.integer("most", most, at_least=3)) for size in sizes]
+    numbered = _validate.flag("parameters", parameters) or sample is not None
+    texts: list[list[str]] = []
+    if numbered:
+        texts = _unit_texts(network, sizes, sample, parameters=parameters)
+    width, height = _size(layers, texts, parameters=parameters)
+    with canvas(ax, height=height, width=width) as drawn:
+        apart = _set_up(drawn, layers, _captions(network, sizes), round_units=not numbered)
+        _draw_edges(drawn, network, layers, apart)
+        if isinstance(network, Network) and not parameters:
+            _tell_signs(drawn)
+        if numbered:
+            _draw_texts(drawn, layers, apart, texts)
+        else:
+            _draw_units(drawn, layers, apart)
+        if parameters:
+            assert isinstance(network, Network)
+            _write_weights(drawn, network.weights, layers, apart)
+    return drawn
+
+
+def _size(
+    layers: Sequence[_Layer], texts: Sequence[Sequence[str]], *, parameters: bool
+) -> tuple[float, float]:
+    """Width and height in inches: of units with numbers each has the room of its lines."""
+    slots = max(layer.slots for layer in layers)
+    if not texts:
+        return WIDTH, 0.9 + slots * min(0.28, 2.5 / slots)
+    unit = 0.3 + 0.16 * max(text.count("\n") + 1 for layer in texts for text in layer)
+    apart = 1.4
+    if parameters:
+        fewer = max(min(len(a.units), len(b.units)) for a, b in pairwise(layers))
+        unit, apart = max(unit, 0.18 * (1 + fewer)), max(apart, 0.72 * (1 + fewer))
+    return max(WIDTH, apart * (len(layers) - 1) + 1.0), 0.8 + slots * unit
+
+
+def _captions(network: Network | Iterable[int], sizes: Sequence[int]) -> list[str]:
+    """Below each layer: its size, and its activation where that is known."""
+    if not isinstance(network, Network):
+        return [str(size) for size in sizes]
+    names = ("input", *network.activation, network.output_activation)
+    return [f"{size}\n{name}" for size, name in zip(sizes, names, strict=True)]
+
+
+def _set_up(
+    ax: Axes, layers: Sequence[_Layer], captions: Sequence[str], *, round_units: bool
+) -> float:
+    """Make the room; return how far apart the layers stand."""
+    slots = max(layer.slots for layer in layers)
+    ratio = ax.bbox.width / ax.bbox.height
+    # Captions and the legend leave a drawing wider than the axes are before their layout.
+    apart = float(np.clip(1.4 * ratio * slots / len(layers), 1.5, max(3.0, 0.9 * slots)))
+    margin = _RADIUS + 0.1 if round_units else 0.25 * apart
+    ax.set_xlim(-margin, (len(layers) - 1) * apart + margin)
+    ax.set_ylim(-slots / 2, slots / 2)
+    if round_units:
+        ax.set_aspect("equal")
+    ax.set_xticks([i * apart for i in range(len(layers))], captions)
+    ax.set_yticks([])
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return apart
+
+
+def _draw_edges(
+    ax: Axes, network: Network | Iterable[int], layers: Sequence[_Layer], apart: float
+) -> None:
+    """A `LineCollection` for each layer of weights: its lines by target, then source."""
+    from matplotlib.collections import LineCollection
+
+    weights = network.weights if isinstance(network, Network) else None
+    for i, (source, target) in enumerate(pairwise(layers)):
+        ends = [
+            [(i * apart, before), ((i + 1) * apart, after)]
+            for after in target.heights
+            for before in source.heights
+        ]
+        if weights is None:
+            ax.add_collection(LineCollection(ends, colors=GREY, linewidths=0.5, zorder=1))
+            continue
+        largest = float(np.abs(weights[i]).max()) or 1.0
+        shown = weights[i][np.ix_(target.units, source.units)].ravel()
+        ax.add_collection(
+            LineCollection(
+                ends,
+                colors=[BLUE if weight >= 0 else VERMILION for weight in shown],
+                linestyles=["-" if weight >= 0 else "--" for weight in shown],
+                linewidths=_WIDEST * np.abs(shown) / largest,
+                zorder=1,
+            )
+        )
+
+
+def _tell_signs(ax: Axes) -> None:
+    """A legend above the drawing."""
+    from matplotlib.lines import Line2D
+
+    ax.legend(
+        handles=[
+            Line2D([], [], color=BLUE, linestyle="-", label="positive weight"),
+            Line2D([], [], color=VERMILION, linestyle="--", label="negative weight"),
+        ],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=2,
+    )
+
+
+def _draw_units(ax: Axes, layers: Sequence[_Layer], apart: float) -> None:
+    """A circle for each unit, and three dots for those that are left out."""
+    from matplotlib.patches import Circle
+
+    for i, layer in enumerate(layers):
+        for height in layer.heights:
+            unit = Circle((i * apart, height), _RADIUS, facecolor="white", edgecolor=INK)
+            ax.add_patch(unit)
+        if layer.dots is not None:
+            places = layer.dots + np.array([0.28, 0.0, -0.28])
+            ax.scatter([i * apart] * 3, places, s=4, color=INK, linewidths=0)
+
+
+def _draw_texts(
+    ax: Axes, layers: Sequence[_Layer], apart: float, texts: Sequence[Sequence[str]]
+) -> None:
+    """A box for each unit with its numbers in it."""
+    for i, (layer, lines) in enumerate(zip(layers, texts, strict=True)):
+        for height, text in zip(layer.heights, lines, strict=True):
+            ax.text(
+                i * apart, height, text, ha="center", va="center", fontsize=SMALL, color=INK,
+                bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": INK},
+                zorder=3,
+            )  # fmt: skip
+
+
+def _write_weights(
+    ax: Axes, weights: Sequence[NDArray[Any]], layers: Sequence[_Layer], apart: float
+) -> None:
+    """Each weight on its line, where the numbers of a layer stand the same way apart."""
+    for i, (matrix, source, target) in enumerate(
+        zip(weights, layers[:-1], layers[1:], strict=True)
+    ):
+        # Here the lines of one unit of the larger layer end just where those of the next begin,
+        # so that all numbers stand equally far apart.
+        n_in, n_out = len(source.units), len(target.units)
+        part = 1 / (1 + n_out) if n_out <= n_in else n_in / (1 + n_in)
+        for j, after in enumerate(target.heights):
+            for k, before in enumerate(source.heights):
+                ax.text(
+                    (i + part) * apart, (1 - part) * before + part * after, _number(matrix[j, k]),
+                    ha="center", va="center", fontsize=SMALL,
+                    color=BLUE if matrix[j, k] >= 0 else VERMILION,
+                    bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
+                    zorder=2,
+                )  # fmt: skip
+
+
+def _unit_texts(
+    network: Network | Iterable[int],
+    sizes: Sequence[int],
+    sample: tuple[Any, Any] | None,
+    *,
+    parameters: bool,
+) -> list[list[str]]:
+    """What stands in each unit of each layer."""
+    if not isinstance(network, Network):
+        raise TypeError("sample and parameters need a network; got only sizes")
+    if parameters and max(map(min, pairwise(sizes))) > _CROSSING:
+        raise ValueError(
+            f"weights can be written where one of two layers has at most {_CROSSING} units; got "
+            f"{list(sizes)}: leave parameters out"
+        )
+    if max(sizes) > _LABELLED:
+        raise ValueError(
+            f"numbers can be written to layers of at most {_LABELLED} units; got {max(sizes)}: "
+            "leave sample and parameters out"
+        )
+    symbols: list[list[tuple[str, NDArray[Any]]]] = [[] for _ in sizes]
+    if parameters:
+        for layer, biases in zip(symbols[1:], network.biases, strict=True):
+            layer.append(("b", biases))
+    if sample is not None:
+        x, y = _validate.pair("sample", sample)
+        row = np.asarray(x)[None]
+        inputs = _validate.inputs(row, sizes[0], network.dtype, "sample[0]")[0]
+        symbols[0].append(("x", inputs / 255 if inputs.dtype == np.uint8 else inputs))
+        for layer, trace in zip(symbols[1:], network.trace(row, np.asarray(y)[None]), strict=True):
+            layer += [("z", trace.z[0]), ("a", trace.a[0]), ("r", trace.r[0])]
+    return [
+        [
+            "\n".join(f"{name} = {_number(values[unit])}" for name, values in layer) or f"x{unit}"
+            for unit in range(size)
+        ]
+        for size, layer in zip(sizes, symbols, strict=True)
+    ]
+
+
+def _number(value: float) -> str:
+    """Three digits, and a minus as wide as a plus."""
+    return f"{value:.3g}".replace("-", "−")
