@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chainrule._validate import Backend
+
 try:
-    from chainrule import _core as _extension
+    # Not `from chainrule import _core`: a missing file is then told as a circular import.
+    import chainrule._core as _extension
 
     _core: ModuleType | None = _extension
     _why_missing = ""
@@ -107,7 +110,7 @@ class Engine(Protocol):
         """What the last train or predict used: engine, isa, threads, path."""
 
 
-def choose(backend: str | None = None) -> str:
+def choose(backend: str | None = None) -> Backend:
     """Name the engine of a new network: the one asked for, CHAINRULE_BACKEND's, or the best.
 
     Raises
@@ -126,10 +129,10 @@ def choose(backend: str | None = None) -> str:
             f"{source} is 'rust', but the extension cannot be imported ({_why_missing}): "
             "reinstall chainrule from its wheel, or take 'numpy'"
         )
-    return name
+    return cast("Backend", name)
 
 
-def default() -> str:
+def default() -> Backend:
     """Rust, or NumPy with a warning (once a process) where the extension is missing."""
     if _core is not None:
         return "rust"
@@ -143,7 +146,7 @@ def _warn_once() -> None:
         f"the Rust extension of chainrule cannot be imported ({_why_missing}); NumPy does the "
         "work, slower. Reinstall chainrule from its wheel, or set CHAINRULE_BACKEND=numpy",
         BackendWarning,
-        stacklevel=2,
+        stacklevel=5,  # the line that made the network, loaded it or asked for BACKEND
     )
 
 
@@ -155,28 +158,28 @@ def make(
     Raises
     ------
     ValueError
-        Where CHAINRULE_ISA names an instruction set that is unknown or that this machine lacks.
+        Where CHAINRULE_ISA names an instruction set that is unknown or that this machine lacks,
+        or is set for an engine that lets nobody choose.
     MemoryError
         Where the parameters do not fit.
     """
-    isa = forced_isa()
+    isa = os.environ.get("CHAINRULE_ISA")
     if backend == "rust":
         assert _core is not None
+        if isa is not None:
+            _validate.choice("CHAINRULE_ISA", isa, isas())
         return cast("Engine", _core.Engine(list(sizes), list(activations), loss, dtype, isa))
+    if isa is not None:
+        raise ValueError(
+            f"CHAINRULE_ISA is {isa!r}, but NumPy chooses its instructions by itself: unset it, "
+            "or take the engine 'rust'"
+        )
     return reference.Engine(tuple(sizes), tuple(activations), loss, dtype)
 
 
 def isas() -> list[str]:
     """Instruction sets that the Rust engine can use here, the widest last."""
     return [] if _core is None else list(_core.isas())
-
-
-def forced_isa() -> str | None:
-    """CHAINRULE_ISA, checked; None where it is not set."""
-    isa = os.environ.get("CHAINRULE_ISA")
-    if isa is not None and _core is not None:
-        _validate.choice("CHAINRULE_ISA", isa, isas())
-    return isa
 
 
 def threads(value: int | None) -> int:
