@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from chainrule.training import Counters
 
 if TYPE_CHECKING:
     from chainrule._backend import Engine
+    from chainrule._validate import Activation, Backend, Loss
 
 ATTRIBUTES = frozenset(
     [
@@ -65,14 +66,16 @@ class Description:
         self._counters = Counters()
         self._guard = Guard()
 
-    def __getattr__(self, name: str) -> Any:
-        """Say what is wrong where `__init__` failed or a subclass did not call it."""
-        if name in ATTRIBUTES:
-            raise TypeError(
-                f"this {type(self).__name__} was not initialised: Network.__init__ failed, or a "
-                "subclass did not call super().__init__(...)"
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    if not TYPE_CHECKING:  # else every misspelt name would have a type
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what is wrong where `__init__` failed or a subclass did not call it."""
+            if name in ATTRIBUTES:
+                raise TypeError(
+                    f"this {type(self).__name__} was not initialised: Network.__init__ failed, or "
+                    "a subclass did not call super().__init__(...)"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # ---- what it is
 
@@ -82,19 +85,19 @@ class Description:
         return self._sizes
 
     @property
-    def activation(self) -> tuple[str, ...]:
+    def activation(self) -> tuple[Activation, ...]:
         """The activation of each hidden layer."""
-        return self._activations[:-1]
+        return cast("tuple[Activation, ...]", self._activations[:-1])
 
     @property
-    def output_activation(self) -> str:
+    def output_activation(self) -> Activation:
         """The activation of the last layer."""
-        return self._activations[-1]
+        return cast("Activation", self._activations[-1])
 
     @property
-    def loss(self) -> str:
+    def loss(self) -> Loss:
         """The loss that `fit` makes small."""
-        return self._loss
+        return cast("Loss", self._loss)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -107,9 +110,9 @@ class Description:
         return self._seed
 
     @property
-    def backend(self) -> str:
+    def backend(self) -> Backend:
         """The engine: "rust" or "numpy"."""
-        return self._engine.name
+        return cast("Backend", self._engine.name)
 
     @property
     def optimizer(self) -> SGD:

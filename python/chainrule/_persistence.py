@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from typing import Any, Self
 
 from chainrule import _backend, optimizers, storage
@@ -60,10 +61,23 @@ class Persistence(Description):
         twin._optimizer = self._optimizer  # noqa: SLF001 - keeps a callable rate, as bytes cannot
         return twin
 
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self)] = twin = self.copy()
+        twin._optimizer = deepcopy(self._optimizer, memo)  # noqa: SLF001 - of this class
+        vars(twin).update(deepcopy(self._added(), memo))
+        return twin
+
+    def _added(self) -> dict[str, Any]:
+        """The attributes that a subclass, or anybody else, has added."""
+        return {name: value for name, value in vars(self).items() if name not in ATTRIBUTES}
+
     def __getstate__(self) -> dict[str, Any]:
         """The bytes of a model file, the engine's name, and what a subclass has added."""
-        added = {name: value for name, value in vars(self).items() if name not in ATTRIBUTES}
-        return {"model": storage.dumps(self._model()), "backend": self.backend, "added": added}
+        model = storage.dumps(self._model())
+        return {"model": model, "backend": self.backend, "added": self._added()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over what `__getstate__` gave."""

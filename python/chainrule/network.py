@@ -43,7 +43,9 @@ class Network(Persistence):
         In 0 .. 2**64 - 1: decides the initial weights and the shuffle of each epoch. None takes
         one from the operating system; read it in `seed`.
     backend : {"rust", "numpy"}, optional
-        The engine. None: CHAINRULE_BACKEND, or else Rust.
+        The engine. None: CHAINRULE_BACKEND, or else Rust (NumPy, with a `BackendWarning`, where
+        the extension is missing). CHAINRULE_ISA forces an instruction set on Rust; it is an error
+        with NumPy, which chooses by itself.
 
     Raises
     ------
@@ -146,7 +148,9 @@ class Network(Persistence):
             self._engine.set_state(checked, {})
 
     def reset(self, seed: int | None = None) -> None:
-        """Draw new initial weights and forget all training.
+        """Draw new initial weights and forget all training: the network is as new.
+
+        Counters, the optimiser and its state are those of a network just made.
 
         Parameters
         ----------
@@ -157,6 +161,7 @@ class Network(Persistence):
         with self._guard.writing("reset"), deferred_interrupts():
             self._engine.initialize(checked, self._initializations)
             self._seed = checked
+            self._optimizer = SGD()
             self._counters.epochs = self._counters.steps = 0
 
     # ---- training
@@ -273,6 +278,8 @@ class Network(Persistence):
                 optimizer = SGD(learning_rate, momentum=optimizer.momentum)
         elif not isinstance(optimizer, SGD):
             raise TypeError(f"optimizer must be a chainrule.SGD; got {type(optimizer).__name__}")
+        elif optimizer.learning_rate is None:
+            raise ValueError("optimizer has no learning rate: give it one, such as SGD(0.1)")
         if optimizer.learning_rate is None:
             raise ValueError(
                 "the network has no learning rate: it was trained with a callable, which a file "
@@ -417,9 +424,7 @@ class Network(Persistence):
         TypeError, ValueError, RuntimeError
             As for `evaluate`.
         """
-        step = _validate.number("epsilon", epsilon)
-        if step == 0:
-            raise ValueError("epsilon must be above 0; got 0")
+        step = _validate.number("epsilon", epsilon, positive=True)
         parameters = self.parameters.astype(np.float64)
         engine = _backend.make(self.backend, self._sizes, self._activations, self._loss, "float64")
         data = self._data(x, y, engine=engine, dtype="float64")
