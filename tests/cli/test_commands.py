@@ -184,6 +184,16 @@ def test_info_of_the_installation(run, backend):
     assert (found["isa"] in found["isas"]) == (backend == "rust")
 
 
+def test_threads_of_a_command_that_needs_none(run, model):
+    message = run("info", model[0], "--threads", 0).only_error(2)
+    assert message.endswith("threads must be at least 1; got 0")
+
+
+def test_instruction_set_for_an_engine_that_takes_none(run):
+    message = run("info", "--backend", "numpy", env={"CHAINRULE_ISA": "portable"}).only_error(2)
+    assert "CHAINRULE_ISA is 'portable', but NumPy chooses" in message
+
+
 def test_info_follows_the_environment(run):
     env = {"CHAINRULE_ISA": "portable", "CHAINRULE_THREADS": "2", "CHAINRULE_BACKEND": "rust"}
     found = json.loads(run("info", "--json", env=env).output)

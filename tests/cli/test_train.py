@@ -1,9 +1,11 @@
 """`chainrule train`."""
 
+import errno
 import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import termios
@@ -188,6 +190,15 @@ def test_value_that_cannot_be_honoured(run, here, small, arguments, parts):
     for part in parts:
         assert part in message
     assert list(here.iterdir()) == []
+
+
+def test_output_that_cannot_be_replaced(run, here):
+    """Said before the training. To a program that runs nobody may write, not even root."""
+    shutil.copy(shutil.which("sleep"), here / "busy")
+    with subprocess.Popen(["sleep", "60"], executable=here / "busy") as program:
+        message = run("train", "--steps", 5, "--force", "-o", "busy").only_error(2)
+        program.kill()
+    assert message == f"chainrule: busy: {os.strerror(errno.ETXTBSY)}"
 
 
 # ---- somebody watches

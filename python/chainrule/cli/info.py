@@ -15,13 +15,14 @@ from chainrule.network import Network
 
 def run(options: Namespace) -> None:
     """Print what there is to know."""
+    threads = _backend.threads(options.threads)
     if options.model is None:
-        _installation(options)
+        _installation(options, threads)
     else:
         _model(options)
 
 
-def _installation(options: Namespace) -> None:
+def _installation(options: Namespace, threads: int) -> None:
     engine = _backend.choose(options.backend)
     explained = _backend.make(engine, (1, 1), ("identity",), "squared_error", "float32").explain()
     document: dict[str, Any] = {
@@ -29,7 +30,7 @@ def _installation(options: Namespace) -> None:
         "engine": engine,
         "isa": explained["isa"],
         "isas": _backend.isas(),
-        "threads": _backend.threads(options.threads),
+        "threads": threads,
         "exactness": storage.EXACTNESS,
         "numpy": np.__version__,
         "python": platform.python_version(),
