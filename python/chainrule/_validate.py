@@ -299,7 +299,7 @@ def targets(
         )
     if n_out > 1 and array.ndim == 1:
         return Targets(_labels(name, array, n_out), None, has_accuracy=True)
-    values = _rounded(name, array.reshape(n, n_out), dtype)
+    values = _rounded(name, array, dtype).reshape(n, n_out)
     if loss != "squared_error":
         _check_distribution(name, values, array.dtype, loss)
     is_binary = bool(((values == 0) | (values == 1)).all())
