@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import plots, quadratic
-from chainrule.report._section import Formula, Panel, Plot, Section, Table, Text, math, number
+from chainrule.report._section import (
+    Formula,
+    Panel,
+    Plot,
+    Section,
+    Table,
+    Text,
+    math,
+    number,
+    scientific,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -247,7 +257,7 @@ def section(numbers: Classifier) -> Section:
                 f"down the flattest as {decay}. In "
                 f"hours and minutes {math('x_2^2')} goes up to thousands while the last feature "
                 "is always 1, so that the curvatures differ by a factor of "
-                f"{number(numbers.raw.spread, '.1e')}, and the rate that the steepest allows is "
+                f"{scientific(numbers.raw.spread)}, and the rate that the steepest allows is "
                 "far too small for the flattest. Here each input is therefore first moved and "
                 "stretched to run from \u22121 to 1; that changes the weights, but not the forms "
                 "that can be reached."
@@ -271,7 +281,9 @@ def _scales(numbers: Classifier) -> Table:
     columns = (numbers.scaled, numbers.raw)
 
     def row(label: str, values: list[float], form: str) -> list[str]:
-        return [label, *(number(value, form) for value in values)]
+        plain = [1e-3 < value < 1e4 for value in values]
+        cells = zip(values, plain, strict=True)
+        return [label, *(number(v, form) if p else scientific(v) for v, p in cells)]
 
     return Table(
         ["", "\u22121 to 1", "hours, minutes"],

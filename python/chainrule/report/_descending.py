@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import descent, plots
-from chainrule.report._section import Formula, Panel, Plot, Section, Text, math, number
+from chainrule.report._section import Formula, Panel, Plot, Section, Text, math, number, scientific
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -195,9 +195,9 @@ def section(numbers: Descending) -> Section:
                 "gradient, "
                 f"({number(numbers.gradient[0], '.4f')}, {number(numbers.gradient[1], '.4f')}) by "
                 "hand, is the same by differences of the function alone to within "
-                f"{number(apart, '.0e')}. The derivative measured so in {number(ANGLES)} "
+                f"{scientific(apart)}. The derivative measured so in {number(ANGLES)} "
                 "directions all around is what Eq. 4 says to within "
-                f"{number(differ, '.0e')}, and most negative, "
+                f"{scientific(differ)}, and most negative, "
                 f"{number(numbers.measured.min(), '.4f')}, at "
                 f"{number(numbers.steepest_angle, '.1f')}\u00b0; minus the gradient points to "
                 f"{number(numbers.against_gradient, '.2f')}\u00b0."

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule import descent, plots
 from chainrule.report._descending import wells, wells_gradient
-from chainrule.report._section import Panel, Plot, Section, Table, Text, math, number
+from chainrule.report._section import Panel, Plot, Section, Table, Text, math, number, scientific
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -176,7 +176,7 @@ def section(numbers: Limits) -> Section:
                 "04-sweep",
                 f"The distance from the lowest point after {number(SWEEP_STEPS)} steps, over the "
                 f"rate. Too small a rate does not arrive; the best, {best}, ends at "
-                f"{number(numbers.errors.min(), '.1e')}; it is not far below "
+                f"{scientific(numbers.errors.min())}; it is not far below "
                 f"{number(numbers.highest_rate)} (dashed), where descent fails altogether.",
                 [Panel(lambda figure: _draw_sweep(figure, numbers), (4.2, 2.8))],
             ),
