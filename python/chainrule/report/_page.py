@@ -150,7 +150,7 @@ def _inline(name: str, svg: bytes, panel: Panel, label: str) -> str:
     text = svg.decode("utf-8")
     text = text[text.index("<svg") :].strip()
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
-    text = re.sub(r'(href="#|url\(#)', rf"\1{name}-", text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", text)
     width = panel.size[0] * 96  # CSS pixels
     opening = f'<svg role="img" aria-label="{label}" style="width:{width:.0f}px" '
     return text.replace("<svg ", opening, 1)

@@ -92,6 +92,14 @@ def number(value: Any, form: str = "") -> str:
     return f'<span class="n">{text}</span>'
 
 
+def scientific(value: float) -> str:
+    """A number computed in this run, of two digits and a power of ten: for the very small."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    power = str(int(exponent)).replace("-", "\u2212")
+    mantissa = mantissa.replace("-", "\u2212")
+    return f'<span class="n">{mantissa} \u00d7 10<sup>{power}</sup></span>'
+
+
 def reported(text: str) -> str:
     """A number of the report's own, marked so."""
     return f'<span class="reported" title="the report\u2019s own number">{escape(text)}</span>'
