@@ -71,7 +71,7 @@ def test_one_call_that_only_reads(another_thread_runs_during, work, what):
     engine = network._engine
     call = {
         "predict": lambda: engine.predict(x, 1),
-        "evaluate": lambda: engine.evaluate(dataset, 1),
+        "evaluate": lambda: engine.evaluate(dataset, 0, len(x), 0.0, 1),
         "gradients": lambda: engine.gradients(dataset),
     }[what]
     assert another_thread_runs_during(call)

@@ -9,9 +9,9 @@ import functools
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast
 
 from chainrule import _validate, reference
 from chainrule.errors import BackendWarning
@@ -31,6 +31,9 @@ try:
 except ImportError as error:  # told by `choose`, at the first network or at `BACKEND`
     _core = None
     _why_missing = str(error)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 BACKENDS = ("rust", "numpy")
 
@@ -91,8 +94,10 @@ class Engine(Protocol):
     def predict(self, x: NDArray[Any], threads: int) -> NDArray[Any]:
         """(n, n_in) T or uint8 -> activations of the last layer (n, n_out) T."""
 
-    def evaluate(self, dataset: Any, threads: int) -> tuple[float, int]:
-        """The sum of the rows' losses in row order, and the number classified rightly."""
+    def evaluate(
+        self, dataset: Any, first: int, rows: int, loss: float, threads: int
+    ) -> tuple[float, int]:
+        """Add the losses of some rows in row order to `loss`; that, and how many are right."""
 
     def gradients(self, dataset: Any) -> tuple[float, NDArray[Any]]:
         """The sum of the rows' losses, and the flat gradient of their mean, without l2."""
@@ -175,6 +180,24 @@ def make(
             "or take the engine 'rust'"
         )
     return reference.Engine(tuple(sizes), tuple(activations), loss, dtype)
+
+
+def exactly(call: Callable[P, R]) -> Callable[P, R]:
+    """Round to nearest and keep subnormals while the call lasts (rule 12), then restore.
+
+    An engine sees to that itself. This is for what Python and NumPy compute around it: inputs
+    rounded to the dtype, rates, means.
+    """
+    if _core is None:
+        return call
+    exact = _core.Exact
+
+    @functools.wraps(call)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with exact():
+            return call(*args, **kwargs)
+
+    return wrapped
 
 
 def isas() -> list[str]:

@@ -113,6 +113,7 @@ class Network(Persistence):
         with self._guard.reading("parameters"):
             return self._engine.state()[0]
 
+    @_backend.exactly
     def set_parameters(self, weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]) -> None:
         """Replace all parameters. The optimiser's state is forgotten, the counters stay.
 
@@ -132,6 +133,7 @@ class Network(Persistence):
         with self._guard.writing("set_parameters"):
             self._engine.set_state(checked, {})
 
+    @_backend.exactly
     def set_flat_parameters(self, parameters: ArrayLike) -> None:
         """Replace all parameters by a vector (n_parameters,) in the order of `parameters`.
 
@@ -166,6 +168,7 @@ class Network(Persistence):
 
     # ---- training
 
+    @_backend.exactly
     def fit(
         self,
         x: ArrayLike,
@@ -315,6 +318,7 @@ class Network(Persistence):
 
     # ---- use
 
+    @_backend.exactly
     def predict(self, x: ArrayLike, *, threads: int | None = None) -> NDArray[Any]:
         """Activations of the last layer.
 
@@ -373,6 +377,7 @@ class Network(Persistence):
         classes: NDArray[np.int64] = outputs.argmax(axis=1).astype(np.int64)
         return classes
 
+    @_backend.exactly
     def evaluate(self, x: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> Evaluation:
         """Mean loss and accuracy.
 
@@ -392,8 +397,10 @@ class Network(Persistence):
         """
         count = _backend.threads(threads)
         with self._guard.reading("evaluate"):
-            return Evaluation(*training.evaluate(self._engine, self._data(x, y), count))
+            data = self._data(x, y)
+            return Evaluation(*training.evaluate(self._engine, data, self.n_parameters, count))
 
+    @_backend.exactly
     def gradients(self, x: ArrayLike, y: ArrayLike) -> Gradients:
         """The gradient of the mean loss over all rows, by backpropagation (Eq. 24).
 
@@ -407,6 +414,7 @@ class Network(Persistence):
             loss, flat = self._engine.gradients(data.dataset)
         return Gradients(loss / data.rows, *_validate.split(flat, self._sizes))
 
+    @_backend.exactly
     def numerical_gradients(
         self, x: ArrayLike, y: ArrayLike, *, epsilon: float = gradcheck.EPSILON
     ) -> Gradients:
@@ -431,11 +439,12 @@ class Network(Persistence):
 
         def loss(flat: NDArray[np.float64]) -> float:
             engine.set_state(flat, {})
-            return training.evaluate(engine, data, 1)[0]
+            return training.evaluate(engine, data, self.n_parameters, 1)[0]
 
         flat = gradcheck.central_differences(loss, parameters, step)
         return Gradients(loss(parameters), *_validate.split(flat, self._sizes))
 
+    @_backend.exactly
     def trace(self, x: ArrayLike, y: ArrayLike) -> list[LayerTrace]:
         """Every symbol of the report's Eq. 24, for each layer and each row by itself.
 

@@ -315,16 +315,18 @@ class Engine:
         with np.errstate(all="ignore"):
             return self.forward(self.inputs(x))[1][-1]
 
-    def evaluate(self, dataset: Dataset, threads: int) -> tuple[float, int]:
-        """The sum of the losses, and the number classified rightly."""
-        loss, correct = 0.0, 0
+    def evaluate(
+        self, dataset: Dataset, first: int, rows: int, loss: float, threads: int
+    ) -> tuple[float, int]:
+        """Add the losses of some rows to `loss`; that, and the number classified rightly."""
+        correct = 0
         with np.errstate(all="ignore"):
-            for start in range(0, len(dataset.x), 256):
-                rows = slice(start, start + 256)
-                x, y = self.rows(dataset, rows)
+            for start in range(first, first + rows, 256):
+                some = slice(start, min(start + 256, first + rows))
+                x, y = self.rows(dataset, some)
                 z, a = self.forward(x)
                 loss = running_sum(loss, loss_forward(self.loss, z[-1], a[-1], y))
-                correct += self.count_correct(dataset, rows, a[-1])
+                correct += self.count_correct(dataset, some, a[-1])
         return loss, correct
 
     def gradients(self, dataset: Dataset) -> tuple[float, Array]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chainrule.optimizers import Rate
 
 SLICE_SECONDS = 0.02
-SLICE_MULTIPLICATIONS = 2**25  # of a prediction: some 20 ms, too
+SLICE_MULTIPLICATIONS = 2**25  # of a prediction or evaluation: some 20 ms, too
 
 
 @dataclass
@@ -220,7 +220,7 @@ class Fit:
         data = self.request.validation
         if data is None:
             return None, None
-        return evaluate(self.engine, data, self.request.threads)
+        return evaluate(self.engine, data, self.network.n_parameters, self.request.threads)
 
     def _undo(self, before: Before, epoch: int, layer: int) -> NoReturn:
         """Put the network back to the start of the epoch, and say what happened."""
@@ -257,7 +257,17 @@ def predict(engine: Engine, x: NDArray[Any], multiplications: int, threads: int)
     return outputs
 
 
-def evaluate(engine: Engine, data: Data, threads: int) -> tuple[float, float | None]:
-    """Mean loss, and accuracy where there is one."""
-    loss, correct = engine.evaluate(data.dataset, threads)
+def evaluate(
+    engine: Engine, data: Data, multiplications: int, threads: int
+) -> tuple[float, float | None]:
+    """Mean loss, and accuracy where there is one; a slice of rows at a time, too.
+
+    A slice is whole tiles of 256 rows, which an engine works on at a time.
+    """
+    per_slice = max(1, SLICE_MULTIPLICATIONS // (256 * multiplications)) * 256
+    loss, correct = 0.0, 0
+    for first in range(0, data.rows, per_slice):
+        rows = min(per_slice, data.rows - first)
+        loss, right = engine.evaluate(data.dataset, first, rows, loss, threads)
+        correct += right
     return loss / data.rows, correct / data.rows if data.has_accuracy else None

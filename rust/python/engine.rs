@@ -164,17 +164,21 @@ impl Engine {
         either!(&this.0, trainer => predict(trainer, x))
     }
 
-    /// The sum of the rows' losses in row order, and the number classified rightly.
+    /// Add the losses of some rows in row order to `loss`; that sum, and how many are classified
+    /// rightly.
     fn evaluate(
         slf: &Bound<'_, Self>,
         dataset: &Bound<'_, Dataset>,
+        first: usize,
+        rows: usize,
+        loss: f64,
         threads: usize,
     ) -> PyResult<(f64, u64)> {
         let _ = threads;
         let this = slf.try_borrow().map_err(|_| busy("network"))?;
         let dataset = dataset.try_borrow().map_err(|_| busy("dataset"))?;
         together!(&this.0, &dataset.0, trainer, data => {
-            compute(slf.py(), move || trainer.evaluate(data))
+            compute(slf.py(), move || trainer.evaluate(data, first, rows, loss))
         })
     }
 

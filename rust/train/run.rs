@@ -35,19 +35,29 @@ impl<T: Real> Trainer<T> {
         Ok(outputs)
     }
 
-    /// The sum of the rows' losses in their own order, and how many are classified rightly.
+    /// Adds to `loss` the losses of some rows from `first` on, in their own order; also returns how
+    /// many of them are classified rightly.
     ///
     /// # Errors
-    /// Where the dataset is of another size, or memory is short.
-    pub fn evaluate(&self, data: &Dataset<T>) -> Result<(f64, u64), Error> {
+    /// Where the dataset is of another size or has fewer rows, or memory is short.
+    pub fn evaluate(
+        &self,
+        data: &Dataset<T>,
+        first: usize,
+        rows: usize,
+        loss: f64,
+    ) -> Result<(f64, u64), Error> {
         self.check_sizes(data)?;
+        let (expected, found) = (data.rows(), first.saturating_add(rows));
+        if found > expected {
+            return Err(Error::Length { what: "rows of the dataset", expected, found });
+        }
         let network = &self.network;
-        let rows = data.rows().min(TILE);
         let mut scratch = Forward::new(network, rows)?;
-        let mut y = zeros(checked_product(rows, network.n_out())?)?;
-        let mut totals = Totals::default();
+        let mut y = zeros(checked_product(rows.min(TILE), network.n_out())?)?;
+        let mut totals = Totals { loss, ..Totals::default() };
         fpu::exact(|| {
-            for tile in data.all().tiles(TILE) {
+            for tile in Rows::Range(first, rows).tiles(TILE) {
                 let rows = tile.len();
                 let y = &mut y[..rows * network.n_out()];
                 data.gather(tile, &mut scratch.a[0][..rows * network.n_in()], y);

@@ -256,7 +256,11 @@ fn evaluation_sums_what_training_of_no_rate_sums() {
     let x = Inputs::Values(mild(5, 600 * 6));
     let y = Answers::labels(&[0, 1, 2, 1].repeat(150), 3).unwrap();
     let mut data = Dataset::new(x, y, 600, (6, 3), 600, None).unwrap();
-    let (loss, correct) = trainer.evaluate(&data).unwrap();
+    let (loss, correct) = trainer.evaluate(&data, 0, data.rows(), 0.0).unwrap();
+    let (part, right) = trainer.evaluate(&data, 0, 301, 0.0).unwrap();
+    let (whole, more) = trainer.evaluate(&data, 301, 299, part).unwrap();
+    assert_eq!((bits(whole), right + more), (bits(loss), correct), "in two pieces");
+    assert!(trainer.evaluate(&data, 301, 300, 0.0).is_err());
     let (again, gradient) = trainer.gradients(&data).unwrap();
     let before = trainer.state().unwrap().0;
     let totals = take(&mut trainer, &mut data, &[1.0]).totals;
@@ -387,7 +391,7 @@ fn everything(parameters: &[f32], x: &Inputs<f32>, y: &Answers<f32>) -> impl Par
     let gradients = trainer.gradients(&data).unwrap();
     assert!(gradients.1.iter().any(|x| x.is_subnormal()), "or the test shows little");
     (
-        (drawn, gradients, trainer.evaluate(&data).unwrap()),
+        (drawn, gradients, trainer.evaluate(&data, 0, data.rows(), 0.0).unwrap()),
         (trainer.trace(&data).unwrap(), take(&mut trainer, &mut data, &[0.3; 3])),
         trainer.state().unwrap(),
     )

@@ -83,7 +83,7 @@ def everything(network, x, labels, targets):
     keep(engine.predict(x, 2))
     for seed in None, 8:
         dataset = engine.dataset(x, labels, targets, 290, seed)
-        keep(engine.evaluate(dataset, 1), *engine.gradients(dataset))
+        keep(engine.evaluate(dataset, 0, len(x), 0.0, 1), *engine.gradients(dataset))
         for layer in engine.trace(dataset):
             keep(*layer)
         rates, totals = np.array([0.1, 0.3]), training.Totals()
@@ -120,6 +120,39 @@ def test_rule_12_another_librarys_settings_change_nothing(
     assert left == NEAREST | mode
     assert found == expected
     assert found[-1] != found[0]
+
+
+def through_python(network, x, y, weights):
+    """The same through `Network`, with inputs that have to be rounded, rates and means."""
+    found = [network.predict(x).tobytes(), network.evaluate(x, y)]
+    rate = Linear(0.01, 0.003)
+    history = network.fit(x, y, epochs=2, batch_size=7, learning_rate=rate, validation_data=(x, y))
+    found += [history, network.fingerprint(), *(part.tobytes() for part in network.trace(x, y)[0])]
+    gradients = network.gradients(x, y)
+    found += [gradients.loss, *(part.tobytes() for part in gradients.weights)]
+    network.set_parameters(weights, network.biases)
+    found.append(network.fingerprint())
+    network.set_flat_parameters(np.concatenate([x.ravel(), y.ravel()])[: network.n_parameters])
+    return [*found, network.fingerprint()]
+
+
+@pytest.mark.parametrize("mode", [FLUSH, UP, FLUSH | UP], ids=["flush", "up", "flush-up"])
+def test_rule_12_what_python_computes_around_the_engine(isa, register, draw, mode):
+    """Wider inputs are rounded to the dtype, some to subnormals; so are targets."""
+    network, x, _, y = subnormal("float32", draw)
+    x, y = x.astype(np.float64) / 3, y.astype(np.float64) / 3
+    x[::2] *= np.finfo("float32").tiny
+    twin, weights = network.copy(), [W / 3.0 for W in map(np.float64, network.weights)]
+    expected = through_python(network, x, y, weights)
+    before = register.control()
+    register.set_control(NEAREST | mode)
+    try:
+        found = through_python(twin, x, y, weights)
+        left = register.control()
+    finally:
+        register.set_control(before)
+    assert left == NEAREST | mode
+    assert found == expected
 
 
 def test_rule_12_the_subnormals_are_many(isa, draw):
