@@ -106,6 +106,41 @@ def test_fault_099_slices_of_a_prediction_are_the_whole(backend, x, monkeypatch)
         assert sliced.tobytes() == whole.tobytes()
 
 
+def test_fault_099_ctrl_c_in_evaluate(backend, rng):
+    """The same, also where a fit looks at its validation data."""
+    network = Network([100, 2000, 2000, 10], activation="relu", backend=backend)
+    x = rng.integers(0, 256, (100_000, 100), dtype=np.uint8)
+    y = rng.integers(0, 10, len(x))
+    with pytest.raises(KeyboardInterrupt), ctrl_c_after(0.3) as sent:
+        network.evaluate(x, y, threads=1)
+    assert time.monotonic() - sent[0] < 1
+    with pytest.raises(KeyboardInterrupt), ctrl_c_after(0.5) as sent:
+        network.fit(x[:1], y[:1], validation_data=(x, y))
+    assert time.monotonic() - sent[0] < 1
+    assert network.steps_done == 1
+
+
+def test_fault_099_slices_of_an_evaluation_are_the_whole(backend, rng, monkeypatch):
+    network = make(backend)
+    x, y = rng.normal(size=(1000, 30)), rng.integers(0, 10, 1000)
+    whole = network.evaluate(x, y)
+    asked = []
+    engine = network._engine
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(engine, name)
+
+        def evaluate(self, dataset, first, rows, loss, threads):
+            asked.append((first, rows))
+            return engine.evaluate(dataset, first, rows, loss, threads)
+
+    monkeypatch.setattr(training, "SLICE_MULTIPLICATIONS", 256 * network.n_parameters)
+    network._engine = Watched()
+    assert network.evaluate(x, y) == whole
+    assert asked == [(0, 256), (256, 256), (512, 256), (768, 232)]
+
+
 def test_fault_099_ctrl_c_at_a_terminal():
     """A process of its own, as people run it: the default handler, nothing patched."""
     script = textwrap.dedent("""
