@@ -6,6 +6,10 @@ import importlib
 from types import ModuleType
 
 
+class MissingExtraError(ModuleNotFoundError):
+    """An optional package is not installed: a thing to mend, not a bug."""
+
+
 def need(module: str, extra: str) -> ModuleType:
     """Import a module that one of the package's extras brings.
 
@@ -20,7 +24,7 @@ def need(module: str, extra: str) -> ModuleType:
         package = module.partition(".")[0]
         if error.name != package:
             raise
-        raise ModuleNotFoundError(
+        raise MissingExtraError(
             f"this needs {package}, which is not installed; pip install 'chainrule[{extra}]'",
             name=package,
         ) from None

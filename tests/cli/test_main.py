@@ -50,7 +50,7 @@ def test_help_of_train_names_every_choice_and_default(run):
 
 def test_every_option_of_train_has_help(run):
     options = _options.parser()._subparsers._group_actions[0].choices["train"]._actions
-    assert len(options) == 21
+    assert len(options) == 22
     assert all(option.help for option in options)
 
 

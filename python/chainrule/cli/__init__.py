@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TextIO
 
+from chainrule._extras import MissingExtraError
 from chainrule.cli import _options
 from chainrule.errors import DivergenceError
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except OSError as error:
         return _fail(_with_path(error), 2)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, MissingExtraError) as error:
         return _fail(str(error), 2)
     except (DivergenceError, RuntimeError) as error:
         return _fail(str(error), 1)

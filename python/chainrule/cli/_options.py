@@ -142,7 +142,12 @@ def _add_train(commands: Any) -> None:
     files.add_argument(
         "-o", "--output", default=OUTPUT, metavar="FILE", help="the model file (%(default)s)"
     )
-    files.add_argument("--force", action="store_true", help="replace an existing model file")
+    files.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="draw learning curve and confusion matrix: a .png, .svg or .pdf",
+    )
+    files.add_argument("--force", action="store_true", help="replace existing files")
     _add_common(train)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import sys
-import tempfile
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 from chainrule import _validate, mnist
 from chainrule.callbacks import Progress
-from chainrule.cli import _show
+from chainrule.cli import _outputs, _plot, _show
 from chainrule.cli._options import REPORT_STEPS
 from chainrule.history import History
 from chainrule.mnist import Split
@@ -26,9 +24,12 @@ RECORDS = 10  # lines, of a fit that nobody watches
 
 
 def run(options: Namespace) -> None:
-    """Train, save, test, and say so."""
+    """Train, save, test, draw, and say so."""
     output = Path(options.output)
-    _check_output(output, force=options.force)
+    _outputs.check(output, "model", force=options.force)
+    plot = None if options.plot is None else Path(options.plot)
+    if plot is not None:
+        _plot.check(plot, output, force=options.force)
     network = Network(
         options.sizes,
         activation=options.activation[0] if len(options.activation) == 1 else options.activation,
@@ -53,36 +54,21 @@ def run(options: Namespace) -> None:
         "seconds": seconds,
         "steps": network.steps_done,
         "output": str(output),
+        "plot": None,
         "fingerprint": network.fingerprint(),
         **explained,
         "report": {"accuracy": REPORT_ACCURACY, "seconds": REPORT_SECONDS, "steps": REPORT_STEPS},
     }
-    if options.json:
-        _show.as_json(result)
-    else:
-        _print_result(network, result)
-
-
-def _check_output(output: Path, *, force: bool) -> None:
-    """Refuse before the training what could not be saved after it."""
-    if output.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "the output is a folder; name a file", str(output))
-    if output.exists() and not output.is_file():
-        raise OSError(errno.EINVAL, "the output is a device or the like", str(output))
-    if output.exists() and not force:
-        raise FileExistsError(
-            errno.EEXIST, "the output file exists; pass --force to replace it", str(output)
-        )
-    if output.exists():
-        with output.open("r+b"):  # only trying tells: permissions are not all
-            pass
-    folder = output.resolve().parent
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        reason = f"no model can be saved in this folder ({error.strerror})"
-        raise OSError(error.errno, reason, str(folder)) from None
+        if plot is not None:
+            test = result["test"]
+            _plot.write(plot, _title(network), history, test["accuracy"], test["confusion"])
+            result["plot"] = str(plot)
+    finally:  # a full disk must not cost the result, nor a closed pipe the plot
+        if options.json:
+            _show.as_json(result)
+        else:
+            _print_result(network, result)
 
 
 def _fit(network: Network, options: Namespace, split: Split) -> tuple[History, float]:
@@ -91,7 +77,7 @@ def _fit(network: Network, options: Namespace, split: Split) -> tuple[History, f
     schedule = Linear(rate) if options.schedule == "linear" else Constant(rate)
     steps = REPORT_STEPS if options.steps is None and options.epochs is None else options.steps
     watched = sys.stderr is not None and sys.stderr.isatty()
-    sizes = "-".join(map(str, network.sizes))
+    sizes = _sizes(network)
     began = time.perf_counter()
     try:
         if not options.json:
@@ -149,6 +135,16 @@ def _print_result(network: Network, result: dict[str, Any]) -> None:
         print(f"{name:<16}{ours:>14}{theirs:>12}".rstrip())
     print(f"\n{_show.confusion(result['test']['confusion'])}")
     print(f"\nsaved to {result['output']}")
+    if result["plot"] is not None:
+        print(f"plotted in {result['plot']}")
+
+
+def _sizes(network: Network) -> str:
+    return "-".join(map(str, network.sizes))
+
+
+def _title(network: Network) -> str:
+    return f"{_sizes(network)}, {network.steps_done:,} steps, seed {network.seed}"
 
 
 def _duration(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+DIRECTIONS = ("both", "forward", "backward")
 _LABELLED = 6  # the most units in a layer that numbers can be written to
 _CROSSING = 3  # the same for weights: of one of the two layers
 _RADIUS = 0.32  # of a unit, where 1 lies between two
@@ -52,6 +53,8 @@ def network_drawing(
     *,
     sample: tuple[Any, Any] | None = None,
     parameters: bool = False,
+    direction: Literal["both", "forward", "backward"] = "both",
+    digits: int = 3,
     most: int = 12,
     ax: Axes | None = None,
 ) -> Axes:
@@ -70,6 +73,12 @@ def network_drawing(
         as `Network.trace` gives them.
     parameters : bool
         Write each weight to its line, and each bias into its unit.
+    direction : {"both", "forward", "backward"}
+        Of the sample's numbers show only those that the one pass computes: "forward" z and a,
+        "backward" r. Lines are weights, but backward they are dE/dW, and `parameters` writes
+        those; a bias has no number then, for its dE/db is r.
+    digits : int
+        How many of each number, at least 1.
     most : int
         How many units a layer may have, 3 at least, before some are left out.
     ax : matplotlib.axes.Axes, optional
@@ -83,7 +92,7 @@ def network_drawing(
     ------
     TypeError, ValueError
         Where an argument is of the wrong kind or value; where numbers are to be written but a
-        layer has more than six units, or only sizes are given.
+        layer has more than six units, or only sizes are given; where backward has no sample.
     ModuleNotFoundError
         Where matplotlib is not installed.
 
@@ -98,23 +107,34 @@ def network_drawing(
     """
     sizes = network.sizes if isinstance(network, Network) else _validate.sizes(network)
     layers = [_Layer(size, _validate.integer("most", most, at_least=3)) for size in sizes]
+    direction = _validate.choice("direction", direction, DIRECTIONS)  # type: ignore[assignment]
+    digits = _validate.integer("digits", digits, at_least=1)
     numbered = _validate.flag("parameters", parameters) or sample is not None
+    if direction == "backward" and sample is None:
+        raise ValueError("direction='backward' needs a sample: r and dE/dW are of one row")
+    edges = network.weights if isinstance(network, Network) else None
     texts: list[list[str]] = []
     if numbered:
-        texts = _unit_texts(network, sizes, sample, parameters=parameters)
+        if not isinstance(network, Network):
+            raise TypeError("sample and parameters need a network; got only sizes")
+        _check_room(sizes, parameters=parameters)
+        symbols, gradients = _symbols(network, sample, direction, parameters=parameters)
+        texts = _unit_texts(symbols, sizes, digits)
+        if direction == "backward":
+            edges = gradients
     width, height = _size(layers, texts, parameters=parameters)
     with canvas(ax, height=height, width=width) as drawn:
         apart = _set_up(drawn, layers, _captions(network, sizes), round_units=not numbered)
-        _draw_edges(drawn, network, layers, apart)
-        if isinstance(network, Network) and not parameters:
-            _tell_signs(drawn)
+        _draw_edges(drawn, edges, layers, apart)
+        if edges is not None and not parameters:
+            _tell_signs(drawn, "dE/dW" if direction == "backward" else "weight")
         if numbered:
             _draw_texts(drawn, layers, apart, texts)
         else:
             _draw_units(drawn, layers, apart)
         if parameters:
-            assert isinstance(network, Network)
-            _write_weights(drawn, network.weights, layers, apart)
+            assert edges is not None
+            _write_weights(drawn, edges, layers, apart, digits)
     return drawn
 
 
@@ -129,7 +149,7 @@ def _size(
     apart = 1.4
     if parameters:
         fewer = max(min(len(a.units), len(b.units)) for a, b in pairwise(layers))
-        unit, apart = max(unit, 0.18 * (1 + fewer)), max(apart, 0.72 * (1 + fewer))
+        unit, apart = max(unit, 0.18 * (1 + fewer)), max(apart, 0.85 * (1 + fewer))
     return max(WIDTH, apart * (len(layers) - 1) + 1.0), 0.8 + slots * unit
 
 
@@ -163,12 +183,11 @@ def _set_up(
 
 
 def _draw_edges(
-    ax: Axes, network: Network | Iterable[int], layers: Sequence[_Layer], apart: float
+    ax: Axes, weights: Sequence[NDArray[Any]] | None, layers: Sequence[_Layer], apart: float
 ) -> None:
     """A `LineCollection` for each layer of weights: its lines by target, then source."""
     from matplotlib.collections import LineCollection
 
-    weights = network.weights if isinstance(network, Network) else None
     for i, (source, target) in enumerate(pairwise(layers)):
         ends = [
             [(i * apart, before), ((i + 1) * apart, after)]
@@ -191,14 +210,14 @@ def _draw_edges(
         )
 
 
-def _tell_signs(ax: Axes) -> None:
+def _tell_signs(ax: Axes, name: str) -> None:
     """A legend above the drawing."""
     from matplotlib.lines import Line2D
 
     ax.legend(
         handles=[
-            Line2D([], [], color=BLUE, linestyle="-", label="positive weight"),
-            Line2D([], [], color=VERMILION, linestyle="--", label="negative weight"),
+            Line2D([], [], color=BLUE, linestyle="-", label=f"positive {name}"),
+            Line2D([], [], color=VERMILION, linestyle="--", label=f"negative {name}"),
         ],
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
@@ -233,7 +252,11 @@ def _draw_texts(
 
 
 def _write_weights(
-    ax: Axes, weights: Sequence[NDArray[Any]], layers: Sequence[_Layer], apart: float
+    ax: Axes,
+    weights: Sequence[NDArray[Any]],
+    layers: Sequence[_Layer],
+    apart: float,
+    digits: int,
 ) -> None:
     """Each weight on its line, where the numbers of a layer stand the same way apart."""
     for i, (matrix, source, target) in enumerate(
@@ -246,7 +269,8 @@ def _write_weights(
         for j, after in enumerate(target.heights):
             for k, before in enumerate(source.heights):
                 ax.text(
-                    (i + part) * apart, (1 - part) * before + part * after, _number(matrix[j, k]),
+                    (i + part) * apart, (1 - part) * before + part * after,
+                    _number(matrix[j, k], digits),
                     ha="center", va="center", fontsize=SMALL,
                     color=BLUE if matrix[j, k] >= 0 else VERMILION,
                     bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
@@ -254,16 +278,7 @@ def _write_weights(
                 )  # fmt: skip
 
 
-def _unit_texts(
-    network: Network | Iterable[int],
-    sizes: Sequence[int],
-    sample: tuple[Any, Any] | None,
-    *,
-    parameters: bool,
-) -> list[list[str]]:
-    """What stands in each unit of each layer."""
-    if not isinstance(network, Network):
-        raise TypeError("sample and parameters need a network; got only sizes")
+def _check_room(sizes: Sequence[int], *, parameters: bool) -> None:
     if parameters and max(map(min, pairwise(sizes))) > _CROSSING:
         raise ValueError(
             f"weights can be written where one of two layers has at most {_CROSSING} units; got "
@@ -274,26 +289,46 @@ def _unit_texts(
             f"numbers can be written to layers of at most {_LABELLED} units; got {max(sizes)}: "
             "leave sample and parameters out"
         )
-    symbols: list[list[tuple[str, NDArray[Any]]]] = [[] for _ in sizes]
-    if parameters:
+
+
+_Symbols = list[tuple[str, Any]]  # of a layer: names and values (units,)
+
+
+def _symbols(
+    network: Network, sample: tuple[Any, Any] | None, direction: str, *, parameters: bool
+) -> tuple[list[_Symbols], list[NDArray[Any]]]:
+    """What the units of each layer show; and dE/dW of each, where there is a sample."""
+    symbols: list[_Symbols] = [[] for _ in network.sizes]
+    if parameters and direction != "backward":
         for layer, biases in zip(symbols[1:], network.biases, strict=True):
             layer.append(("b", biases))
-    if sample is not None:
-        x, y = _validate.pair("sample", sample)
-        row = np.asarray(x)[None]
-        inputs = _validate.inputs(row, sizes[0], network.dtype, "sample[0]")[0]
-        symbols[0].append(("x", inputs / 255 if inputs.dtype == np.uint8 else inputs))
-        for layer, trace in zip(symbols[1:], network.trace(row, np.asarray(y)[None]), strict=True):
-            layer += [("z", trace.z[0]), ("a", trace.a[0]), ("r", trace.r[0])]
+    if sample is None:
+        return symbols, []
+    x, y = _validate.pair("sample", sample)
+    row = np.asarray(x)[None]
+    inputs = _validate.inputs(row, network.sizes[0], network.dtype, "sample[0]")[0]
+    symbols[0].append(("x", inputs / 255 if inputs.dtype == np.uint8 else inputs))
+    trace = network.trace(row, np.asarray(y)[None])
+    for layer, found in zip(symbols[1:], trace, strict=True):
+        if direction != "backward":
+            layer += [("z", found.z[0]), ("a", found.a[0])]
+        if direction != "forward":
+            layer.append(("r", found.r[0]))
+    return symbols, [found.dE_dW[0] for found in trace]
+
+
+def _unit_texts(symbols: Sequence[_Symbols], sizes: Sequence[int], digits: int) -> list[list[str]]:
+    """What stands in each unit of each layer."""
     return [
         [
-            "\n".join(f"{name} = {_number(values[unit])}" for name, values in layer) or f"x{unit}"
+            "\n".join(f"{name} = {_number(values[unit], digits)}" for name, values in layer)
+            or f"x{unit}"
             for unit in range(size)
         ]
         for size, layer in zip(sizes, symbols, strict=True)
     ]
 
 
-def _number(value: float) -> str:
-    """Three digits, and a minus as wide as a plus."""
-    return f"{value:.3g}".replace("-", "−")
+def _number(value: float, digits: int) -> str:
+    """So many digits, and a minus as wide as a plus."""
+    return f"{value:.{digits}g}".replace("-", "−")

@@ -23,6 +23,7 @@ from chainrule.plots._style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
     from numpy.typing import ArrayLike, NDArray
 
     from chainrule.network import Network
@@ -77,9 +78,11 @@ def confusion_matrix(
             shown = np.ma.masked_array(counts, hidden | (counts == 0))
             most = int(np.where(hidden, 0, counts).max())
             scale = shades("white", colour)
-            drawn.imshow(shown, cmap=scale, vmin=0, vmax=max(1, most), interpolation="nearest")
+            image = drawn.imshow(
+                shown, cmap=scale, vmin=0, vmax=max(1, most), interpolation="nearest"
+            )
             if n <= _NUMBERED:
-                _write_counts(drawn, counts, hidden, most)
+                _write_counts(drawn, counts, image)
         bare(drawn)
         if n <= _NUMBERED:
             drawn.set_xticks(range(n))
@@ -90,15 +93,23 @@ def confusion_matrix(
     return drawn
 
 
-def _write_counts(ax: Axes, counts: NDArray[Any], hidden: NDArray[Any], most: int) -> None:
-    """Each count that is not 0, in white where its cell is dark."""
+def _write_counts(ax: Axes, counts: NDArray[Any], image: AxesImage) -> None:
+    """Each count that the image shows, in white where its cell is dark."""
     # A digit is 0.64 of the size of its letters wide.
-    cell = points_wide(ax) / len(counts)
-    size = min(SMALL, cell / (0.64 * len(str(counts.max())) + 0.2))
-    for row, column in np.argwhere(~hidden & (counts > 0)):
-        count = int(counts[row, column])
-        colour = "white" if count > 0.6 * most else INK
-        ax.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=size)
+    size = min(SMALL, points_wide(ax) / len(counts) / (0.64 * len(str(counts.max())) + 0.2))
+    shown = ~np.ma.getmaskarray(np.ma.asarray(image.get_array()))
+    dark = _is_dark(image.to_rgba(counts))
+    for row, column in np.argwhere(shown):
+        ax.text(
+            column, row, str(counts[row, column]), ha="center", va="center",
+            color="white" if dark[row, column] else INK, fontsize=size,
+        )  # fmt: skip
+
+
+def _is_dark(colours: NDArray[Any]) -> NDArray[np.bool_]:
+    """(..., 4) -> (...): whether white stands out more than ink does, by WCAG's contrast ratio."""
+    luminance: NDArray[Any] = colours[..., :3] ** 2.2 @ [0.2126, 0.7152, 0.0722]
+    return luminance < 0.21
 
 
 def _counts(
