@@ -119,17 +119,24 @@ def _formula(latex: str, equation: int | None, seen: set[int]) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{cell}</th>" for cell in table.head)
-    rows = "".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in table.rows)
+    flush_right = [all(map(_is_number, column)) for column in zip(*table.rows, strict=True)]
+    head = _row("th", table.head, flush_right)
+    rows = "".join(_row("td", row, flush_right) for row in table.rows)
     return (
         f'<div class="table"><table><caption>{table.caption}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<thead>{head}</thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _cell(cell: str) -> str:
-    numeric = cell.startswith(('<span class="n"', '<span class="reported"'))
-    return f'<td class="numeric">{cell}</td>' if numeric else f"<td>{cell}</td>"
+def _row(tag: str, cells: Sequence[str], flush_right: Sequence[bool]) -> str:
+    """One row; a column of numbers is set flush right, with its head."""
+    kinds = (' class="numeric"' if right else "" for right in flush_right)
+    made = (f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
+    return f"<tr>{''.join(made)}</tr>"
+
+
+def _is_number(cell: str) -> bool:
+    return cell.startswith(('<span class="n"', '<span class="reported"'))
 
 
 def _plot(plot: Plot, pictures: Mapping[str, Picture]) -> str:

@@ -105,8 +105,11 @@ def section(numbers: Result) -> Section:
     true, predicted = (int(i) for i in np.unravel_index(mistakes.argmax(), mistakes.shape))
     minutes, seconds = divmod(_report_run.SECONDS, 60)
 
-    def draw_curve(figure: Figure) -> None:
-        plots.learning_curve(history, ax=figure.add_subplot())
+    def draw_loss(figure: Figure) -> None:
+        plots.learning_curve(history, "loss", ax=figure.add_subplot())
+
+    def draw_accuracy(figure: Figure) -> None:
+        plots.learning_curve(history, "accuracy", ax=figure.add_subplot())
 
     def draw_confusion(figure: Figure) -> None:
         plots.confusion_matrix(confusion, ax=figure.add_subplot())
@@ -158,7 +161,7 @@ def section(numbers: Result) -> Section:
                 "Loss and accuracy over the training images, each as it was seen, since the point "
                 "before. Most is learned in the first tenth; then the falling rate lets the noise "
                 "of single steps die away.",
-                [Panel(draw_curve, (4.2, 3.4))],
+                [Panel(draw_loss, name="loss"), Panel(draw_accuracy, name="accuracy")],
             ),
             Plot(
                 "10-confusion",
@@ -176,7 +179,7 @@ def section(numbers: Result) -> Section:
             Plot(
                 "10-weights",
                 f"The weights of the {number(network.sizes[1])} units of the first layer as "
-                "pictures: blue where ink lowers a unit's z, red where it raises it. The border, "
+                "pictures: blue where ink raises a unit's z, red where it lowers it. The border, "
                 "where there is never ink, keeps the initial noise; within it units look for "
                 "strokes and gaps rather than for whole digits.",
                 [Panel(draw_weights, (4.2, 4.2))],
