@@ -1,4 +1,4 @@
-"""What the rows on arrays and labels share: networks, calls that take x and y, memory layouts."""
+"""What the rows on arrays and labels share: networks, calls that take x and y, little memory."""
 
 import contextlib
 import resource
@@ -70,45 +70,6 @@ def outcomes(backend, x, y, **settings):
     calls = dict(every_call(network, x, y))
     del calls["numerical_gradients"]  # in float64, and slow
     return {name: bits(call()) for name, call in calls.items()}, network.fingerprint()
-
-
-def strided(array):
-    """Every second element along each axis of an array in which the others are NaN or 99."""
-    wider = np.full([2 * size for size in array.shape], 99).astype(array.dtype)
-    if array.dtype.kind == "f":
-        wider[:] = np.nan
-    view = wider[tuple(slice(None, None, 2) for _ in array.shape)]
-    view[:] = array
-    return view
-
-
-def reversed_view(array):
-    backwards = tuple(slice(None, None, -1) for _ in array.shape)
-    return array[backwards].copy()[backwards]
-
-
-def read_only(array):
-    copy = array.copy()
-    copy.flags.writeable = False
-    return copy
-
-
-def misaligned(array):
-    buffer = np.zeros(array.nbytes + 1, np.uint8)
-    view = buffer[1:].view(array.dtype).reshape(array.shape)
-    view[:] = array
-    return view
-
-
-# Other ways to lay the same numbers out in memory.
-LAYOUTS = {
-    "big_endian": lambda array: array.astype(array.dtype.newbyteorder(">")),
-    "fortran": np.asfortranarray,
-    "strided": strided,
-    "reversed": reversed_view,
-    "read_only": read_only,
-    "misaligned": misaligned,
-}
 
 
 @contextlib.contextmanager
