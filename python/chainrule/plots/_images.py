@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import _validate
 from chainrule.plots._mosaic import Mosaic
-from chainrule.plots._style import BLUE, GREY, INK, SMALL, VERMILION, canvas
+from chainrule.plots._style import BLUE, GREY, INK, VERMILION, canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def _scale(ax: Axes, image: AxesImage, most: float) -> None:
     bar = ax.figure.colorbar(image, cax=place, orientation="horizontal")
     bar.set_ticks([-most, 0.0, most], labels=[f"−{most:.2g}", "0", f"{most:.2g}"])
     bar.outline.set_visible(False)
-    place.tick_params(length=0, labelsize=SMALL, labelcolor=INK)
+    place.tick_params(length=0)
 
 
 def digits(

@@ -34,7 +34,6 @@ FORMATS = ("png", "svg", "pdf")
 """What `render` can make."""
 
 _DPI = 200
-_FONT = "DejaVu Sans"  # comes with matplotlib: the same on every machine
 
 _RC: dict[str, Any] = {
     "figure.figsize": (WIDTH, 2.8),
@@ -42,7 +41,7 @@ _RC: dict[str, Any] = {
     "figure.constrained_layout.use": True,
     "savefig.facecolor": "white",
     "savefig.dpi": _DPI,
-    "font.family": _FONT,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 10,
     "text.color": INK,
     "axes.facecolor": "white",
@@ -142,7 +141,6 @@ def canvas(ax: Axes | None, *, height: float, width: float = WIDTH) -> Iterator[
 
         figure, made = plt.subplots(figsize=(width, height))
         try:
-            _pin_ticks(made)
             yield made
             _settle(figure)
         except BaseException:
@@ -151,24 +149,11 @@ def canvas(ax: Axes | None, *, height: float, width: float = WIDTH) -> Iterator[
 
 
 def _settle(figure: Figure) -> None:
-    """Lay out once: the first time, a picture of fixed proportions moves after its room is set."""
+    """Lay out once, in our style: it makes the first ticks, which all later ones are copies of.
+
+    And at the first time a picture of fixed proportions moves after its room is set.
+    """
     figure.draw_without_rendering()
-
-
-def _pin_ticks(ax: Axes) -> None:
-    """Ticks are made when they are first drawn, by the settings of that time: give them ours."""
-    ax.tick_params(
-        color=GREY,
-        direction="out",
-        grid_alpha=1.0,
-        grid_color=PALE,
-        grid_linestyle="-",
-        grid_linewidth=0.8,
-        labelcolor=INK,
-        labelfontfamily=_FONT,
-        labelsize=SMALL,
-        width=0.8,
-    )
 
 
 def points_wide(ax: Axes) -> float:
