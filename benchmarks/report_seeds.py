@@ -20,7 +20,7 @@ from itertools import product
 from pathlib import Path
 
 import chainrule
-from chainrule.cli import _options
+from chainrule import _report_run
 
 RESULTS = Path(__file__).parent / "results"
 RATES = (0.02, 0.05, 0.1, 0.15, 0.175, 0.2, 0.225, 0.25, 0.275, 0.3, 0.5, 0.8)
@@ -35,9 +35,9 @@ def accuracy(seed: int, rate: float, initialization: str, *, on_test: bool) -> f
         images, labels = data.train
         train = chainrule.mnist.Split(images[:50_000], labels[:50_000])
         held_out = chainrule.mnist.Split(images[50_000:], labels[50_000:])
-    network = chainrule.Network(_options.REPORT_SIZES, initialization=initialization, seed=seed)
+    network = chainrule.Network(_report_run.SIZES, initialization=initialization, seed=seed)
     schedule = chainrule.Linear(rate)
-    network.fit(*train, steps=_options.REPORT_STEPS, learning_rate=schedule, progress=False)
+    network.fit(*train, steps=_report_run.STEPS, learning_rate=schedule, progress=False)
     return network.evaluate(*held_out).accuracy
 
 
@@ -66,9 +66,9 @@ def choose() -> None:
 
 
 def test() -> None:
-    rate, initialization = _options.REPORT_RATE, _options.REPORT_INITIALIZATION
+    rate, initialization = _report_run.RATE, _report_run.INITIALIZATION
     row = runs(range(10), rate, initialization, on_test=True)
-    print(f"784-16-16-10, {_options.REPORT_STEPS:,} steps, {initialization}, linear from {rate}\n")
+    print(f"784-16-16-10, {_report_run.STEPS:,} steps, {initialization}, linear from {rate}\n")
     print("| seed | test accuracy |\n| ---: | ---: |")
     for seed, value in row["accuracy"].items():
         print(f"| {seed} | {value:.4f} |")

@@ -10,8 +10,7 @@ import pytest
 from cli.process import idx
 
 import chainrule
-from chainrule import Network
-from chainrule.cli._options import REPORT_RATE
+from chainrule import Network, _report_run
 
 
 @pytest.fixture(params=["rust", "numpy"])
@@ -157,7 +156,7 @@ def test_info_of_a_model_json(run, model):
         "seed": 0,
         "optimizer": {
             "name": "sgd",
-            "learning_rate": {"schedule": "linear", "start": REPORT_RATE, "end": 0.0},
+            "learning_rate": {"schedule": "linear", "start": _report_run.RATE, "end": 0.0},
             "momentum": 0.0,
         },
         "exactness": 1,

@@ -6,10 +6,10 @@ import pytest
 from cli.process import MODULE, SCRIPT
 
 import chainrule
-from chainrule import cli
+from chainrule import _report_run, cli
 from chainrule.cli import _options
 
-COMMANDS = ["train", "evaluate", "predict", "info"]
+COMMANDS = ["train", "evaluate", "predict", "info", "report"]
 
 
 @pytest.mark.parametrize("program", [MODULE, SCRIPT], ids=["module", "script"])
@@ -41,7 +41,7 @@ def test_help_of_train_names_every_choice_and_default(run):
     for part in (
         "(784 16 16 10)", "51,419 steps", "identity, sigmoid, tanh, relu (sigmoid)", "softmax",
         "squared_error, cross_entropy, binary_cross_entropy (squared_error)",
-        f"auto, glorot_uniform, he_uniform, lecun_uniform ({_options.REPORT_INITIALIZATION})",
+        f"auto, glorot_uniform, he_uniform, lecun_uniform ({_report_run.INITIALIZATION})",
         "float32, float64 (float32)", "rust, numpy", "linear (down to 0), constant (linear)",
         "(model.safetensors)", "chainrule-mnist", "CHAINRULE_THREADS",
     ):  # fmt: skip

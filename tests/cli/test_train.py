@@ -16,8 +16,7 @@ import pytest
 from cli import process
 from cli.process import MODULE
 
-from chainrule import SGD, Linear, Network
-from chainrule.cli import _options
+from chainrule import SGD, Linear, Network, _report_run
 from chainrule.mnist import load
 
 
@@ -58,9 +57,9 @@ def test_live_loss_and_accuracy(model):
 def test_is_what_the_library_does(model, mnist):
     """With the settings chosen for the report's run, and a rate that falls to 0."""
     path, _ = model
-    scheme = _options.REPORT_INITIALIZATION
+    scheme = _report_run.INITIALIZATION
     network = Network([784, 16, 16, 10], initialization=scheme, backend="numpy")
-    network.fit(*mnist.train, steps=2000, learning_rate=Linear(_options.REPORT_RATE))
+    network.fit(*mnist.train, steps=2000, learning_rate=Linear(_report_run.RATE))
     assert Network.load(path).fingerprint() == network.fingerprint()
 
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn
 
-from chainrule import __version__
+from chainrule import __version__, _report_run
 from chainrule._backend import BACKENDS
 from chainrule._validate import ACTIVATIONS, DTYPES, INITIALIZATIONS, LOSSES
-
-# The report's run. Rate and initialisation were chosen on the last 10,000 training images by
-# benchmarks/report_seeds.py, not on the test set.
-REPORT_SIZES = (784, 16, 16, 10)
-REPORT_STEPS = 51_419
-REPORT_RATE = 0.275
-REPORT_INITIALIZATION = "he_uniform"
 
 OUTPUT = "model.safetensors"
 
@@ -45,16 +38,18 @@ def parser() -> Parser:
     _add_evaluate(commands)
     _add_predict(commands)
     _add_info(commands)
+    _add_report(commands)
     return made
 
 
 def _add_train(commands: Any) -> None:
+    sizes = "-".join(map(str, _report_run.SIZES))
     train = commands.add_parser(
         "train",
         help="train a network on MNIST, test it and save it",
         description=(
             "Train a network on MNIST, test it and save it. Without options this is the report's\n"
-            f"run: {'-'.join(map(str, REPORT_SIZES))}, {REPORT_STEPS:,} steps of one image."
+            f"run: {sizes}, {_report_run.STEPS:,} steps of one image."
         ),
         epilog=(
             "examples:\n"
@@ -69,9 +64,9 @@ def _add_train(commands: Any) -> None:
         "--sizes",
         type=int,
         nargs="+",
-        default=list(REPORT_SIZES),
+        default=list(_report_run.SIZES),
         metavar="N",
-        help=f"units of each layer ({' '.join(map(str, REPORT_SIZES))})",
+        help=f"units of each layer ({' '.join(map(str, _report_run.SIZES))})",
     )
     network.add_argument(
         "--activation",
@@ -96,7 +91,7 @@ def _add_train(commands: Any) -> None:
     network.add_argument(
         "--initialization",
         choices=INITIALIZATIONS,
-        default=REPORT_INITIALIZATION,
+        default=_report_run.INITIALIZATION,
         metavar="NAME",
         help=f"how weights are drawn: {_listed(INITIALIZATIONS)} (%(default)s)",
     )
@@ -114,7 +109,7 @@ def _add_train(commands: Any) -> None:
     length = training.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
     length.add_argument(
-        "--steps", type=int, metavar="N", help=f"steps of one batch ({REPORT_STEPS})"
+        "--steps", type=int, metavar="N", help=f"steps of one batch ({_report_run.STEPS})"
     )
     training.add_argument(
         "--batch-size", type=int, default=1, metavar="N", help="images a step (%(default)s)"
@@ -122,7 +117,7 @@ def _add_train(commands: Any) -> None:
     training.add_argument(
         "--learning-rate",
         type=float,
-        default=REPORT_RATE,
+        default=_report_run.RATE,
         metavar="RATE",
         help="at the first step (%(default)s)",
     )
@@ -187,6 +182,25 @@ def _add_info(commands: Any) -> None:
     )
     info.add_argument("model", metavar="MODEL", nargs="?", help="a model file")
     _add_common(info)
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser(
+        "report",
+        help="reproduce the report as one HTML page",
+        description=(
+            "Compute all that the report shows, from gradient descent on a quadratic form to the\n"
+            "trained network, and write it as one self-contained HTML page, with its figures as\n"
+            "SVG and PNG beside it. The engine is CHAINRULE_BACKEND's, or the best there is."
+        ),
+    )
+    report.add_argument("--out", required=True, metavar="DIR", help="the folder to write to")
+    report.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of all that is drawn (%(default)s)"
+    )
+    report.add_argument("--force", action="store_true", help="replace an existing report")
+    _add_data(report)
+    report.add_argument("--json", action="store_true", help="print one JSON document instead")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
