@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import _validate
 from chainrule.network import Network
-from chainrule.plots._style import BLUE, GREY, INK, SMALL, VERMILION, WIDTH, canvas
+from chainrule.plots._style import BLUE, GREY, INK, SMALL, VERMILION, WIDTH, canvas, points_wide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,9 @@ _LABELLED = 6  # the most units in a layer that numbers can be written to
 _CROSSING = 3  # the same for weights: of one of the two layers
 _RADIUS = 0.32  # of a unit, where 1 lies between two
 _WIDEST = 2.2  # points: the line of a layer's largest weight
+_BOX = {"both": 0.8, "forward": 0.8, "backward": 0.64}  # inches: the width of one with numbers
+_LAID_OUT = 1.25  # how much wider the layout makes axes that have nothing at their sides
+_THINNEST = 0.5  # points: the least of a line with a number on it
 
 
 class _Layer:
@@ -119,17 +122,18 @@ def network_drawing(
             raise TypeError("sample and parameters need a network; got only sizes")
         _check_room(sizes, parameters=parameters)
         symbols, gradients = _symbols(network, sample, direction, parameters=parameters)
-        texts = _unit_texts(symbols, sizes, digits)
+        texts = _unit_texts(symbols, sizes, digits, narrow=direction == "backward")
         if direction == "backward":
             edges = gradients
     width, height = _size(layers, texts, parameters=parameters)
     with canvas(ax, height=height, width=width) as drawn:
-        apart = _set_up(drawn, layers, _captions(network, sizes), round_units=not numbered)
-        _draw_edges(drawn, edges, layers, apart)
+        box = None if not numbered else _BOX[direction]
+        apart = _set_up(drawn, layers, _captions(network, sizes), box)
+        _draw_edges(drawn, edges, layers, apart, _THINNEST if parameters else 0.0)
         if edges is not None and not parameters:
             _tell_signs(drawn, "dE/dW" if direction == "backward" else "weight")
         if numbered:
-            _draw_texts(drawn, layers, apart, texts)
+            _draw_texts(drawn, layers, apart, texts, 0.2 if direction == "backward" else 0.35)
         else:
             _draw_units(drawn, layers, apart)
         if parameters:
@@ -162,17 +166,20 @@ def _captions(network: Network | Iterable[int], sizes: Sequence[int]) -> list[st
 
 
 def _set_up(
-    ax: Axes, layers: Sequence[_Layer], captions: Sequence[str], *, round_units: bool
+    ax: Axes, layers: Sequence[_Layer], captions: Sequence[str], box: float | None
 ) -> float:
-    """Make the room; return how far apart the layers stand."""
+    """Make the room, for round units or for boxes; return how far apart the layers stand."""
     slots = max(layer.slots for layer in layers)
     ratio = ax.bbox.width / ax.bbox.height
     # Captions and the legend leave a drawing wider than the axes are before their layout.
     apart = float(np.clip(1.4 * ratio * slots / len(layers), 1.5, max(3.0, 0.9 * slots)))
-    margin = _RADIUS + 0.1 if round_units else 0.25 * apart
+    margin = _RADIUS + 0.1
+    if box is not None:  # half of one, in the units of the drawing
+        wide = max(_LAID_OUT * points_wide(ax) / 72, 2 * box)
+        margin = apart * (len(layers) - 1) * box / 2 / (wide - box)
     ax.set_xlim(-margin, (len(layers) - 1) * apart + margin)
     ax.set_ylim(-slots / 2, slots / 2)
-    if round_units:
+    if box is None:
         ax.set_aspect("equal")
     ax.set_xticks([i * apart for i in range(len(layers))], captions)
     ax.set_yticks([])
@@ -183,7 +190,11 @@ def _set_up(
 
 
 def _draw_edges(
-    ax: Axes, weights: Sequence[NDArray[Any]] | None, layers: Sequence[_Layer], apart: float
+    ax: Axes,
+    weights: Sequence[NDArray[Any]] | None,
+    layers: Sequence[_Layer],
+    apart: float,
+    thinnest: float,
 ) -> None:
     """A `LineCollection` for each layer of weights: its lines by target, then source."""
     from matplotlib.collections import LineCollection
@@ -204,7 +215,7 @@ def _draw_edges(
                 ends,
                 colors=[BLUE if weight >= 0 else VERMILION for weight in shown],
                 linestyles=["-" if weight >= 0 else "--" for weight in shown],
-                linewidths=_WIDEST * np.abs(shown) / largest,
+                linewidths=np.maximum(_WIDEST * np.abs(shown) / largest, thinnest),
                 zorder=1,
             )
         )
@@ -239,14 +250,14 @@ def _draw_units(ax: Axes, layers: Sequence[_Layer], apart: float) -> None:
 
 
 def _draw_texts(
-    ax: Axes, layers: Sequence[_Layer], apart: float, texts: Sequence[Sequence[str]]
+    ax: Axes, layers: Sequence[_Layer], apart: float, texts: Sequence[Sequence[str]], pad: float
 ) -> None:
     """A box for each unit with its numbers in it."""
     for i, (layer, lines) in enumerate(zip(layers, texts, strict=True)):
         for height, text in zip(layer.heights, lines, strict=True):
             ax.text(
                 i * apart, height, text, ha="center", va="center", fontsize=SMALL, color=INK,
-                bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": INK},
+                bbox={"boxstyle": f"round,pad={pad}", "facecolor": "white", "edgecolor": INK},
                 zorder=3,
             )  # fmt: skip
 
@@ -317,11 +328,14 @@ def _symbols(
     return symbols, [found.dE_dW[0] for found in trace]
 
 
-def _unit_texts(symbols: Sequence[_Symbols], sizes: Sequence[int], digits: int) -> list[list[str]]:
-    """What stands in each unit of each layer."""
+def _unit_texts(
+    symbols: Sequence[_Symbols], sizes: Sequence[int], digits: int, *, narrow: bool
+) -> list[list[str]]:
+    """What stands in each unit of each layer; narrow: a number stands below its symbol."""
+    equals = " =\n" if narrow else " = "
     return [
         [
-            "\n".join(f"{name} = {_number(values[unit], digits)}" for name, values in layer)
+            "\n".join(f"{name}{equals}{_number(values[unit], digits)}" for name, values in layer)
             or f"x{unit}"
             for unit in range(size)
         ]
