@@ -10,7 +10,7 @@ CODE := $(shell find rust python -type f ! -name '*.pyc') \
 DATA := $(shell find data -type f ! -path '*/build/*' ! -path '*.egg-info/*' ! -name '*.pyc')
 WHEELS = dist/chainrule-*.whl dist/chainrule_mnist-*.whl
 
-.PHONY: help train test long lint bench wheel check-tools
+.PHONY: help train report test long lint bench wheel check-tools
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -22,6 +22,10 @@ train: .venv/.installed ## train on MNIST: prints the accuracy, saves the model 
 	  '.venv/bin/chainrule info model.safetensors' \
 	  '.venv/bin/chainrule evaluate model.safetensors' \
 	  '.venv/bin/chainrule predict model.safetensors data/t10k-images-idx3-ubyte.gz')
+
+report: .venv/.installed ## the report that this grew from, as one HTML page in report/
+	.venv/$(PIP) install "$$(echo dist/chainrule-*.whl)[report]"
+	.venv/bin/chainrule report --out report --force $(ARGS)
 
 test: .build/env/.installed ## every test, on both engines, against the installed wheel (ARGS="-k xor")
 	cargo test --locked
