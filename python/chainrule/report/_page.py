@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -12,8 +11,6 @@ from typing import NamedTuple
 from chainrule import plots
 from chainrule._extras import need
 from chainrule.report._section import Block, Formula, Panel, Plot, Section, Table, Text, math
-
-DOTS_PER_INCH = 160  # of the PNG files
 
 
 class Picture(NamedTuple):
@@ -164,13 +161,8 @@ def _inline(name: str, svg: bytes, panel: Panel, label: str) -> str:
 
 
 def _picture(panel: Panel) -> Picture:
-    matplotlib = need("matplotlib", "report")
     figure_module = need("matplotlib.figure", "report")
-    # A fixed salt names the parts of an SVG alike in each run.
-    with plots.style(), matplotlib.rc_context({"svg.hashsalt": "chainrule"}):
+    with plots.style():
         figure = figure_module.Figure(figsize=panel.size, layout="constrained")
         panel.draw(figure)
-        svg, png = io.BytesIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return Picture(svg.getvalue(), png.getvalue())
+    return Picture(svg=plots.render(figure, "svg"), png=plots.render(figure, "png"))
