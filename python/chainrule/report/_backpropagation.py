@@ -355,7 +355,7 @@ def _tell_matrices(numbers: Backpropagation) -> list[Block]:
         Table(
             ["layer", "by", *map(math, SYMBOLS)],
             [
-                [number(layer + 1), by, *(number(value, ".7f") for value in _in_order(values))]
+                [number(layer + 1), by, *(number(value, ".5f") for value in _in_order(values))]
                 for layer, (neuron, trace) in enumerate(
                     zip(numbers.neurons, numbers.chain.trace, strict=True)
                 )

@@ -120,8 +120,8 @@ def _table(table: Table) -> str:
     head = _row("th", table.head, flush_right)
     rows = "".join(_row("td", row, flush_right) for row in table.rows)
     return (
-        f'<div class="table"><table><caption>{table.caption}</caption>'
-        f"<thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+        f'<figure><div class="table"><table><thead>{head}</thead><tbody>{rows}</tbody></table>'
+        f"</div><figcaption>{table.caption}</figcaption></figure>"
     )
 
 
