@@ -18,8 +18,8 @@ RUST = ROOT / "rust"
 PYTHON_ORDER = [
     "errors", "_extras", "_report_run", "_validate", "schedules", "optimizers", "results", "reference", "_core", "_backend",
     "_guard", "_files", "_format", "storage", "history", "callbacks", "training", "gradcheck",
-    "_description", "_persistence", "network", "mnist", "images", "plots", "descent", "quadratic",
-    "report",
+    "_description", "_persistence", "network", "mnist", "_picture", "_ink", "images", "plots",
+    "descent", "quadratic", "report",
     # The command line stands on the public names.
     "__init__", "cli", "__main__",
 ]

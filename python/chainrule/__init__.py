@@ -23,7 +23,7 @@ from chainrule.results import Evaluation, Gradients, LayerTrace
 from chainrule.schedules import Constant, Linear, Schedule
 
 if TYPE_CHECKING:
-    from chainrule import mnist, plots
+    from chainrule import images, mnist, plots
 
 __all__ = [
     "BACKEND",
@@ -49,6 +49,7 @@ __all__ = [
     "Schedule",
     "__version__",
     "descent",
+    "images",
     "mnist",
     "plots",
     "quadratic",
@@ -63,13 +64,13 @@ BACKEND: Backend
 if not TYPE_CHECKING:  # else every misspelt name would have a type
 
     def __getattr__(name: str) -> Any:
-        """Choose the engine and import `mnist` and `plots` when they are first asked for.
+        """Choose the engine and import `images`, `mnist` and `plots` when first asked for.
 
         A CHAINRULE_BACKEND that cannot be honoured must not keep `chainrule` from saying so.
         """
         if name == "BACKEND":
             return _backend.choose()
-        if name in {"mnist", "plots"}:
+        if name in {"images", "mnist", "plots"}:
             import importlib
 
             return importlib.import_module(f"chainrule.{name}")

@@ -160,14 +160,33 @@ def _add_evaluate(commands: Any) -> None:
 def _add_predict(commands: Any) -> None:
     predict = commands.add_parser(
         "predict",
-        help="classify the images of an IDX file",
+        help="read the digits of pictures, or classify an IDX file",
         description=(
-            "Print a line for each image of an IDX file: its number from 0, its class and the\n"
-            "largest output, parted by tabs."
+            "Read handwritten digits. Of each picture: its digits from left to right, and for\n"
+            "each the probabilities of all ten, as bars. Of an IDX file, which is given alone: a\n"
+            "line an image, with its number from 0, its class and the largest output, parted by\n"
+            "tabs. What a file is, its content decides.\n\n"
+            "Outputs of a softmax are probabilities. Of other networks they estimate those, each\n"
+            "for itself: negative ones are taken as 0, and all are divided by their sum."
+        ),
+        epilog=(
+            "examples:\n"
+            "  chainrule predict model.safetensors photo.png\n"
+            "  chainrule predict model.safetensors *.jpg --show seen.png"
         ),
     )
     predict.add_argument("model", metavar="MODEL", help="a model file")
-    predict.add_argument("images", metavar="IMAGES", help="an IDX file, gzipped or not")
+    predict.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="a picture of one digit or of a row of them; or an IDX file, gzipped or not",
+    )
+    files = predict.add_argument_group("files")
+    files.add_argument(
+        "--show", metavar="FILE", help="also draw a picture of what the network saw, such as a .png"
+    )
+    files.add_argument("--force", action="store_true", help="replace an existing file")
     _add_common(predict)
 
 
