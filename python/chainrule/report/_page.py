@@ -128,7 +128,8 @@ def _table(table: Table) -> str:
 def _row(tag: str, cells: Sequence[str], flush_right: Sequence[bool]) -> str:
     """One row; a column of numbers is set flush right, with its head."""
     kinds = (' class="numeric"' if right else "" for right in flush_right)
-    made = (f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
+    whole = (re.sub(r"(?<=\d)-(?=\d)", "\u2011", cell) for cell in cells)  # 784-16-16-10
+    made = (f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, whole, strict=True))
     return f"<tr>{''.join(made)}</tr>"
 
 
