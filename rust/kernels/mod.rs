@@ -32,6 +32,8 @@ enum Kind {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 impl Isa {
@@ -53,16 +55,31 @@ impl Isa {
         None
     }
 
+    /// AVX-512 with the parts F, VL, BW and DQ, where the processor has them.
+    #[must_use]
+    pub fn avx512() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if Self::avx2().is_some()
+            && std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512vl")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512dq")
+        {
+            return Some(Self(Kind::Avx512));
+        }
+        None
+    }
+
     /// All that this processor has, the widest last.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        [Some(Self::portable()), Self::avx2()].into_iter().flatten().collect()
+        [Some(Self::portable()), Self::avx2(), Self::avx512()].into_iter().flatten().collect()
     }
 
     /// The widest that this processor has.
     #[must_use]
     pub fn detect() -> Self {
-        Self::avx2().unwrap_or(Self::portable())
+        Self::avx512().or(Self::avx2()).unwrap_or(Self::portable())
     }
 
     /// The one of a name, where this processor has it.
@@ -78,13 +95,15 @@ impl Isa {
         })
     }
 
-    /// The name that `CHAINRULE_ISA` takes: `portable` or `avx2`.
+    /// The name that `CHAINRULE_ISA` takes: `portable`, `avx2` or `avx512`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
         }
     }
 }
@@ -109,11 +128,20 @@ macro_rules! kernel {
                 body::<$t>($($arg),*)
             }
 
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+            fn avx512<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? {
+                body::<$t>($($arg),*)
+            }
+
             match isa.0 {
                 $crate::kernels::Kind::Portable => body::<$t>($($arg),*),
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: an `Isa` of this kind exists only where the processor has the features.
                 $crate::kernels::Kind::Avx2 => unsafe { avx2::<$t>($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: likewise.
+                $crate::kernels::Kind::Avx512 => unsafe { avx512::<$t>($($arg),*) },
             }
         }
     };
