@@ -132,6 +132,8 @@ def _plain(image: Image.Image) -> Image.Image:
         return image
     if image.mode == "LAB":
         return image.getchannel("L")
+    if image.mode == "La":
+        return image.convert("LA")
     if image.has_transparency_data:
         return image.convert("RGBA").convert("LA")
     if image.mode == "CMYK":

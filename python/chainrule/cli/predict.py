@@ -91,7 +91,8 @@ def _pictures(network: Network, show: Path | None, options: Namespace) -> None:
     if show is not None:
         _seen.write(show, readings)
     if options.json:
-        _show.as_json({"pictures": [_document(reading) for reading in readings]})
+        pictures = [_document(reading) for reading in readings]
+        _show.as_json({"pictures": pictures, "show": options.show})
         return
     print("\n\n".join(_text(reading) for reading in readings))
     if show is not None:
