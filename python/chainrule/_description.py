@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from chainrule import _backend, _validate
+from chainrule import _arrays, _backend, _validate
 from chainrule._guard import Guard
 from chainrule.optimizers import SGD
 from chainrule.training import Counters
@@ -52,7 +52,7 @@ class Description:
     ) -> None:
         """Take over what is checked; `fill` gives the engine its parameters."""
         count = _validate.n_parameters(sizes)
-        with _validate.enough_memory(f"sizes {list(sizes)}", count, dtype, "smaller sizes"):
+        with _arrays.enough_memory(f"sizes {list(sizes)}", count, dtype, "smaller sizes"):
             engine = _backend.make(backend, sizes, activations, loss, dtype)
             fill(engine)
         self._engine = engine

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import _validate
+from chainrule import _arrays, _validate
 from chainrule._backend import Totals
 from chainrule._guard import deferred_interrupts
 from chainrule.callbacks import Callback, Display, Progress
@@ -249,7 +249,7 @@ def predict(engine: Engine, x: NDArray[Any], multiplications: int, threads: int)
     part = engine.predict(x[: cuts[1]], threads)
     shape = len(x), part.shape[1]
     what = f"the output of shape {shape}"
-    with _validate.enough_memory(what, math.prod(shape), part.dtype, "fewer rows at a time"):
+    with _arrays.enough_memory(what, math.prod(shape), part.dtype, "fewer rows at a time"):
         outputs = np.empty(shape, part.dtype)
     outputs[: cuts[1]] = part
     for start, stop in pairwise(cuts[1:]):
