@@ -18,7 +18,7 @@ help: ## this list
 
 train: .venv/.installed ## train on MNIST: prints the accuracy, saves the model (ARGS="--epochs 5")
 	.venv/bin/chainrule train --force $(ARGS)
-	@$(if $(filter -o --output --output=%,$(ARGS)),:,printf '\nNext:\n  %s\n  %s\n  %s\n' \
+	@$(if $(filter -o% --output --output=% --json,$(ARGS)),:,printf '\nNext:\n  %s\n  %s\n  %s\n' \
 	  '.venv/bin/chainrule info model.safetensors' \
 	  '.venv/bin/chainrule evaluate model.safetensors' \
 	  '.venv/bin/chainrule predict model.safetensors data/t10k-images-idx3-ubyte.gz')

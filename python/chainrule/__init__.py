@@ -23,7 +23,7 @@ from chainrule.results import Evaluation, Gradients, LayerTrace
 from chainrule.schedules import Constant, Linear, Schedule
 
 if TYPE_CHECKING:
-    from chainrule import images, mnist, plots
+    from chainrule import images, mnist, plots, report
 
 __all__ = [
     "BACKEND",
@@ -53,6 +53,7 @@ __all__ = [
     "mnist",
     "plots",
     "quadratic",
+    "report",
 ]
 
 __version__ = _version("chainrule")
@@ -64,14 +65,17 @@ BACKEND: Backend
 if not TYPE_CHECKING:  # else every misspelt name would have a type
 
     def __getattr__(name: str) -> Any:
-        """Choose the engine and import `images`, `mnist` and `plots` when first asked for.
+        """Choose the engine, and import what not everybody needs, when first asked for.
 
         A CHAINRULE_BACKEND that cannot be honoured must not keep `chainrule` from saying so.
         """
         if name == "BACKEND":
             return _backend.choose()
-        if name in {"images", "mnist", "plots"}:
+        if name in {"images", "mnist", "plots", "report"}:
             import importlib
 
             return importlib.import_module(f"chainrule.{name}")
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -180,8 +180,9 @@ def _labels(name: str, array: NDArray[Any], n_out: int) -> NDArray[np.int64]:
         wrong = ~((array >= 0) & (array <= n_out - 1))
     if wrong.any():
         row = int(wrong.argmax())
+        found = given.type(array[row])
         raise ValueError(
-            f"{name} must hold labels, whole numbers in 0 .. {n_out - 1}; row {row} is {given.type(array[row])}"
+            f"{name} must hold labels, whole numbers in 0 .. {n_out - 1}; row {row} is {found}"
         )
     return np.require(array, np.int64, ["C", "A"])
 

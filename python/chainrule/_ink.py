@@ -204,7 +204,6 @@ def _distances(boxes: NDArray[np.int64], height: int) -> NDArray[np.float64]:
     limit = height * np.where(np.logical_or.outer(small, small), _NEAR_IF_SMALL, _NEAR)
     near = ~both_tall & (gap < limit)
     distances = np.where(above | near, gap, np.inf)
-    distances[above] = -np.inf
     np.fill_diagonal(distances, np.inf)
     return distances
 

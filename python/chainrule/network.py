@@ -267,8 +267,9 @@ class Network(Persistence):
             shown = None if progress is None else _validate.flag("progress", progress)
             if n_steps:  # else nothing changes at all
                 self._optimizer = chosen
+            shower = display(n_steps, progress=shown)
             return training.Fit(
-                self, self._engine, self._counters, request, display(n_steps, progress=shown)
+                self, self._engine, self._guard, self._counters, request, shower
             ).run()
 
     def _choose_optimizer(self, learning_rate: Rate | None, optimizer: SGD | None) -> SGD:

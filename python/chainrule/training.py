@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from chainrule import _arrays, _validate
 from chainrule._backend import Totals
-from chainrule._guard import deferred_interrupts
+from chainrule._guard import Guard, deferred_interrupts
 from chainrule.callbacks import Callback, Display, Progress
 from chainrule.errors import DivergenceError
 from chainrule.history import History
@@ -85,6 +85,7 @@ class Fit:
 
     network: Network
     engine: Engine
+    guard: Guard
     counters: Counters
     request: Request
     display: Display
@@ -134,16 +135,17 @@ class Fit:
         began = time.perf_counter()
         if len(rates):
             with deferred_interrupts():  # Ctrl-C finds whole steps, and no diverged network
-                totals, done, diverged = self.engine.train(
-                    self.request.data.dataset,
-                    epoch,
-                    self.step - start,
-                    rates,
-                    self.request.momentum,
-                    self.request.l2,
-                    self.request.threads,
-                    self.totals,
-                )
+                with self.guard.changing():
+                    totals, done, diverged = self.engine.train(
+                        self.request.data.dataset,
+                        epoch,
+                        self.step - start,
+                        rates,
+                        self.request.momentum,
+                        self.request.l2,
+                        self.request.threads,
+                        self.totals,
+                    )
                 self.totals = Totals(*totals)
                 self.step += done
                 self.row += self._rows(self.step - start) - self._rows(self.step - start - done)

@@ -73,7 +73,8 @@ def test_fault_130_huge(refused, tmp_path, monkeypatch, width, height):
 
 
 def test_fault_130_as_many_pixels_as_may_be(monkeypatch):
-    """Decoded where the limit allows; here a limit that a test can afford."""
+    """Decoded where the limit allows, here one that a test can afford. Pillow's warns before."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)
     monkeypatch.setattr("chainrule._picture.MOST_PIXELS", 320 * 220)
     assert len(find_digits(encoded(draw([4, 2]))).boxes) == 2
     monkeypatch.setattr("chainrule._picture.MOST_PIXELS", 320 * 220 - 1)
@@ -153,11 +154,24 @@ def test_fault_130_damaged(kind):
      b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a"],
 )  # fmt: skip
 def test_fault_130_no_picture(refused, tmp_path, content):
-    """PostScript, too: it would have to be run."""
     path = tmp_path / "file.png"
     path.write_bytes(content)
     with refused(FormatError, path, "expected a ", "found", folder=tmp_path):
         prepare(path)
+
+
+def test_fault_130_no_program_is_run(monkeypatch):
+    """PostScript is one; Pillow would have it drawn by another."""
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", pytest.fail)
+    with pytest.raises(FormatError, match="expected a picture"):
+        prepare(encoded(draw([5]), "EPS"))
+
+
+def test_fault_130_damaged_notes_of_the_camera():
+    """They are not needed, and Pillow's warning would say no more."""
+    notes = b"Exif\0\0MM\0*\0\0\0\x08\0\x05"
+    found = prepare(encoded(draw([5]), "JPEG", exif=notes))
+    np.testing.assert_array_equal(found, prepare(encoded(draw([5]), "JPEG")))
 
 
 def test_fault_130_a_small_file_that_unpacks_to_much(tmp_path, refused):
@@ -178,7 +192,11 @@ def test_fault_130_predict(tmp_path, model, photo):
     (tmp_path / "cut.png").write_bytes(photo.read_bytes()[:-200])
     (tmp_path / "huge.png").write_bytes(png(30_000, 30_000))
     (tmp_path / "blank.png").write_bytes(encoded(draw([])))
-    for name, part in (("cut", "whole picture"), ("huge", "at most"), ("blank", "is blank")):
+    (tmp_path / "phone.png").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    for name, part in (
+        ("cut", "whole picture"), ("huge", "at most"), ("blank", "is blank"),
+        ("phone", "expected a picture (PNG"),
+    ):  # fmt: skip
         message = call("predict", model, photo, f"{name}.png", cwd=tmp_path).only_error(2)
         assert message.startswith(f"chainrule: {name}.png")
         assert part in message

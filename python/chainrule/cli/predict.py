@@ -56,7 +56,7 @@ def run(options: Namespace) -> None:
 
 
 def _is_idx(file: str) -> bool:
-    """Whether the file begins as one, or as gzip. Some pictures begin with three zero bytes."""
+    """Whether the file begins as one, or as gzip. Phones' HEIC begins with three zero bytes."""
     with _files.open_regular(file) as opened:
         head = opened.read(3)
     return head[:2] == b"\x1f\x8b" or (head[:2] == b"\0\0" and head[2:] != b"\0")
