@@ -1,6 +1,7 @@
 """Rows 1 to 12 of the table of faults: what a network is made from, and what is none."""
 
 import copy
+import itertools
 import os
 import pickle
 import subprocess
@@ -492,3 +493,7 @@ def test_fault_012_subclass_that_does_call_super(backend, x, y):
     for twin in (network.copy(), copy.deepcopy(network)):
         assert (type(twin), twin.name) == (Named, "mine")
         assert twin.fingerprint() == network.fingerprint()
+
+
+def test_fault_007_endless_sizes(not_made):
+    not_made(ValueError, ["sizes", "at most 4096 layers", "got more"], itertools.repeat(3))

@@ -128,8 +128,9 @@ def test_fault_043_shorter_last_batch_by_hand(backend):
 def test_fault_044_no_epochs_no_change(backend, x, y, length):
     network = trained(backend, x, y)
     before = network.parameters.tobytes(), network._engine.state()[1]["velocity"].tobytes()
-    called = []
-    history = network.fit(x, y, callbacks=called.append, **{length: 0})
+    called, optimizer = [], network.optimizer
+    history = network.fit(x, y, callbacks=called.append, learning_rate=0.7, **{length: 0})
+    assert network.optimizer is optimizer
     after = network.parameters.tobytes(), network._engine.state()[1]["velocity"].tobytes()
     assert after == before
     assert (network.epochs_done, network.steps_done) == (1, 3)
@@ -146,6 +147,14 @@ def test_fault_044_length_negative_or_of_another_kind(backend, refused, x, y, le
     for value in (1.0, "1", True):
         with refused(TypeError, length, "int", repr(value), network=network, arrays=[x, y]):
             network.fit(x, y, **{length: value})
+
+
+@pytest.mark.parametrize("length", ["epochs", "steps"])
+def test_fault_044_length_beyond_what_can_be_counted(backend, refused, x, y, length):
+    network = trained(backend, x, y)
+    for schedule in (0.1, Linear(0.1)):
+        with refused(ValueError, length, "at most", network=network, arrays=[x, y]):
+            network.fit(x, y, learning_rate=schedule, **{length: 10**400})
 
 
 def test_fault_044_epochs_and_steps_together(backend, refused, x, y):

@@ -29,8 +29,9 @@ def strokes(*boxes, shape=(60, 200)):
     return picture
 
 
-def count(*boxes):
-    return len(find_digits(strokes(*boxes)).boxes)
+def boxes(*given):
+    """What digits a picture of these rectangles has."""
+    return [tuple(box) for box in find_digits(strokes(*given)).boxes.tolist()]
 
 
 # ---- what it returns
@@ -81,20 +82,30 @@ def test_drawn_by_hand(width):
 TALL = (20, 10, 24, 50)
 
 
-def test_near_and_small():
-    assert count(TALL, (30, 10, 40, 15)) == 1  # a bar that starts 6 pixels away
-    assert count(TALL, (10, 25, 17, 30)) == 1
-    assert count(TALL, (40, 10, 50, 15), (60, 10, 64, 50)) == 2  # nearer to the second
+def test_small_pieces_belong_to_what_is_near():
+    assert boxes(TALL, (30, 10, 40, 15)) == [(20, 10, 40, 50)]
+    assert boxes(TALL, (10, 25, 17, 30)) == [(10, 10, 24, 50)]
+    assert boxes(TALL, (37, 10, 47, 15)) == [(20, 10, 47, 50)]
+    assert boxes(TALL, (40, 10, 50, 15)) == [TALL]  # and is no digit by itself
+    nearer = boxes(TALL, (35, 10, 45, 15), (50, 10, 54, 50))
+    assert nearer == [TALL, (35, 10, 54, 50)]
+
+
+def test_others_must_be_quite_near():
+    """The two strokes of a 4."""
+    assert boxes((20, 10, 38, 35), (41, 10, 45, 50)) == [(20, 10, 45, 50)]
+    apart = [(20, 10, 38, 35), (44, 10, 48, 50)]
+    assert boxes(*apart) == apart
 
 
 def test_two_tall_ones_are_two_digits_however_near():
-    assert count(TALL, (26, 10, 30, 50)) == 2
-    assert count(TALL, (30, 20, 50, 52)) == 2
+    for other in ((26, 10, 30, 50), (30, 20, 50, 52)):
+        assert boxes(TALL, other) == [TALL, other]
 
 
 def test_above_each_other():
-    assert count((20, 10, 40, 14), (24, 17, 44, 50)) == 1
-    assert count((20, 10, 40, 28), (22, 32, 42, 50)) == 1
+    assert boxes((20, 10, 40, 14), (24, 17, 44, 50)) == [(20, 10, 44, 50)]
+    assert boxes((20, 10, 40, 28), (22, 32, 42, 50)) == [(20, 10, 42, 50)]
 
 
 def test_one_leaning_over_the_other():
@@ -107,7 +118,8 @@ def test_one_leaning_over_the_other():
 
 
 def test_a_decimal_point_is_no_digit():
-    assert count(TALL, (45, 47, 48, 50), (70, 10, 90, 50)) == 2
+    other = (80, 10, 100, 50)
+    assert boxes(TALL, (45, 42, 53, 50), other) == [TALL, other]
 
 
 def test_what_else_is_near_is_left_out_of_an_image(digits):
