@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from chainrule import _backend, descent, quadratic
@@ -56,7 +55,7 @@ __all__ = [
     "report",
 ]
 
-__version__ = _version("chainrule")
+__version__ = _backend.version()
 
 BACKEND: Backend
 """The engine of a new network: "rust" or "numpy"."""

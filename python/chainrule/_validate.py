@@ -16,6 +16,7 @@ from itertools import islice, pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 Activation = Literal["identity", "sigmoid", "tanh", "relu", "softmax"]
 Loss = Literal["squared_error", "cross_entropy", "binary_cross_entropy"]
@@ -76,6 +77,18 @@ def number(name: str, value: Any, *, below: float = math.inf, positive: bool = F
         bound = "a finite number " + ("above 0" if positive else "of at least 0")
         bound = bound if below == math.inf else f"in [0, {below:g})"
         raise ValueError(f"{name} must be {bound}; got {value!r}")
+    return result
+
+
+def rounded(name: str, value: float, dtype: DTypeLike, *, below: float = math.inf) -> float:
+    """A number as a network of this dtype has it: it must not leave its range by rounding."""
+    with np.errstate(over="ignore"):
+        result = float(np.array(value, dtype))
+    if result >= below:
+        raise ValueError(
+            f"{name} = {value!r} becomes {result:g} in {np.dtype(dtype).name}: take a smaller one, "
+            "or a network of dtype='float64'"
+        )
     return result
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from chainrule import _arrays, _backend, _validate, gradcheck, training
+from chainrule import _arrays, _backend, _validate, gradcheck, optimizers, training
 from chainrule._guard import deferred_interrupts
 from chainrule._persistence import Persistence
 from chainrule._validate import Activation, Backend, Initialization, Loss
@@ -249,14 +249,16 @@ class Network(Persistence):
                     names=("validation_data[0]", "validation_data[1]"),
                 )
             assert chosen.learning_rate is not None
+            for name, rate in optimizers.rates(chosen):
+                _validate.rounded(name, rate, self._dtype)
             request = training.Request(
                 data=data,
                 validation=validation,
                 steps=n_steps,
                 stops_by="epochs" if steps is None else "steps",
                 learning_rate=chosen.learning_rate,
-                momentum=chosen.momentum,
-                l2=_validate.number("l2", l2),
+                momentum=_validate.rounded("momentum", chosen.momentum, self._dtype, below=1),
+                l2=_validate.rounded("l2", _validate.number("l2", l2), self._dtype),
                 threads=_backend.threads(threads),
                 record_every=None
                 if record_every is None

@@ -179,7 +179,10 @@ class Fit:
         try:
             for step in range(self.step, stop):
                 value = rate(step, self.request.steps)
-                rates.append(_validate.number(f"learning_rate({step}, ...)", value))
+                name = f"learning_rate({step}, ...)"
+                number = _validate.number(name, value)
+                _validate.rounded(name, number, self.network.dtype)
+                rates.append(number)
         except Exception as error:  # noqa: BLE001 - raised again, once those steps are taken
             return np.array(rates, np.float64), error
         return np.array(rates, np.float64), None

@@ -182,6 +182,33 @@ def test_fault_045_l2_not_finite_or_negative(backend, refused, x, y, l2):
         network.fit(x, y, l2=l2)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("learning_rate", {"learning_rate": 1e300}),
+        ("start", {"learning_rate": Linear(1e39)}),
+        ("end", {"learning_rate": Linear(0.1, 1e39)}),
+        ("learning_rate(0, ...)", {"learning_rate": lambda *_: 1e39}),
+        ("l2", {"l2": 1e300}),
+        ("momentum", {"optimizer": SGD(0.1, momentum=1 - 1e-9)}),
+    ],
+)
+def test_fault_045_number_that_the_dtype_has_not(backend, refused, x, y, name, settings):
+    network = trained(backend, x, y)
+    with refused(ValueError, name, "float32", "float64", arrays=[x, y]):
+        network.fit(x, y, **settings)
+    assert network.steps_done == 3
+    make(backend, dtype="float64").fit(x, y, steps=0, **settings)
+
+
+def test_fault_045_momentum_that_rounds_to_nothing_is_none(backend, x, y):
+    network, alike = make(backend), make(backend)
+    network.fit(x, y, optimizer=SGD(0.1, momentum=1e-60))
+    alike.fit(x, y, learning_rate=0.1)
+    assert network._engine.state()[1] == {}
+    assert network.fingerprint() == alike.fingerprint()
+
+
 @pytest.mark.parametrize("threads", [0, -1])
 def test_fault_046_threads_below_one(backend, refused, x, y, threads):
     network = trained(backend, x, y)
