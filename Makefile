@@ -17,7 +17,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
 
 train: .venv/.installed ## train on MNIST: prints the accuracy, saves the model (ARGS="--epochs 5")
-	.venv/bin/chainrule train --force $(ARGS)
+	$(strip .venv/bin/chainrule train --force $(ARGS))
 	@$(if $(filter -o% --output --output=% --json,$(ARGS)),:,printf '\nNext:\n  %s\n  %s\n  %s\n' \
 	  '.venv/bin/chainrule info model.safetensors' \
 	  '.venv/bin/chainrule evaluate model.safetensors' \
@@ -25,7 +25,7 @@ train: .venv/.installed ## train on MNIST: prints the accuracy, saves the model 
 
 report: .venv/.installed ## the report that this grew from, as one HTML page in report/
 	.venv/$(PIP) install "$$(echo dist/chainrule-*.whl)[report]"
-	.venv/bin/chainrule report --out report --force $(ARGS)
+	$(strip .venv/bin/chainrule report --out report --force $(ARGS))
 
 test: .build/env/.installed ## every test, on both engines, against the installed wheel (ARGS="-k xor")
 	cargo test --locked
