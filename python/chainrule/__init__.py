@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chainrule import _backend, descent, quadratic
+from chainrule import _backend
 from chainrule._validate import Activation, Backend, Initialization, Loss
 from chainrule.callbacks import Callback, Progress
 from chainrule.errors import BackendWarning, DivergenceError, FormatError
 from chainrule.history import History
 from chainrule.network import Network
 from chainrule.optimizers import SGD, Rate
-from chainrule.quadratic import QuadraticClassifier
 from chainrule.results import Evaluation, Gradients, LayerTrace
 from chainrule.schedules import Constant, Linear, Schedule
 
 if TYPE_CHECKING:
-    from chainrule import images, mnist, plots, report
+    from chainrule import descent, images, mnist, plots, quadratic, report
+    from chainrule.quadratic import QuadraticClassifier
 
 __all__ = [
     "BACKEND",
@@ -70,9 +70,11 @@ if not TYPE_CHECKING:  # else every misspelt name would have a type
         """
         if name == "BACKEND":
             return _backend.choose()
-        if name in {"images", "mnist", "plots", "report"}:
-            import importlib
+        import importlib
 
+        if name == "QuadraticClassifier":
+            return importlib.import_module("chainrule.quadratic").QuadraticClassifier
+        if name in {"descent", "images", "mnist", "plots", "quadratic", "report"}:
             return importlib.import_module(f"chainrule.{name}")
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 

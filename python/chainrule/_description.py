@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -184,6 +183,8 @@ def _text(title: str, sizes: Sequence[int], activations: Sequence[str]) -> str:
 
 def _html(title: str, sizes: Sequence[int], activations: Sequence[str]) -> str:
     """The same as a table for notebooks."""
+    from html import escape
+
     head = "".join(f"<th>{cell}</th>" for cell in _HEAD)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"

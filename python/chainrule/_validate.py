@@ -6,11 +6,10 @@ without having changed anything.
 
 from __future__ import annotations
 
-import difflib
 import math
 import numbers
 import operator
-import secrets
+import os
 from collections.abc import Callable, Iterable, Sequence, Sized
 from itertools import islice, pairwise
 from typing import Any, Literal, get_args
@@ -49,6 +48,8 @@ def choice(name: str, value: Any, choices: Sequence[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, one of {listed(choices)}; got {described(value)}")
     if value not in choices:
+        import difflib  # rarely needed, and slow to import
+
         near = difflib.get_close_matches(value, choices, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"{name} must be one of {listed(choices)}; got {value!r}{hint}")
@@ -199,7 +200,7 @@ def dtype(value: Any) -> str:
 def seed(value: Any) -> int:
     """An integer in 0 .. 2**64 - 1; None takes one from the operating system."""
     if value is None:
-        return secrets.randbits(64)
+        return int.from_bytes(os.urandom(8), "little")
     result = _index("seed", value)
     if not 0 <= result < 2**64:
         raise ValueError(f"seed must be in 0 .. 2**64 - 1; got {result}")
