@@ -236,12 +236,26 @@ def test_fault_127_show_exists(tmp_path, model, photo):
     assert show.read_bytes().startswith(b"\x89PNG")
 
 
-def test_fault_127_show_is_what_is_read(tmp_path, model, photo):
-    before = photo.read_bytes()
-    for show in (photo, tmp_path / "." / "photo.png"):
-        arguments = ["predict", model, photo, "--show", show, "--force"]
-        assert "would replace" in call(*arguments, cwd=tmp_path).only_error(2)
-    assert photo.read_bytes() == before
+@pytest.mark.parametrize("which", ["model", "photo"])
+def test_fault_127_show_is_what_is_read(tmp_path, model, photo, which):
+    """The model and every picture, whatever name they go by."""
+    read = {"model": model.rename(tmp_path / "model.png"), "photo": photo}
+    before = {path: path.read_bytes() for path in read.values()}
+    (tmp_path / "hard.png").hardlink_to(read[which])
+    (tmp_path / "soft.png").symlink_to(read[which])
+    (tmp_path / "folder").symlink_to(tmp_path)
+    for show in (read[which], read[which].name, f"folder/{which}.png", "hard.png", "soft.png"):
+        arguments = ["predict", read["model"], photo, photo, "--show", show, "--force"]
+        message = call(*arguments, cwd=tmp_path).only_error(2)
+        assert message == f"chainrule: {show}: --show would replace a file that is to be read"
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_fault_127_show_beside_what_is_missing(tmp_path, model, photo):
+    """What is not there cannot be replaced; that it is missing is told."""
+    arguments = ["predict", model, photo, "none.png", "--show", "none.png"]
+    message = call(*arguments, cwd=tmp_path).only_error(2)
+    assert message == "chainrule: none.png: No such file or directory"
 
 
 def test_fault_127_nothing_is_written_where_a_picture_is_wrong(tmp_path, model, photo):

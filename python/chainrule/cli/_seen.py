@@ -30,14 +30,22 @@ _PAPER, _INK = "white", "black"
 _CLOSE = "#b00020"
 
 
-def check(show: Path, files: Sequence[str], *, force: bool) -> None:
+def check(show: Path, read: Sequence[str], *, force: bool) -> None:
     """Refuse what could not be drawn or saved, or would take the place of what is read."""
     if show.suffix.lower() not in ENDINGS:
         raise ValueError(f"{show}: the name for --show must end in one of {', '.join(ENDINGS)}")
-    if show.resolve() in {Path(file).resolve() for file in files}:
+    if any(_same(show, Path(file)) for file in read):
         raise ValueError(f"{show}: --show would replace a file that is to be read")
     need("PIL", "images")
     _outputs.check(show, "picture", force=force)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are one file, by links too; what does not exist is none."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def write(show: Path, readings: Sequence[Reading]) -> None:

@@ -42,7 +42,7 @@ def run(options: Namespace) -> None:
     """Print what each file holds."""
     show = None if options.show is None else Path(options.show)
     if show is not None:
-        _seen.check(show, options.files, force=options.force)
+        _seen.check(show, [options.model, *options.files], force=options.force)
     network = Network.load(options.model, backend=options.backend)
     idx = [file for file in options.files if _is_idx(file)]
     if not idx:
