@@ -128,6 +128,54 @@ def test_show(run, here, drawn, report):
     assert seen.shape == (top, 5 * 156 + 16)
 
 
+def test_show_goes_on_in_the_next_line_after_ten_digits(run, here, report):
+    """And what stands below one line is clear of the next."""
+    draw([1, 7] * 11).save(here / "many.png")
+    draw([3]).save(here / "one.png")
+    assert run("predict", report, "many.png", "one.png", "--show", "seen.webp").code == 0
+    seen = np.asarray(Image.open(here / "seen.webp").convert("L"))
+    line = 140 + 24 + 16
+    assert seen.shape == (16 + 24 + 3 * line + 24 + line, 16 + 10 * 156)
+    places = [(10, 0), (10, 1), (2, 2)]
+    tiles = [(16 + 24 + line * k, 16 + 156 * i) for n, k in places for i in range(n)]
+    tiles.append((16 + 24 + 3 * line + 24, 16))
+    digits = [*find_digits(here / "many.png").images, *find_digits(here / "one.png").images]
+    for (top, left), image in zip(tiles, digits, strict=True):
+        tile = seen[top : top + 140, left : left + 140].astype(int)
+        assert np.abs(tile - np.repeat(np.repeat(image, 5, axis=0), 5, axis=1)).mean() < 4
+        words = seen[top + 140 : top + 164, left : left + 140]
+        assert (words < 128).sum() > 20
+        assert words[-2:].min() > 230
+
+
+@pytest.mark.parametrize("known_before", [True, False])
+def test_show_that_would_be_too_large(run, here, model, drawn, monkeypatch, known_before):
+    """Told with the remedy, and before the work where the number of files decides."""
+    files = ["board.jpg"] * 90 if known_before else ["row.png"]
+    if known_before:
+        monkeypatch.setattr("chainrule.images.find_digits", pytest.fail)
+    else:
+        draw([1] * 30).save(here / "row.png")
+        monkeypatch.setattr("chainrule.cli._seen._LONGEST_SIDE", {".webp": 500})
+    message = run("predict", model[0], *files, "--show", "seen.webp").only_error(2)
+    size = "172 x 18,376" if known_before else "1,576 x 580"
+    most = "16,383" if known_before else "500"
+    assert message == (
+        f"chainrule: seen.webp: expected --show to be at most {most} pixels wide and high, as "
+        f".webp is; it would be {size}; give fewer pictures, or a name that ends in .png"
+    )
+    assert not (here / "seen.webp").exists()
+
+
+def test_show_of_more_pixels_than_are_read(run, here, model, drawn, monkeypatch):
+    monkeypatch.setattr("chainrule.cli._seen.MOST_PIXELS", 172 * 220 - 1)
+    message = run("predict", model[0], "board.jpg", "--show", "seen.png").only_error(2)
+    assert message == (
+        "chainrule: seen.png: expected --show to have at most 37,839 pixels; it would be "
+        "172 x 220; give fewer pictures"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "kind"), [("a.png", "PNG"), ("A.PNG", "PNG"), ("b.jpg", "JPEG"), ("c.webp", "WEBP")]
 )
