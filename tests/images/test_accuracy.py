@@ -26,13 +26,14 @@ def test_on_mnist_itself(reader, mnist):
 
 
 def test_shifted_it_is_lost_without(reader, mnist):
+    """Each way by -4 to 4 whole pixels, all 81 shifts alike; other seeds give 0.329 to 0.332."""
     images, labels = mnist.test
     rng = np.random.default_rng(1)
-    moved = [shifted(image, *rng.integers(-4, 5, 2)) for image in images[:2000]]
-    assert accuracy(reader, moved, labels[:2000]) < 0.6
-    prepared = [prepare(image) for image in moved]
-    before = accuracy(reader, images[:2000], labels[:2000])
-    assert accuracy(reader, prepared, labels[:2000]) >= before - 0.03
+    moved = [shifted(image, *rng.integers(-4, 5, 2)) for image in images]
+    assert 0.32 <= accuracy(reader, moved, labels) <= 0.34
+    back = accuracy(reader, [prepare(image) for image in moved], labels)
+    assert back >= 0.90
+    assert abs(back - accuracy(reader, images, labels)) <= 0.03
 
 
 def otherwise(image, rng, resampling, scale=None):
