@@ -10,25 +10,26 @@ CODE := $(shell find rust python -type f ! -name '*.pyc') \
 DATA := $(shell find data -type f ! -path '*/build/*' ! -path '*.egg-info/*' ! -name '*.pyc')
 WHEELS = dist/chainrule-*.whl dist/chainrule_mnist-*.whl
 
-.PHONY: help train report test long lint bench wheel check-tools
+.PHONY: help train report test long lint bench bench-peers wheel check-tools
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
 
 train: .venv/.installed ## train on MNIST: prints the accuracy, saves the model (ARGS="--epochs 5")
-	.venv/bin/chainrule train --force $(ARGS)
-	@$(if $(filter -o --output --output=%,$(ARGS)),:,printf '\nNext:\n  %s\n  %s\n  %s\n' \
+	$(strip .venv/bin/chainrule train --force $(ARGS))
+	@$(if $(filter -o% --output --output=% --json,$(ARGS)),:,printf '\nNext:\n  %s\n  %s\n  %s\n' \
 	  '.venv/bin/chainrule info model.safetensors' \
 	  '.venv/bin/chainrule evaluate model.safetensors' \
 	  '.venv/bin/chainrule predict model.safetensors data/t10k-images-idx3-ubyte.gz')
 
 report: .venv/.installed ## the report that this grew from, as one HTML page in report/
 	.venv/$(PIP) install "$$(echo dist/chainrule-*.whl)[report]"
-	.venv/bin/chainrule report --out report --force $(ARGS)
+	$(strip .venv/bin/chainrule report --out report --force $(ARGS))
 
 test: .build/env/.installed ## every test, on both engines, against the installed wheel (ARGS="-k xor")
 	cargo test --locked
+	cargo run --locked --quiet --example xor
 	.build/env/bin/pytest $(ARGS)
 	.build/env/bin/pytest --pyargs chainrule --doctest-modules
 
@@ -52,6 +53,12 @@ lint: .build/env/.installed ## format, lints, types; everything denied
 bench: .build/env/.installed ## the benchmarks, and the report's network over ten seeds
 	.build/env/bin/python benchmarks/gil.py
 	.build/env/bin/python benchmarks/report_seeds.py test
+
+bench-peers: .build/bench/.installed ## beside JAX, PyTorch and others: an hour, 8 GB (ARGS=--quick)
+	cargo build --locked --release --manifest-path benchmarks/rust-peers/Cargo.toml --target-dir .build/rust-peers
+	.build/bench/bin/python benchmarks/peak.py $(filter --quick,$(ARGS))
+	.build/bench/bin/python benchmarks/run.py $(ARGS)
+	$(if $(ARGS),,.build/bench/bin/python benchmarks/report.py)
 
 wheel: dist/.wheel ## the release wheel, into dist/
 	@ls dist/chainrule-*.whl
@@ -82,6 +89,13 @@ dist/.data: $(DATA) .build/tools/.made
 	test -x .venv/bin/python || $(PYTHON) -m venv --clear .venv
 	.venv/$(PIP) install --force-reinstall --no-deps $(WHEELS)
 	.venv/$(PIP) install "$$(echo dist/chainrule-*.whl)[progress]"
+	@touch $@
+
+# What the benchmarks of peers use: gigabytes, so made for `make bench-peers` alone.
+.build/bench/.installed: dist/.wheel dist/.data benchmarks/requirements.txt
+	test -x .build/bench/bin/python || $(PYTHON) -m venv --clear .build/bench
+	.build/bench/$(PIP) install -r benchmarks/requirements.txt
+	.build/bench/$(PIP) install --force-reinstall --no-deps $(WHEELS)
 	@touch $@
 
 # What tests and linters use: fresh whenever the wheel, the data or what they need has changed.

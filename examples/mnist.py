@@ -18,7 +18,7 @@ history = network.fit(
     train.labels,
     steps=steps,
     learning_rate=chainrule.Linear(0.275),
-    record_every=steps // 4,
+    record_every=max(1, steps // 4),
 )
 print(history)
 

@@ -15,7 +15,7 @@ pub enum Activation {
     Sigmoid,
     /// a = tanh(z).
     Tanh,
-    /// a = z where z > 0, else 0.
+    /// a = 0 where z <= 0, else z.
     Relu,
     /// a = exp(z) / sum of exp(z): at the output only.
     Softmax,

@@ -438,3 +438,16 @@ def test_pickle_names_its_engine(backend, monkeypatch):
     monkeypatch.setenv("CHAINRULE_BACKEND", other)
     assert pickle.loads(pickle.dumps(network)).backend == network.copy().backend == backend
     assert Network([1, 1]).backend == other
+
+
+class Slotted(chainrule.Network):
+    __slots__ = ("tag",)
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))])
+def test_slots_of_a_subclass_are_kept(backend, way):
+    network = Slotted([2, 1], backend=backend)
+    network.tag = ["a"]
+    assert way(network).tag == ["a"]
+    del network.tag
+    assert not hasattr(way(network), "tag")

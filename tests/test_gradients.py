@@ -309,3 +309,11 @@ def test_one_neuron_a_layer(backend, depth, sigma):
         for found, terms in ((gradients.weights, dE_dw), (gradients.biases, dE_db)):
             bound = 1e-13 * sum(map(abs, terms))
             assert abs(found[layer].item() - sum(terms) / 3) <= bound
+
+
+def test_a_step_that_rounding_swallows_is_refused(backend):
+    network = Network([2, 1], backend=backend)
+    network.set_parameters([[[1e3, 2.0]]], [[0.0]])
+    with pytest.raises(ValueError, match=r"1e-14 is lost beside 1000, parameter 0"):
+        network.numerical_gradients([[1.0, 2.0]], [0.5], epsilon=1e-14)
+    network.numerical_gradients([[1.0, 2.0]], [0.5], epsilon=1e-12)

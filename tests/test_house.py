@@ -16,10 +16,10 @@ RUST = ROOT / "rust"
 # A module imports only from those that stand before it.
 # fmt: off
 PYTHON_ORDER = [
-    "errors", "_extras", "_report_run", "_validate", "schedules", "optimizers", "results", "reference", "_core", "_backend",
-    "_guard", "_files", "_format", "storage", "history", "callbacks", "training", "gradcheck",
-    "_description", "_persistence", "network", "mnist", "_picture", "_ink", "images", "plots",
-    "descent", "quadratic", "report",
+    "errors", "_extras", "_report_run", "_validate", "_arrays", "schedules", "optimizers",
+    "results", "reference", "_core", "_backend", "_guard", "_files", "_format", "storage",
+    "history", "callbacks", "training", "gradcheck", "_description", "_persistence", "network",
+    "mnist", "_picture", "_ink", "images", "plots", "descent", "quadratic", "report",
     # The command line stands on the public names.
     "__init__", "cli", "__main__",
 ]

@@ -37,7 +37,7 @@ def test_the_installed_package_is_under_test(files: dict[str, Path]) -> None:
     package = ROOT / "python" / "chainrule"
     here = {
         f"chainrule/{path.relative_to(package).as_posix()}": path.read_bytes()
-        for pattern in ("*.py", "*.pyi", "py.typed")
+        for pattern in ("*.py", "*.pyi", "*.css", "py.typed")
         for path in package.rglob(pattern)
     }
     there = {
@@ -57,7 +57,7 @@ def test_wheel_holds_the_package_and_nothing_else(files: dict[str, Path]) -> Non
     others = [n for n in files if not re.match(r"chainrule(-[\d.]+\.dist-info)?/", n)]
     assert not others
     kinds = {path.suffix for name, path in files.items() if name.startswith("chainrule/")}
-    assert kinds <= {".py", ".pyi", ".typed", ".so", ".pyd", ""}
+    assert kinds <= {".py", ".pyi", ".css", ".typed", ".so", ".pyd", ""}
     assert sum(path.stat().st_size for path in files.values()) < 3_000_000
 
 
@@ -86,7 +86,7 @@ def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    listed = set(re.findall(r"^make (\w+) +\S", shown.stdout, re.MULTILINE))
+    listed = set(re.findall(r"^make ([\w-]+) +\S", shown.stdout, re.MULTILINE))
     assert listed == targets - {"check-tools"}
 
 

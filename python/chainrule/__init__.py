@@ -8,22 +8,21 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
-from chainrule import _backend, descent, quadratic
+from chainrule import _backend
 from chainrule._validate import Activation, Backend, Initialization, Loss
 from chainrule.callbacks import Callback, Progress
 from chainrule.errors import BackendWarning, DivergenceError, FormatError
 from chainrule.history import History
 from chainrule.network import Network
 from chainrule.optimizers import SGD, Rate
-from chainrule.quadratic import QuadraticClassifier
 from chainrule.results import Evaluation, Gradients, LayerTrace
 from chainrule.schedules import Constant, Linear, Schedule
 
 if TYPE_CHECKING:
-    from chainrule import images, mnist, plots
+    from chainrule import descent, images, mnist, plots, quadratic, report
+    from chainrule.quadratic import QuadraticClassifier
 
 __all__ = [
     "BACKEND",
@@ -53,9 +52,10 @@ __all__ = [
     "mnist",
     "plots",
     "quadratic",
+    "report",
 ]
 
-__version__ = _version("chainrule")
+__version__ = _backend.version()
 
 BACKEND: Backend
 """The engine of a new network: "rust" or "numpy"."""
@@ -64,14 +64,19 @@ BACKEND: Backend
 if not TYPE_CHECKING:  # else every misspelt name would have a type
 
     def __getattr__(name: str) -> Any:
-        """Choose the engine and import `images`, `mnist` and `plots` when first asked for.
+        """Choose the engine, and import what not everybody needs, when first asked for.
 
         A CHAINRULE_BACKEND that cannot be honoured must not keep `chainrule` from saying so.
         """
         if name == "BACKEND":
             return _backend.choose()
-        if name in {"images", "mnist", "plots"}:
-            import importlib
+        import importlib
 
+        if name == "QuadraticClassifier":
+            return importlib.import_module("chainrule.quadratic").QuadraticClassifier
+        if name in {"descent", "images", "mnist", "plots", "quadratic", "report"}:
             return importlib.import_module(f"chainrule.{name}")
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -190,14 +190,22 @@ def exactly(call: Callable[P, R]) -> Callable[P, R]:
     """
     if _core is None:
         return call
-    exact = _core.Exact
+    exact = _core.exactly
 
     @functools.wraps(call)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        with exact():
-            return call(*args, **kwargs)
+        return cast("R", exact(call, *args, **kwargs))
 
     return wrapped
+
+
+def version() -> str:
+    """Of the package: the extension's, or else of what is installed."""
+    if _core is not None:
+        return cast("str", _core.VERSION)
+    from importlib.metadata import version  # slow to import
+
+    return version("chainrule")
 
 
 def isas() -> list[str]:

@@ -1,23 +1,20 @@
+from collections.abc import Callable
 from typing import Any, ClassVar, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EXACTNESS", "Dataset", "Engine", "Exact", "isas"]
+__all__ = ["EXACTNESS", "VERSION", "Dataset", "Engine", "exactly", "isas"]
 
 EXACTNESS: Final[int]
+VERSION: Final[str]
 
+def exactly(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 def isas() -> list[str]: ...
 
 @final
 class Dataset:
     def __new__(cls, *args: object, **kwargs: object) -> Dataset: ...
-
-@final
-class Exact:
-    def __new__(cls) -> Exact: ...
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_raised: object) -> None: ...
 
 @final
 class Engine:

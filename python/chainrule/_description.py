@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from chainrule import _backend, _validate
+from chainrule import _arrays, _backend, _validate
 from chainrule._guard import Guard
 from chainrule.optimizers import SGD
 from chainrule.training import Counters
@@ -52,7 +51,7 @@ class Description:
     ) -> None:
         """Take over what is checked; `fill` gives the engine its parameters."""
         count = _validate.n_parameters(sizes)
-        with _validate.enough_memory(f"sizes {list(sizes)}", count, dtype, "smaller sizes"):
+        with _arrays.enough_memory(f"sizes {list(sizes)}", count, dtype, "smaller sizes"):
             engine = _backend.make(backend, sizes, activations, loss, dtype)
             fill(engine)
         self._engine = engine
@@ -184,6 +183,8 @@ def _text(title: str, sizes: Sequence[int], activations: Sequence[str]) -> str:
 
 def _html(title: str, sizes: Sequence[int], activations: Sequence[str]) -> str:
     """The same as a table for notebooks."""
+    from html import escape
+
     head = "".join(f"<th>{cell}</th>" for cell in _HEAD)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"

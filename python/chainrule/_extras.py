@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+_PACKAGES = {"PIL": "Pillow"}  # where it is not the name of the module
+
 
 class MissingExtraError(ModuleNotFoundError):
     """An optional package is not installed: a thing to mend, not a bug."""
@@ -21,10 +23,11 @@ def need(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
-        if (error.name or "").partition(".")[0] != package:
+        top = module.partition(".")[0]
+        if (error.name or "").partition(".")[0] != top:
             raise
+        package = _PACKAGES.get(top, top)
         raise MissingExtraError(
             f"this needs {package}, which is not installed; pip install 'chainrule[{extra}]'",
-            name=package,
+            name=top,
         ) from None

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import io
 import os
-import secrets
 import stat
 
 __all__ = ["AnyPath", "open_regular", "shown", "write"]
@@ -87,7 +86,7 @@ def _existing(path: AnyPath) -> os.stat_result | None:
 def _replace(target: str, data: bytes, old: os.stat_result | None) -> None:
     """Write a temporary file, bring it to the disk and rename it to `target`."""
     folder = os.path.dirname(target)  # noqa: PTH120 - beside what realpath returned
-    temporary = os.path.join(folder, f".chainrule-{secrets.token_hex(8)}.tmp")  # noqa: PTH118
+    temporary = os.path.join(folder, f".chainrule-{os.urandom(8).hex()}.tmp")  # noqa: PTH118
     # A new file has the mode that the umask leaves; a private one is never open to others.
     mode = 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o777
 

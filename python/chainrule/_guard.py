@@ -16,9 +16,10 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may come while it is held
         self._readers: set[object] = set()
         self._writer: tuple[int, str] | None = None  # thread, and what it does
+        self._changing = False  # an engine is at work on the parameters: not even its thread reads
 
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:
@@ -32,6 +33,11 @@ class Guard:
                     raise RuntimeError(
                         f"{what}: the network is busy, {self._writer[1]} runs in another thread; "
                         "wait for it, or take a copy() before it begins"
+                    )
+                if self._changing:  # the handler of a signal, in the midst of a step
+                    raise RuntimeError(
+                        f"{what}: the network is busy, fit is in the midst of a step; a callback "
+                        "comes between steps"
                     )
                 self._readers.add(token)
             yield
@@ -59,6 +65,15 @@ class Guard:
         finally:
             if self._writer is token:
                 self._writer = None
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep the writer's own thread out, too, while a step is half done."""
+        self._changing = True
+        try:
+            yield
+        finally:
+            self._changing = False
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def find(grey: NDArray[np.float32], *, full: bool) -> NDArray[np.float32] | None
     paper, noise = _paper(grey)
     difference = grey - paper
     # Paper varies little and everywhere, ink much and in few places: cubed, the ink counts.
-    if np.sum(difference**3, dtype=np.float64) < 0:
+    if np.sum(difference * difference * difference, dtype=np.float64) < 0:
         np.negative(difference, out=difference)
     peak = float(difference.max())
     if peak <= max(_BLANK_NOISE * noise, _BLANK if full else 0.0):
@@ -78,21 +78,26 @@ def _paper(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     middle = float(np.median(values))
     if float(np.median(np.abs(values - middle))) == 0:
         return np.full((1, 1), middle, np.float32), 0.0
-    y, x = np.meshgrid(np.linspace(-1, 1, h), np.linspace(-1, 1, w), indexing="ij")
-    terms = _surface(x[frame], y[frame])
+    rows, columns = np.nonzero(frame)
+    y, x = np.linspace(-1, 1, h), np.linspace(-1, 1, w)
+    terms = _terms(x[columns], y[rows])
     surface = np.zeros(6)
     surface[0] = middle
-    for _ in range(5):
+    for _ in range(4):
         rest = values - terms @ surface
-        noise = _spread(rest)
-        near = np.abs(rest - np.median(rest)) <= 3 * noise
+        near = np.abs(rest - np.median(rest)) <= 3 * _spread(rest)
         surface = np.linalg.lstsq(terms[near], values[near], rcond=None)[0]
     noise = _spread(values - terms @ surface)
-    return (_surface(x, y) @ surface).astype(np.float32), noise
+    # The same terms at every pixel, without a matrix of all of them.
+    c = surface.astype(np.float32)
+    u, v = x.astype(np.float32), y.astype(np.float32)[:, None]
+    paper = (c[0] + c[1] * u + c[3] * u * u) + (c[2] * v + c[5] * v * v) + c[4] * v * u
+    return paper, noise
 
 
-def _surface(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+def _terms(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """1, x, y, x^2, x y, y^2 at n points: (n, 6)."""
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
 
 
 def _spread(values: NDArray[Any]) -> float:
@@ -199,7 +204,6 @@ def _distances(boxes: NDArray[np.int64], height: int) -> NDArray[np.float64]:
     limit = height * np.where(np.logical_or.outer(small, small), _NEAR_IF_SMALL, _NEAR)
     near = ~both_tall & (gap < limit)
     distances = np.where(above | near, gap, np.inf)
-    distances[above] = -np.inf
     np.fill_diagonal(distances, np.inf)
     return distances
 

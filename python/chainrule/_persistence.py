@@ -20,7 +20,7 @@ class Persistence(Description):
 
         Equal for networks that compute the same, whatever trained them. -0.0 counts as +0.0.
         """
-        return storage.fingerprint(self._model())
+        return storage.fingerprint(self._model("fingerprint"))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, whole or not at all.
@@ -34,7 +34,7 @@ class Persistence(Description):
         RuntimeError
             While another thread trains the network.
         """
-        data = storage.dumps(self._model())
+        data = storage.dumps(self._model("save"))
         with deferred_interrupts():
             storage.write(path, data)
 
@@ -67,25 +67,32 @@ class Persistence(Description):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         memo[id(self)] = twin = self.copy()
         twin._optimizer = deepcopy(self._optimizer, memo)  # noqa: SLF001 - of this class
-        vars(twin).update(deepcopy(self._added(), memo))
+        twin._add(deepcopy(self._added(), memo))  # noqa: SLF001 - likewise
         return twin
 
     def _added(self) -> dict[str, Any]:
-        """The attributes that a subclass, or anybody else, has added."""
-        return {name: value for name, value in vars(self).items() if name not in ATTRIBUTES}
+        """The attributes that a subclass, or anybody else, has added; slots are among them."""
+        state = object.__getstate__(self)
+        attributes, slots = state if isinstance(state, tuple) else (state, {})
+        everything = {**(attributes or {}), **slots}
+        return {name: value for name, value in everything.items() if name not in ATTRIBUTES}
+
+    def _add(self, added: dict[str, Any]) -> None:
+        for name, value in added.items():
+            object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """The bytes of a model file, the engine's name, and what a subclass has added."""
-        model = storage.dumps(self._model())
+        model = storage.dumps(self._model("copy or pickle"))
         return {"model": model, "backend": self.backend, "added": self._added()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over what `__getstate__` gave."""
         self._restore(storage.loads(state["model"], None), _backend.choose(state["backend"]))
-        vars(self).update(state["added"])
+        self._add(state["added"])
 
-    def _model(self) -> storage.Model:
-        with self._guard.reading("save"):
+    def _model(self, what: str) -> storage.Model:
+        with self._guard.reading(what):
             parameters, optimizer_state = self._engine.state()
             return storage.Model(
                 sizes=self._sizes,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import _files, _validate
+from chainrule import _arrays, _files
 from chainrule._extras import need
 from chainrule.errors import FormatError
 
@@ -62,7 +62,7 @@ def read(picture: Any) -> Grey:
     if hasattr(picture, "getbands"):  # a Pillow image, without importing Pillow to ask
         return _from_image(picture, getattr(picture, "filename", "") or _UNNAMED)
     if hasattr(picture, "__array__") or isinstance(picture, (list, tuple)):
-        return _from_array(_validate.as_array("picture", picture))
+        return _from_array(_arrays.as_array("picture", picture))
     raise TypeError(
         "picture must be a path, the bytes of a file, an open file, a Pillow image or an array; "
         f"got {type(picture).__name__}"
@@ -132,6 +132,8 @@ def _plain(image: Image.Image) -> Image.Image:
         return image
     if image.mode == "LAB":
         return image.getchannel("L")
+    if image.mode == "La":
+        return image.convert("LA")
     if image.has_transparency_data:
         return image.convert("RGBA").convert("LA")
     if image.mode == "CMYK":

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import _validate
+from chainrule import _arrays, _validate
 from chainrule.gradcheck import EPSILON, central_differences
 
 __all__ = [
@@ -227,11 +227,11 @@ def _check_callable(name: str, given: Any) -> None:
 
 def _vector(name: str, given: ArrayLike) -> NDArray[np.float64]:
     """A finite vector (n,), n at least 1, as a copy."""
-    array = _validate.as_array(name, given)
+    array = _arrays.as_array(name, given)
     if array.ndim != 1 or not array.size:
         hint = f": for one variable pass [{name}]" if array.ndim == 0 else ""
         raise ValueError(f"{name} must have shape (n,), n at least 1; got {array.shape}{hint}")
-    return _validate.parameter_array(name, array, array.shape, np.float64).copy()
+    return _arrays.parameter_array(name, array, array.shape, np.float64).copy()
 
 
 def _unit(direction: ArrayLike, n: int) -> NDArray[np.float64]:
@@ -248,14 +248,14 @@ def _unit(direction: ArrayLike, n: int) -> NDArray[np.float64]:
 
 
 def _gradient(returned: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
-    array = _validate.as_array("what gradient returns", returned)
+    array = _arrays.as_array("what gradient returns", returned)
     if array.shape != shape:
         raise ValueError(f"gradient must return shape {shape}, as start has; got {array.shape}")
     return array
 
 
 def _number(returned: Any) -> float:
-    array = _validate.as_array("what value returns", returned)
+    array = _arrays.as_array("what value returns", returned)
     if array.size != 1:
         raise ValueError(f"value must return one number; got shape {array.shape}")
     return float(array.item())

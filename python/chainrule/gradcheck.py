@@ -27,11 +27,17 @@ def central_differences(
     parameters : (n,) float64
         Where to differentiate; not changed.
     epsilon : float
-        The step to either side, above 0.
+        The step to either side, above 0. Divided by is the distance of the two points as float64
+        has them, which is not quite 2 epsilon.
 
     Returns
     -------
     (n,) float64
+
+    Raises
+    ------
+    ValueError
+        Where a step is lost in the rounding of its parameter.
 
     Examples
     --------
@@ -43,10 +49,16 @@ def central_differences(
     point = np.array(parameters, np.float64)
     gradient = np.empty_like(point)
     for i, centre in enumerate(point):
-        point[i] = centre + epsilon
+        right, left = centre + epsilon, centre - epsilon
+        if not left < centre < right:
+            raise ValueError(
+                f"epsilon must be large enough to move every parameter; {epsilon:g} is lost beside "
+                f"{centre:g}, parameter {i}: leave it out for one that is right in most cases"
+            )
+        point[i] = right
         above = loss(point)
-        point[i] = centre - epsilon
+        point[i] = left
         below = loss(point)
         point[i] = centre
-        gradient[i] = (above - below) / (2 * epsilon)
+        gradient[i] = (above - below) / (right - left)
     return gradient

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any, Literal
 
 __all__ = ["History"]
@@ -84,6 +83,8 @@ class History:
         return "\n".join([f"History: {self._title()}", *lines])
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         columns = self._columns()
         head, *body = self._rows(columns)
         rows = "".join(

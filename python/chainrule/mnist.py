@@ -14,7 +14,6 @@ import importlib
 import io
 import math
 import os
-import stat
 import sys
 import zlib
 from pathlib import Path
@@ -22,14 +21,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from chainrule._files import AnyPath, open_regular, shown
 from chainrule.errors import FormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Mnist", "Split", "load", "read_idx"]
-
-_Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -72,7 +70,7 @@ class Mnist(NamedTuple):
     """10,000 images, by other writers."""
 
 
-def load(folder: _Path | None = None) -> Mnist:
+def load(folder: AnyPath | None = None) -> Mnist:
     """Read MNIST, or a database of the same form such as Fashion-MNIST.
 
     Parameters
@@ -117,13 +115,13 @@ def load(folder: _Path | None = None) -> Mnist:
     test_path, test = _read_split(where, *_TEST)
     if train.images.shape[1:] != test.images.shape[1:]:
         raise FormatError(
-            f"{_shown(test_path)}: expected images of the size of those in {_shown(train_path)}, "
+            f"{shown(test_path)}: expected images of the size of those in {shown(train_path)}, "
             f"(n, {train.images.shape[1]}, {train.images.shape[2]}); found {test.images.shape}"
         )
     return Mnist(train, test)
 
 
-def read_idx(path: _Path) -> NDArray[Any]:
+def read_idx(path: AnyPath) -> NDArray[Any]:
     """Read an IDX file of any type and of 1 to 32 dimensions.
 
     Whether the file is gzipped is seen from its first two bytes and not from its name. Several
@@ -166,17 +164,17 @@ def read_idx(path: _Path) -> NDArray[Any]:
     array([[1, 2, 3],
            [4, 5, 6]], dtype=uint8)
     """
-    shown = _shown(path)
-    with _open_regular(path) as file:
+    where = shown(path)
+    with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if file.peek(2)[:2] != _GZIP_MAGIC:
-            return _read_plain(file, shown, size)
+            return _read_plain(file, where, size)
         try:
             with gzip.GzipFile(fileobj=file, mode="rb") as stream:
-                return _read_gzipped(stream, shown, size)
+                return _read_gzipped(stream, where, size)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise FormatError(
-                f"{shown}: expected a whole gzip stream and nothing after it but zero bytes; "
+                f"{where}: expected a whole gzip stream and nothing after it but zero bytes; "
                 f"found it cut or damaged at or before byte {file.tell()} of {size}: {error}"
             ) from error
 
@@ -198,69 +196,69 @@ class _Header(NamedTuple):
         return f"{self.size} bytes (header, then {self.shape} of {self.dtype.name})"
 
 
-def _read_plain(stream: io.BufferedIOBase, shown: str, size: int) -> NDArray[Any]:
-    header = _read_header(stream, shown)
+def _read_plain(stream: io.BufferedIOBase, where: str, size: int) -> NDArray[Any]:
+    header = _read_header(stream, where)
     if header.size != size:
-        raise FormatError(f"{shown}: expected {header}, found {size} bytes")
-    return _read_data(stream, header, shown)
+        raise FormatError(f"{where}: expected {header}, found {size} bytes")
+    return _read_data(stream, header, where)
 
 
-def _read_gzipped(stream: io.BufferedIOBase, shown: str, size: int) -> NDArray[Any]:
-    header = _read_header(stream, shown)
+def _read_gzipped(stream: io.BufferedIOBase, where: str, size: int) -> NDArray[Any]:
+    header = _read_header(stream, where)
     most = size * _MOST_EXPANSION
     if header.size > most:
         raise FormatError(
-            f"{shown}: expected {header}, found a gzip file of {size} bytes, which holds at most "
+            f"{where}: expected {header}, found a gzip file of {size} bytes, which holds at most "
             f"{most}"
         )
-    return _read_data(stream, header, shown)
+    return _read_data(stream, header, where)
 
 
-def _read_header(stream: io.BufferedIOBase, shown: str) -> _Header:
+def _read_header(stream: io.BufferedIOBase, where: str) -> _Header:
     start = stream.read(4)
     if len(start) < 4:
         raise FormatError(
-            f"{shown}: expected an IDX header of at least 8 bytes, found {len(start)} "
+            f"{where}: expected an IDX header of at least 8 bytes, found {len(start)} "
             f"byte{'' if len(start) == 1 else 's'} in all"
         )
     if start[:2] != b"\0\0":
         raise FormatError(
-            f"{shown}: expected an IDX file, which starts with the bytes 00 00; found "
+            f"{where}: expected an IDX file, which starts with the bytes 00 00; found "
             f"{start[:2].hex(' ')} at offset 0"
         )
     dtype = _TYPES.get(start[2])
     if dtype is None:
         known = ", ".join(f"0x{code:02X} ({dtype.name})" for code, dtype in _TYPES.items())
         raise FormatError(
-            f"{shown}: expected one of the types {known}; found 0x{start[2]:02X} at offset 2"
+            f"{where}: expected one of the types {known}; found 0x{start[2]:02X} at offset 2"
         )
     n_dimensions = start[3]
     if not 1 <= n_dimensions <= _MOST_DIMENSIONS:
         raise FormatError(
-            f"{shown}: expected 1 to {_MOST_DIMENSIONS} dimensions; "
+            f"{where}: expected 1 to {_MOST_DIMENSIONS} dimensions; "
             f"found {n_dimensions} at offset 3"
         )
     sizes = stream.read(4 * n_dimensions)
     if len(sizes) < 4 * n_dimensions:
         raise FormatError(
-            f"{shown}: expected {n_dimensions} dimensions from offset 4 to {4 + 4 * n_dimensions}; "
+            f"{where}: expected {n_dimensions} dimensions from offset 4 to {4 + 4 * n_dimensions}; "
             f"found the end of the file at offset {4 + len(sizes)}"
         )
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4))
     # NumPy refuses an empty array, too, whose other dimensions multiply to more than it can count.
     if dtype.itemsize * math.prod(n for n in shape if n) > sys.maxsize and 0 in shape:
         raise FormatError(
-            f"{shown}: expected dimensions that an array can have; found {shape} at offset 4"
+            f"{where}: expected dimensions that an array can have; found {shape} at offset 4"
         )
     return _Header(dtype, shape, dtype.itemsize * math.prod(shape))
 
 
-def _read_data(stream: io.BufferedIOBase, header: _Header, shown: str) -> NDArray[Any]:
+def _read_data(stream: io.BufferedIOBase, header: _Header, where: str) -> NDArray[Any]:
     """Fill an array from the stream, and see that the stream ends there."""
     try:
         data = np.empty(header.data_bytes, dtype=np.uint8)
     except MemoryError as error:
-        raise MemoryError(f"{shown}: no memory for its {header}") from error
+        raise MemoryError(f"{where}: no memory for its {header}") from error
     view, done = data.data, 0
     while done < len(view):
         got = stream.readinto(view[done : done + _CHUNK])
@@ -271,34 +269,11 @@ def _read_data(stream: io.BufferedIOBase, header: _Header, shown: str) -> NDArra
     longer = bool(stream.read(1))
     if longer or done < len(view):
         found = "more" if longer else f"{header.size - len(view) + done} bytes"
-        raise FormatError(f"{shown}: expected {header}, found {found}")
+        raise FormatError(f"{where}: expected {header}, found {found}")
     array = data.view(header.dtype)
     if not header.dtype.isnative:
         array = array.byteswap(inplace=True).view(header.dtype.newbyteorder("="))
     return array.reshape(header.shape)
-
-
-def _open_regular(path: _Path) -> io.BufferedReader:
-    """Open a regular file to be read; never wait for a FIFO's writer."""
-    shown = _shown(path)
-    if "\0" in shown:
-        raise ValueError(f"path must not have a NUL character; got {shown!r}")
-
-    def without_waiting(name: str, flags: int) -> int:
-        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
-
-    file = open(path, "rb", opener=without_waiting)  # noqa: SIM115 - the caller closes it
-    mode = os.fstat(file.fileno()).st_mode
-    if not stat.S_ISREG(mode):
-        file.close()
-        kind = "a FIFO" if stat.S_ISFIFO(mode) else "a device or the like"
-        raise OSError(errno.EINVAL, f"expected a regular file, found {kind}", shown)
-    return file
-
-
-def _shown(path: _Path) -> str:
-    """Write a path as messages have it: bytes that are no text become escapes."""
-    return os.fsdecode(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _package_folder() -> Path:
@@ -319,14 +294,14 @@ def _read_either(folder: Path, name: str) -> tuple[Path, NDArray[Any]]:
         except FileNotFoundError:
             continue
     message = f"MNIST: found neither {name}.gz nor {name} in this folder; {_TWO_WAYS}"
-    raise FileNotFoundError(errno.ENOENT, message, _shown(folder))
+    raise FileNotFoundError(errno.ENOENT, message, shown(folder))
 
 
 def _read_split(folder: Path, images_name: str, labels_name: str) -> tuple[Path, Split]:
     """One of the two parts, checked, and the path of its images."""
     images_path, images = _read_either(folder, images_name)
     labels_path, labels = _read_either(folder, labels_name)
-    both = f"{_shown(images_path)} and {_shown(labels_path)}"
+    both = f"{shown(images_path)} and {shown(labels_path)}"
     found = f"{images.shape} {images.dtype.name} and {labels.shape} {labels.dtype.name}"
     if images.ndim != 3 or labels.ndim != 1 or images.dtype != np.uint8 or labels.dtype != np.uint8:
         raise FormatError(
@@ -338,7 +313,7 @@ def _read_split(folder: Path, images_name: str, labels_name: str) -> tuple[Path,
     if len(wrong):
         row = int(wrong[0])
         raise FormatError(
-            f"{_shown(labels_path)}: expected labels from 0 to 9; found {len(wrong)} above, the "
+            f"{shown(labels_path)}: expected labels from 0 to 9; found {len(wrong)} above, the "
             f"first in row {row}: {labels[row]}"
         )
     return images_path, Split(images, labels)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from chainrule import _backend, _validate, gradcheck, training
+from chainrule import _arrays, _backend, _validate, gradcheck, optimizers, training
 from chainrule._guard import deferred_interrupts
 from chainrule._persistence import Persistence
 from chainrule._validate import Activation, Backend, Initialization, Loss
@@ -100,12 +100,12 @@ class Network(Persistence):
     @property
     def weights(self) -> list[NDArray[Any]]:
         """Copies of the weights, (n_out, n_in) of each layer."""
-        return _validate.split(self.parameters, self._sizes)[0]
+        return _arrays.split(self.parameters, self._sizes)[0]
 
     @property
     def biases(self) -> list[NDArray[Any]]:
         """Copies of the biases, (n_out,) of each layer."""
-        return _validate.split(self.parameters, self._sizes)[1]
+        return _arrays.split(self.parameters, self._sizes)[1]
 
     @property
     def parameters(self) -> NDArray[Any]:
@@ -129,7 +129,7 @@ class Network(Persistence):
         RuntimeError
             During a fit.
         """
-        checked = _validate.parameters(weights, biases, self._sizes, self._dtype)
+        checked = _arrays.parameters(weights, biases, self._sizes, self._dtype)
         with self._guard.writing("set_parameters"):
             self._engine.set_state(checked, {})
 
@@ -145,7 +145,7 @@ class Network(Persistence):
             During a fit.
         """
         shape = (self.n_parameters,)
-        checked = _validate.parameter_array("parameters", parameters, shape, self._dtype)
+        checked = _arrays.parameter_array("parameters", parameters, shape, self._dtype)
         with self._guard.writing("set_flat_parameters"):
             self._engine.set_state(checked, {})
 
@@ -249,14 +249,16 @@ class Network(Persistence):
                     names=("validation_data[0]", "validation_data[1]"),
                 )
             assert chosen.learning_rate is not None
+            for name, rate in optimizers.rates(chosen):
+                _validate.rounded(name, rate, self._dtype)
             request = training.Request(
                 data=data,
                 validation=validation,
                 steps=n_steps,
                 stops_by="epochs" if steps is None else "steps",
                 learning_rate=chosen.learning_rate,
-                momentum=chosen.momentum,
-                l2=_validate.number("l2", l2),
+                momentum=_validate.rounded("momentum", chosen.momentum, self._dtype, below=1),
+                l2=_validate.rounded("l2", _validate.number("l2", l2), self._dtype),
                 threads=_backend.threads(threads),
                 record_every=None
                 if record_every is None
@@ -265,9 +267,11 @@ class Network(Persistence):
                 hidden_units=sum(self._sizes[1:-1]),
             )
             shown = None if progress is None else _validate.flag("progress", progress)
-            self._optimizer = chosen
+            if n_steps:  # else nothing changes at all
+                self._optimizer = chosen
+            shower = display(n_steps, progress=shown)
             return training.Fit(
-                self, self._engine, self._counters, request, display(n_steps, progress=shown)
+                self, self._engine, self._guard, self._counters, request, shower
             ).run()
 
     def _choose_optimizer(self, learning_rate: Rate | None, optimizer: SGD | None) -> SGD:
@@ -304,9 +308,9 @@ class Network(Persistence):
         """Check x and y and put them into the form of an engine: the network's, unless told."""
         engine = self._engine if engine is None else engine
         dtype = self._dtype if dtype is None else dtype
-        inputs = _validate.inputs(x, self._sizes[0], dtype, names[0])
+        inputs = _arrays.inputs(x, self._sizes[0], dtype, names[0], private=True)
         rows = len(inputs)
-        targets = _validate.targets(
+        targets = _arrays.targets(
             y, rows, self._sizes[-1], self._activations[-1], self._loss, dtype, names[1]
         )
         if rows == 0:
@@ -341,7 +345,7 @@ class Network(Persistence):
             While another thread trains the network.
         """
         count = _backend.threads(threads)
-        inputs = _validate.inputs(x, self._sizes[0], self._dtype)
+        inputs = _arrays.inputs(x, self._sizes[0], self._dtype)
         with self._guard.reading("predict"):
             return training.predict(self._engine, inputs, self.n_parameters, count)
 
@@ -412,7 +416,7 @@ class Network(Persistence):
         with self._guard.reading("gradients"):
             data = self._data(x, y)
             loss, flat = self._engine.gradients(data.dataset)
-        return Gradients(loss / data.rows, *_validate.split(flat, self._sizes))
+        return Gradients(loss / data.rows, *_arrays.split(flat, self._sizes))
 
     @_backend.exactly
     def numerical_gradients(
@@ -442,7 +446,7 @@ class Network(Persistence):
             return training.evaluate(engine, data, self.n_parameters, 1)[0]
 
         flat = gradcheck.central_differences(loss, parameters, step)
-        return Gradients(loss(parameters), *_validate.split(flat, self._sizes))
+        return Gradients(loss(parameters), *_arrays.split(flat, self._sizes))
 
     @_backend.exactly
     def trace(self, x: ArrayLike, y: ArrayLike) -> list[LayerTrace]:
@@ -472,5 +476,7 @@ def _fit_steps(epochs: int | None, steps: int | None, per_epoch: int) -> int:
     if epochs is not None and steps is not None:
         raise ValueError(f"fit takes epochs or steps, not both; got epochs={epochs}, steps={steps}")
     if steps is not None:
-        return _validate.integer("steps", steps, at_least=0)
-    return per_epoch * _validate.integer("epochs", 1 if epochs is None else epochs, at_least=0)
+        return _validate.integer("steps", steps, at_least=0, at_most=_validate.MOST_STEPS)
+    most = _validate.MOST_STEPS // per_epoch
+    wanted = 1 if epochs is None else epochs
+    return per_epoch * _validate.integer("epochs", wanted, at_least=0, at_most=most)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -59,6 +59,16 @@ def rate(value: Any, name: str = "learning_rate") -> Rate:
     if callable(value):
         return value  # type: ignore[no-any-return]
     return _validate.number(name, value)
+
+
+def rates(optimizer: SGD) -> Iterable[tuple[str, float]]:
+    """The numbers, by name, between which the rates of a number or a schedule lie."""
+    value = optimizer.learning_rate
+    if isinstance(value, float):
+        return {"learning_rate": value}.items()
+    if type(value) in SCHEDULES.values():
+        return vars(value).items()
+    return {}.items()
 
 
 def to_json(optimizer: SGD) -> dict[str, Any]:

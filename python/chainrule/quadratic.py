@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import _validate
+from chainrule import _arrays, _validate
 from chainrule.descent import Path, descend
 
 __all__ = [
@@ -153,7 +153,7 @@ class QuadraticClassifier:
         inputs = _inputs(x)
         labels = _labels(y, len(inputs))
         first = np.zeros(N_WEIGHTS) if start is None else start
-        first = _validate.parameter_array("start", first, (N_WEIGHTS,), np.float64)
+        first = _arrays.parameter_array("start", first, (N_WEIGHTS,), np.float64)
         centre, half_range = _frame(inputs) if self._scale else (np.zeros(2), np.ones(2))
         phi = features((inputs - centre) / half_range)
         path = descend(
@@ -337,20 +337,20 @@ def students(n: int, seed: int | None = 0) -> Students:
 
 def _inputs(x: ArrayLike) -> NDArray[np.float64]:
     """(n, 2) as float64; integers are numbers here, not pixels."""
-    array = _validate.as_array("x", x)
+    array = _arrays.as_array("x", x)
     if array.ndim != 2 or array.shape[1] != 2:
         hint = ": for a single point pass x[None]" if array.shape == (2,) else ""
         raise ValueError(f"x must have shape (n, 2); got {array.shape}{hint}")
-    return _validate.parameter_array("x", array, array.shape, np.float64)
+    return _arrays.parameter_array("x", array, array.shape, np.float64)
 
 
 def _labels(y: ArrayLike, n: int) -> NDArray[np.float64]:
     if not n:
         raise ValueError("x must have at least one row; got none")
-    array = _validate.as_array("y", y)
+    array = _arrays.as_array("y", y)
     if array.shape != (n,):
         raise ValueError(f"y must have shape ({n},), a label for each row of x; got {array.shape}")
-    labels = _validate.targets(array, n, 2, "identity", "squared_error", np.float64).labels
+    labels = _arrays.targets(array, n, 2, "identity", "squared_error", np.float64).labels
     assert labels is not None  # y is 1-D
     return labels.astype(np.float64)
 

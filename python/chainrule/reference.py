@@ -66,7 +66,7 @@ def activation_forward(name: str, z: Array) -> Array:
     if name == "tanh":
         return np.tanh(z)
     if name == "relu":
-        return np.where(z > 0, z, 0)
+        return np.where(z <= 0, 0, z)  # NaN goes through, so that the loss shows it
     if name == "softmax":
         _, e, total = shifted_exp(z)
         return e / total
@@ -80,7 +80,7 @@ def derivative(name: str, z: Array, a: Array) -> Array:
     if name == "tanh":
         return 1 - a * a
     if name == "relu":
-        return (z > 0).astype(z.dtype)
+        return (~(z <= 0)).astype(z.dtype)
     return np.ones_like(z)
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import _validate
+from chainrule import _arrays, _validate
 from chainrule._backend import Totals
-from chainrule._guard import deferred_interrupts
+from chainrule._guard import Guard, deferred_interrupts
 from chainrule.callbacks import Callback, Display, Progress
 from chainrule.errors import DivergenceError
 from chainrule.history import History
@@ -85,6 +85,7 @@ class Fit:
 
     network: Network
     engine: Engine
+    guard: Guard
     counters: Counters
     request: Request
     display: Display
@@ -134,16 +135,17 @@ class Fit:
         began = time.perf_counter()
         if len(rates):
             with deferred_interrupts():  # Ctrl-C finds whole steps, and no diverged network
-                totals, done, diverged = self.engine.train(
-                    self.request.data.dataset,
-                    epoch,
-                    self.step - start,
-                    rates,
-                    self.request.momentum,
-                    self.request.l2,
-                    self.request.threads,
-                    self.totals,
-                )
+                with self.guard.changing():
+                    totals, done, diverged = self.engine.train(
+                        self.request.data.dataset,
+                        epoch,
+                        self.step - start,
+                        rates,
+                        self.request.momentum,
+                        self.request.l2,
+                        self.request.threads,
+                        self.totals,
+                    )
                 self.totals = Totals(*totals)
                 self.step += done
                 self.row += self._rows(self.step - start) - self._rows(self.step - start - done)
@@ -177,7 +179,10 @@ class Fit:
         try:
             for step in range(self.step, stop):
                 value = rate(step, self.request.steps)
-                rates.append(_validate.number(f"learning_rate({step}, ...)", value))
+                name = f"learning_rate({step}, ...)"
+                number = _validate.number(name, value)
+                _validate.rounded(name, number, self.network.dtype)
+                rates.append(number)
         except Exception as error:  # noqa: BLE001 - raised again, once those steps are taken
             return np.array(rates, np.float64), error
         return np.array(rates, np.float64), None
@@ -249,7 +254,7 @@ def predict(engine: Engine, x: NDArray[Any], multiplications: int, threads: int)
     part = engine.predict(x[: cuts[1]], threads)
     shape = len(x), part.shape[1]
     what = f"the output of shape {shape}"
-    with _validate.enough_memory(what, math.prod(shape), part.dtype, "fewer rows at a time"):
+    with _arrays.enough_memory(what, math.prod(shape), part.dtype, "fewer rows at a time"):
         outputs = np.empty(shape, part.dtype)
     outputs[: cuts[1]] = part
     for start, stop in pairwise(cuts[1:]):

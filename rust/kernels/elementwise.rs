@@ -14,10 +14,10 @@ kernel! {
 }
 
 kernel! {
-    /// a = z where z > 0, else 0.
+    /// a = 0 where z <= 0, else z: NaN goes through, so that the loss shows it.
     pub fn relu<T>(z: &[T], a: &mut [T]) {
         for (a, &z) in a.iter_mut().zip(z) {
-            *a = if z > T::ZERO { z } else { T::ZERO };
+            *a = if z <= T::ZERO { T::ZERO } else { z };
         }
     }
 }
@@ -49,13 +49,13 @@ kernel! {
 }
 
 kernel! {
-    /// d = 0 where z is not above 0; returns how often.
+    /// d = 0 where z <= 0; returns how often.
     pub fn relu_backward<T>(z: &[T], d: &mut [T]) -> u64 {
         let mut count = 0;
         for (d, &z) in d.iter_mut().zip(z) {
-            let through = z > T::ZERO;
-            count += u64::from(!through);
-            *d = if through { *d } else { T::ZERO };
+            let off = z <= T::ZERO;
+            count += u64::from(off);
+            *d = if off { T::ZERO } else { *d };
         }
         count
     }

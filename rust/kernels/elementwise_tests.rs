@@ -24,7 +24,7 @@ fn check<T: Real>(what: &str, kernel: impl Fn(Isa, &[T], &mut [T]), formula: imp
 fn check_formulas<T: Real>() {
     let (zero, one) = (T::ZERO, T::ONE);
     let small = T::from_f64(0.5);
-    check::<T>("relu", |isa, z, a| relu(isa, z, a), |z, _| if z > zero { z } else { zero });
+    check::<T>("relu", |isa, z, a| relu(isa, z, a), |z, _| if z <= zero { zero } else { z });
     check::<T>(
         "sigmoid'",
         |isa, a, d| {
@@ -44,7 +44,7 @@ fn check_formulas<T: Real>() {
         |isa, z, d| {
             relu_backward(isa, z, d);
         },
-        |z, d| if z > zero { d } else { zero },
+        |z, d| if z <= zero { zero } else { d },
     );
     check::<T>("/ 3", |isa, _, d| divide(isa, d, T::from_f64(3.0)), |_, d| d / T::from_f64(3.0));
     let y = T::from_f64(0.3);

@@ -5,7 +5,7 @@ mod engine;
 mod errors;
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::kernels::{Isa, fpu};
 
@@ -15,7 +15,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("EXACTNESS", crate::EXACTNESS)?;
     module.add_class::<engine::Engine>()?;
     module.add_class::<engine::Dataset>()?;
-    module.add_class::<Exact>()?;
+    module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(exactly, module)?)?;
     module.add_function(wrap_pyfunction!(isas, module)?)
 }
 
@@ -25,25 +26,14 @@ fn isas() -> Vec<&'static str> {
     Isa::available().into_iter().map(Isa::name).collect()
 }
 
-/// `with Exact():` rounds to nearest and keeps subnormals, whatever another library has set.
-#[pyclass(module = "chainrule._core", unsendable)]
-struct Exact(Option<fpu::Guard>);
-
-#[pymethods]
-impl Exact {
-    #[new]
-    fn new() -> Self {
-        Self(None)
-    }
-
-    /// Set the control register of this thread.
-    fn __enter__(&mut self) {
-        self.0 = Some(fpu::Guard::new());
-    }
-
-    /// Restore it.
-    #[pyo3(signature = (*_raised))]
-    fn __exit__(&mut self, _raised: &Bound<'_, PyTuple>) {
-        self.0 = None;
-    }
+/// Calls with round to nearest and subnormals kept, whatever another library has set, and restores.
+#[pyfunction]
+#[pyo3(signature = (call, *args, **kwargs))]
+fn exactly<'py>(
+    call: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let _guard = fpu::Guard::new();
+    call.call(args, kwargs)
 }

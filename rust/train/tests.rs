@@ -247,6 +247,10 @@ fn a_row_alone_is_as_in_any_batch() {
     let (what, expected) = ("elements of x", 12);
     let refused = trainer.predict(&Inputs::Values(vec![0.0; 11]), 2);
     assert_eq!(refused, Err(Error::Length { what, expected, found: 11 }));
+    let mut values = vec![0.0; 12];
+    values[7] = f32::NAN;
+    let refused = trainer.predict(&Inputs::Values(values), 2);
+    assert_eq!(refused, Err(Error::NotFinite { what: "x", index: 7 }));
 }
 
 #[test]

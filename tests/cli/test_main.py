@@ -1,6 +1,7 @@
 """The command line as a whole: help, version, both ways to run it, exit codes."""
 
 import re
+import warnings
 
 import pytest
 from cli.process import MODULE, SCRIPT
@@ -107,3 +108,14 @@ def test_what_is_a_bug_is_not_hidden(monkeypatch):
     monkeypatch.setattr("chainrule.cli.info.run", run)
     with pytest.raises(KeyError):
         cli.main(["info"])
+
+
+def test_a_warning_is_one_line(monkeypatch, capsys):
+    def run(options):
+        warnings.warn("so\nand so", chainrule.BackendWarning, stacklevel=1)
+
+    monkeypatch.setattr("chainrule.cli.info.run", run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.main(["info"]) == 0
+    assert capsys.readouterr().err == "chainrule: warning: so and so\n"

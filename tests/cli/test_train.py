@@ -257,3 +257,11 @@ def test_divergence(train, here, backend):
     assert "diverged in epoch 0" in message
     assert "learning_rate" in message
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--momentum", 1], ["--batch-size", 0], ["--l2", -1], ["--threads", 0]]
+)
+def test_what_fit_would_refuse_is_refused_before_the_data_are_read(run, arguments):
+    line = run("train", *arguments, "--data", "nowhere").only_error(2)
+    assert "nowhere" not in line

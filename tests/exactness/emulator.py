@@ -234,8 +234,8 @@ def log1p(x: Array) -> Array:
 
 
 def relu(z: Array) -> Array:
-    """z where z > 0, else +0.0."""
-    return np.where(z > 0, z, ZERO)
+    """+0.0 where z <= 0, else z: NaN goes through."""
+    return np.where(z <= 0, ZERO, z)
 
 
 def exponentials(z: Array) -> tuple[Array, Array, Array]:
@@ -275,7 +275,7 @@ def backward_activation(name: str, z: Array, a: Array, dE_da: Array) -> Array:
     if name == "tanh":
         return (ONE - a * a) * dE_da
     if name == "relu":
-        return np.where(z > 0, dE_da, ZERO)
+        return np.where(z <= 0, ZERO, dE_da)
     if name == "softmax":
         return a * (dE_da - plain_sum(a * dE_da)[..., None])
     raise ValueError(name)
@@ -304,7 +304,7 @@ def losses(name: str, z: Array, a: Array, y: NDArray[np.generic]) -> Array:
             return each[np.arange(len(z)), labels]
         return plain_sum(targets * each)
     if name == "binary_cross_entropy":
-        return plain_sum((relu(z) - z * targets) + log1p(exp(-np.abs(z))))
+        return plain_sum((np.where(z > 0, z, ZERO) - z * targets) + log1p(exp(-np.abs(z))))
     raise ValueError(name)
 
 

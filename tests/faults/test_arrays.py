@@ -202,7 +202,9 @@ def test_fault_014_other_integers(x_refused, code):
 
 
 def test_fault_014_lists_of_integers(x_refused, backend):
-    x_refused(TypeError, ["int64", "{}.astype(float)", "{} / 255"], [[0, 1, 2, 3]] * 8)
+    """A list has no `astype`."""
+    ways = ["int64", "numpy.asarray({}).astype(float)", "numpy.asarray({}) / 255"]
+    x_refused(TypeError, ways, [[0, 1, 2, 3]] * 8)
     assert make(backend).predict([[0, 1, 2, 3.0]]).shape == (1, 3)
 
 
@@ -436,7 +438,8 @@ def test_fault_023_one_bare_sample(backend, refused, bare):
     network = make(backend, [784, 3])
     got = re.escape(str(np.shape(bare)))
     for _name, call in every_call(network, bare, [1]):
-        with refused(ValueError, "(n, 784)", "single sample", "x[None]", network=network) as caught:
+        way = "pass [x]" if isinstance(bare, list) else "pass x[None]"
+        with refused(ValueError, "(n, 784)", "single sample", way, network=network) as caught:
             call()
         assert re.search(f"got {got}", str(caught[0]))
     assert network.predict(np.asarray(bare)[None]).shape == (1, 3)

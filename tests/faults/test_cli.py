@@ -162,7 +162,17 @@ def test_fault_127_force_of_a_training_that_fails_replaces_nothing(tmp_path, sma
     output = tmp_path / "model.safetensors"
     output.write_bytes(b"precious")
     call(
-        "train", "--data", small, "--steps", 5, "--force", "--learning-rate", "1e39", cwd=tmp_path
+        "train",
+        "--data",
+        small,
+        "--steps",
+        5,
+        "--force",
+        "--learning-rate",
+        "1e38",
+        "--output-activation",
+        "identity",
+        cwd=tmp_path,
     ).error(1)
     assert output.read_bytes() == b"precious"
 

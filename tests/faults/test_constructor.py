@@ -1,6 +1,7 @@
 """Rows 1 to 12 of the table of faults: what a network is made from, and what is none."""
 
 import copy
+import itertools
 import os
 import pickle
 import subprocess
@@ -197,7 +198,7 @@ def test_fault_006_sizes_within_the_limit_but_not_the_memory(backend, dtype):
 
 def test_fault_006_more_than_the_machine_has_is_not_asked_for(backend, refused, monkeypatch):
     """A system that overcommits would grant it, and kill the process when it is used."""
-    monkeypatch.setattr("chainrule._validate._memory", lambda: 1000)
+    monkeypatch.setattr("chainrule._arrays._memory", lambda: 1000)
     monkeypatch.setattr(_backend, "make", lambda *_: pytest.fail("asked for it"))
     with refused(MemoryError, "sizes [10, 10, 16]", "1144 bytes as float32", "this machine"):
         Network([10, 10, 16], backend=backend)
@@ -205,7 +206,7 @@ def test_fault_006_more_than_the_machine_has_is_not_asked_for(backend, refused, 
 
 @pytest.mark.parametrize("layers", [4097, 10_000, 100_000])
 def test_fault_007_too_many_layers(not_made, layers):
-    not_made(ValueError, ["sizes", f"{layers} layers", "limit 4096"], [1] * (layers + 1))
+    not_made(ValueError, ["sizes", "at most 4096 layers", f"got {layers}"], [1] * (layers + 1))
 
 
 def test_fault_007_as_many_layers_as_there_may_be(backend):
@@ -315,7 +316,22 @@ def test_fault_009_cross_entropy_of_one_output(not_made):
 
 @pytest.mark.parametrize(
     "dtype",
-    ["f16", "f2", "float16", "int32", "complex64", "g", "", "f4,", object, int, bool, None, 32],
+    [
+        "f16",
+        "f2",
+        "float16",
+        "int32",
+        "complex64",
+        "g",
+        "",
+        "f4,",
+        object,
+        int,
+        bool,
+        None,
+        32,
+        np.dtype(">f8"),
+    ],
     ids=repr,
 )
 def test_fault_010_dtype(not_made, dtype):
@@ -325,7 +341,7 @@ def test_fault_010_dtype(not_made, dtype):
 
 @pytest.mark.parametrize(
     ("dtype", "name"),
-    [("f4", "float32"), (np.float32, "float32"), (np.dtype(">f8"), "float64"), (float, "float64")],
+    [("f4", "float32"), (np.float32, "float32"), (np.dtype("f8"), "float64"), (float, "float64")],
 )
 def test_fault_010_dtype_by_any_of_its_names(backend, dtype, name):
     network = make(backend, dtype=dtype)
@@ -477,3 +493,7 @@ def test_fault_012_subclass_that_does_call_super(backend, x, y):
     for twin in (network.copy(), copy.deepcopy(network)):
         assert (type(twin), twin.name) == (Named, "mine")
         assert twin.fingerprint() == network.fingerprint()
+
+
+def test_fault_007_endless_sizes(not_made):
+    not_made(ValueError, ["sizes", "at most 4096 layers", "got more"], itertools.repeat(3))

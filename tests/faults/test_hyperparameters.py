@@ -128,8 +128,9 @@ def test_fault_043_shorter_last_batch_by_hand(backend):
 def test_fault_044_no_epochs_no_change(backend, x, y, length):
     network = trained(backend, x, y)
     before = network.parameters.tobytes(), network._engine.state()[1]["velocity"].tobytes()
-    called = []
-    history = network.fit(x, y, callbacks=called.append, **{length: 0})
+    called, optimizer = [], network.optimizer
+    history = network.fit(x, y, callbacks=called.append, learning_rate=0.7, **{length: 0})
+    assert network.optimizer is optimizer
     after = network.parameters.tobytes(), network._engine.state()[1]["velocity"].tobytes()
     assert after == before
     assert (network.epochs_done, network.steps_done) == (1, 3)
@@ -146,6 +147,14 @@ def test_fault_044_length_negative_or_of_another_kind(backend, refused, x, y, le
     for value in (1.0, "1", True):
         with refused(TypeError, length, "int", repr(value), network=network, arrays=[x, y]):
             network.fit(x, y, **{length: value})
+
+
+@pytest.mark.parametrize("length", ["epochs", "steps"])
+def test_fault_044_length_beyond_what_can_be_counted(backend, refused, x, y, length):
+    network = trained(backend, x, y)
+    for schedule in (0.1, Linear(0.1)):
+        with refused(ValueError, length, "at most", network=network, arrays=[x, y]):
+            network.fit(x, y, learning_rate=schedule, **{length: 10**400})
 
 
 def test_fault_044_epochs_and_steps_together(backend, refused, x, y):
@@ -171,6 +180,33 @@ def test_fault_045_l2_not_finite_or_negative(backend, refused, x, y, l2):
     network = trained(backend, x, y)
     with refused(ValueError, "l2", "at least 0", l2, network=network, arrays=[x, y]):
         network.fit(x, y, l2=l2)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("learning_rate", {"learning_rate": 1e300}),
+        ("start", {"learning_rate": Linear(1e39)}),
+        ("end", {"learning_rate": Linear(0.1, 1e39)}),
+        ("learning_rate(0, ...)", {"learning_rate": lambda *_: 1e39}),
+        ("l2", {"l2": 1e300}),
+        ("momentum", {"optimizer": SGD(0.1, momentum=1 - 1e-9)}),
+    ],
+)
+def test_fault_045_number_that_the_dtype_has_not(backend, refused, x, y, name, settings):
+    network = trained(backend, x, y)
+    with refused(ValueError, name, "float32", "float64", arrays=[x, y]):
+        network.fit(x, y, **settings)
+    assert network.steps_done == 3
+    make(backend, dtype="float64").fit(x, y, steps=0, **settings)
+
+
+def test_fault_045_momentum_that_rounds_to_nothing_is_none(backend, x, y):
+    network, alike = make(backend), make(backend)
+    network.fit(x, y, optimizer=SGD(0.1, momentum=1e-60))
+    alike.fit(x, y, learning_rate=0.1)
+    assert network._engine.state()[1] == {}
+    assert network.fingerprint() == alike.fingerprint()
 
 
 @pytest.mark.parametrize("threads", [0, -1])

@@ -305,3 +305,9 @@ def test_target_of_one_output_is_named_as_given(backend, refused, x, value):
         y[7] = value
         with refused(ValueError, f"{place} = {value}", network=network, arrays=[x, y]):
             network.fit(x, y)
+
+
+def test_fault_038_float16_labels_of_more_classes_than_float16_counts(backend):
+    network = Network([2, 70_000], loss="cross_entropy", backend=backend)
+    x, y = np.ones((3, 2)), np.array([0, 1, 2048], np.float16)
+    assert network.evaluate(x, y) == network.evaluate(x, [0, 1, 2048])

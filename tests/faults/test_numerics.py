@@ -214,11 +214,11 @@ def test_fault_118_message_does_not_depend_on_the_clock(backend, rng, monkeypatc
 
 
 def test_fault_118_in_the_first_step(backend, rng):
-    x, y = rng.normal(size=(30, 4)), rng.integers(0, 3, 30)
-    network = Network([4, 5, 3], backend=backend)
+    x, y = rng.normal(size=(30, 4)), np.full((30, 3), 100.0)
+    network = Network([4, 5, 3], output_activation="identity", backend=backend)
     before = network.parameters.tobytes()
     with pytest.raises(DivergenceError) as caught:
-        network.fit(x, y, learning_rate=1e39)  # infinite in float32
+        network.fit(x, y, learning_rate=3e38)
     assert caught.value.epoch == 0
     assert len(caught.value.history) == 0
     assert network.parameters.tobytes() == before
@@ -237,6 +237,20 @@ def test_fault_118_loss_overflows(backend):
     assert network.fingerprint() == before
 
 
+@pytest.mark.parametrize("hidden", ["relu", "identity", "tanh", "sigmoid"])
+def test_fault_026_infinity_minus_infinity_is_not_hidden(backend, hidden):
+    """One block of a sum overflows upwards, the next downwards: z is NaN, and so is the output."""
+    network = Network([512, 2, 1], activation=hidden, output_activation="identity", backend=backend)
+    W = np.zeros((2, 512))
+    W[:, 0], W[:, 300] = 1e38, -1e38
+    network.set_parameters([W, [[1, 1]]], [[0, 0], [7]])
+    x = np.full((1, 512), 1e38)
+    assert np.isnan(network.predict(x)).all()
+    assert math.isnan(network.evaluate(x, [[1.0]]).loss)
+    with pytest.raises(DivergenceError):
+        network.fit(x, [[1.0]], learning_rate=0.1)
+
+
 @pytest.mark.parametrize(
     ("parameters", "target", "rate", "layer"),
     [
@@ -244,6 +258,8 @@ def test_fault_118_loss_overflows(backend):
         ([0, 0, 1e30, 0], -1e5, 1e4, 0),
         # a[1] = 1, a = 0, E = 1e36, dE/dw[1] = 2e18, rate times that 2e39; layer 0 gets nothing.
         ([1, 0, 0, 0], -1e18, 1e21, 1),
+        # The same with w[1] = 1: both layers get 2e18. The first is named.
+        ([1, 0, 1, 0], -1e18, 1e21, 0),
     ],
 )
 @pytest.mark.parametrize("momentum", [0.0, 0.5])

@@ -233,3 +233,61 @@ def test_fault_109_data_resized_meanwhile(backend, rng, during_fit):
     assert x.size == y.size == 0
     assert history == alike.fit(*kept, record_every=100)
     assert network.fingerprint() == alike.fingerprint()
+
+
+class Meddling:
+    """An engine, with somebody else's hand in it just before a call."""
+
+    def __init__(self, engine, name, meddle):
+        self._engine, self._name, self._meddle = engine, name, meddle
+
+    def __getattr__(self, name):
+        method = getattr(self._engine, name)
+        if name != self._name:
+            return method
+
+        def call(*arguments):
+            self._meddle()
+            return method(*arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_fault_108_data_changed_between_check_and_copy(backend, x, rng, labelled):
+    network, alike = make(backend), make(backend)
+    x = x.astype(np.float32)
+    y = rng.integers(0, 10, 300) if labelled else rng.random((300, 10), np.float32)
+    original = x.copy(), y.copy()
+
+    def meddle():
+        x[:] = np.nan
+        y[:] = 99 if labelled else np.nan
+
+    network._engine = Meddling(network._engine, "dataset", meddle)
+    assert network.fit(x, y) == alike.fit(*original)
+    assert network.fingerprint() == alike.fingerprint()
+
+
+def test_fault_106_not_even_its_own_thread_reads_half_a_step(backend, x, y):
+    """As the handler of a signal would, between two operations of the NumPy engine."""
+    network = make(backend)
+    said = []
+
+    def meddle():
+        for call in (network.fingerprint, lambda: network.predict(x), network.copy):
+            with pytest.raises(RuntimeError, match="in the midst of a step") as error:
+                call()
+            said.append(str(error.value).partition(":")[0])
+
+    network._engine = Meddling(network._engine, "train", meddle)
+    network.fit(x, y, steps=1)
+    assert said == ["fingerprint", "predict", "copy or pickle"]
+    network.predict(x)
+
+
+def test_fault_106_no_deadlock_where_a_handler_comes_while_the_lock_is_held(backend, x):
+    network = make(backend)
+    with network._guard._lock:
+        assert network.predict(x).shape == (300, 10)
+        network.fit(x, np.zeros(300, int), steps=1)

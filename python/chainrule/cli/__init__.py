@@ -10,9 +10,10 @@ import contextlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TextIO
+from typing import Any, TextIO
 
 from chainrule._extras import MissingExtraError
 from chainrule.cli import _options
@@ -54,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             options = _options.parser().parse_args(arguments)
-            import_module(f"chainrule.cli.{options.command}").run(options)
+            with warnings.catch_warnings():
+                warnings.showwarning = _warn
+                import_module(f"chainrule.cli.{options.command}").run(options)
         finally:
             _flush()
     except KeyboardInterrupt as error:
@@ -72,6 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return _fail(str(error) or "not enough memory", 1)
     return 0
+
+
+def _warn(message: Warning | str, *_where: Any, **_file: Any) -> None:
+    """One line, without the place in our code."""
+    _say(f"warning: {message}")
 
 
 def _flush() -> None:
@@ -93,10 +101,15 @@ def _discard(stream: TextIO | None) -> None:
 
 
 def _fail(message: str, code: int) -> int:
+    _say(message)
+    return code
+
+
+def _say(message: str) -> None:
+    """One line on standard error, where there is one."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(f"chainrule: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    return code
 
 
 def _with_path(error: OSError) -> str:

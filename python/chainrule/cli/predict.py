@@ -42,7 +42,7 @@ def run(options: Namespace) -> None:
     """Print what each file holds."""
     show = None if options.show is None else Path(options.show)
     if show is not None:
-        _seen.check(show, options.files, force=options.force)
+        _seen.check(show, [options.model, *options.files], force=options.force)
     network = Network.load(options.model, backend=options.backend)
     idx = [file for file in options.files if _is_idx(file)]
     if not idx:
@@ -56,7 +56,7 @@ def run(options: Namespace) -> None:
 
 
 def _is_idx(file: str) -> bool:
-    """Whether the file begins as one, or as gzip. Some pictures begin with three zero bytes."""
+    """Whether the file begins as one, or as gzip. Phones' HEIC begins with three zero bytes."""
     with _files.open_regular(file) as opened:
         head = opened.read(3)
     return head[:2] == b"\x1f\x8b" or (head[:2] == b"\0\0" and head[2:] != b"\0")
@@ -91,7 +91,8 @@ def _pictures(network: Network, show: Path | None, options: Namespace) -> None:
     if show is not None:
         _seen.write(show, readings)
     if options.json:
-        _show.as_json({"pictures": [_document(reading) for reading in readings]})
+        pictures = [_document(reading) for reading in readings]
+        _show.as_json({"pictures": pictures, "show": options.show})
         return
     print("\n\n".join(_text(reading) for reading in readings))
     if show is not None:

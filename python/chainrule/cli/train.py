@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from chainrule import _report_run, _validate, mnist
+from chainrule import _backend, _report_run, _validate, mnist
 from chainrule.callbacks import Progress
 from chainrule.cli import _outputs, _plot, _show
 from chainrule.history import History
@@ -27,6 +27,7 @@ def run(options: Namespace) -> None:
     plot = None if options.plot is None else Path(options.plot)
     if plot is not None:
         _plot.check(plot, output, force=options.force)
+    optimizer = _check_training(options)
     network = Network(
         options.sizes,
         activation=options.activation[0] if len(options.activation) == 1 else options.activation,
@@ -39,43 +40,67 @@ def run(options: Namespace) -> None:
     )
     data = mnist.load(options.data)
     _show.check_fit("--sizes", options.sizes, data.train)
-    history, seconds = _fit(network, options, data.train)
+    history, seconds = _fit(network, options, optimizer, data.train)
     explained = network.explain()  # of the fit: a prediction comes next
     network.save(output)
-    result = {
+    try:
+        result = _result(network, history, data.test, options)
+        result |= {"seconds": seconds, "output": str(output), "plot": None, **explained}
+        _tell(network, history, result, plot, as_json=options.json)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; the model is saved to {output}") from None
+
+
+def _result(network: Network, history: History, test: Split, options: Namespace) -> dict[str, Any]:
+    """What there is to tell of the run."""
+    return {
         "train": {
             "loss": history.loss[-1] if len(history) else None,
             "accuracy": history.accuracy[-1] if len(history) else None,
         },
-        "test": _show.test(network, data.test, options.threads),
-        "seconds": seconds,
+        "test": _show.test(network, test, options.threads),
         "steps": network.steps_done,
-        "output": str(output),
-        "plot": None,
         "fingerprint": network.fingerprint(),
-        **explained,
         "report": {
             "accuracy": _report_run.ACCURACY,
             "seconds": _report_run.SECONDS,
             "steps": _report_run.STEPS,
         },
     }
+
+
+def _tell(
+    network: Network, history: History, result: dict[str, Any], plot: Path | None, *, as_json: bool
+) -> None:
+    """Draw where that is wanted, and print."""
     try:
         if plot is not None:
             test = result["test"]
             _plot.write(plot, _title(network), history, test["accuracy"], test["confusion"])
             result["plot"] = str(plot)
     finally:  # a full disk must not cost the result, nor a closed pipe the plot
-        if options.json:
+        if as_json:
             _show.as_json(result)
         else:
             _print_result(network, result)
 
 
-def _fit(network: Network, options: Namespace, split: Split) -> tuple[History, float]:
-    """Train, and show how it goes. Returns the seconds, too."""
+def _check_training(options: Namespace) -> SGD:
+    """Refuse before anything is read what `fit` would refuse; what is left is the optimiser."""
     rate = _validate.number("--learning-rate", options.learning_rate)
+    _validate.integer("batch_size", options.batch_size, at_least=1)
+    _validate.number("l2", options.l2)
+    for name in ("epochs", "steps"):
+        _validate.integer(name, getattr(options, name) or 0, at_least=0)
+    _backend.threads(options.threads)
     schedule = Linear(rate) if options.schedule == "linear" else Constant(rate)
+    return SGD(schedule, momentum=options.momentum)
+
+
+def _fit(
+    network: Network, options: Namespace, optimizer: SGD, split: Split
+) -> tuple[History, float]:
+    """Train, and show how it goes. Returns the seconds, too."""
     steps = _report_run.STEPS if options.steps is None and options.epochs is None else options.steps
     watched = sys.stderr is not None and sys.stderr.isatty()
     sizes = _sizes(network)
@@ -89,7 +114,7 @@ def _fit(network: Network, options: Namespace, split: Split) -> tuple[History, f
             epochs=options.epochs,
             steps=steps,
             batch_size=options.batch_size,
-            optimizer=SGD(schedule, momentum=options.momentum),
+            optimizer=optimizer,
             l2=options.l2,
             record_every=_record_every(options, len(split.images)),
             callbacks=[] if options.json or watched else [_say_record],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from chainrule import _validate
+from chainrule import _arrays, _validate
 from chainrule.plots._style import BLUE, GREY, SMALL, VERMILION, canvas
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _found(epsilon: float, error: float) -> str:
 
 
 def _vector(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    array = _validate.as_array(name, value)
+    array = _arrays.as_array(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name} must have shape (n,); got {array.shape}")
-    return _validate.parameter_array(name, array, array.shape, np.float64)
+    return _arrays.parameter_array(name, array, array.shape, np.float64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from chainrule import _validate
+from chainrule import _arrays, _validate
 from chainrule.network import Network
 from chainrule.plots._style import BLUE, GREY, INK, SMALL, VERMILION, WIDTH, canvas, points_wide
 
@@ -317,7 +317,7 @@ def _symbols(
         return symbols, []
     x, y = _validate.pair("sample", sample)
     row = np.asarray(x)[None]
-    inputs = _validate.inputs(row, network.sizes[0], network.dtype, "sample[0]")[0]
+    inputs = _arrays.inputs(row, network.sizes[0], network.dtype, "sample[0]")[0]
     symbols[0].append(("x", inputs / 255 if inputs.dtype == np.uint8 else inputs))
     trace = network.trace(row, np.asarray(y)[None])
     for layer, found in zip(symbols[1:], trace, strict=True):

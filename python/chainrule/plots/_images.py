@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule import _validate
+from chainrule import _arrays, _validate
 from chainrule.plots._mosaic import Mosaic
 from chainrule.plots._style import BLUE, GREY, INK, VERMILION, canvas
 
@@ -135,7 +135,7 @@ def digits(
     >>> [text.get_text() for text in ax.texts]
     ['4 as 9', '7', '1']
     """
-    array = _validate.as_array("images", images)
+    array = _arrays.as_array("images", images)
     if array.ndim != 3 or 0 in array.shape:
         raise ValueError(f"images must have shape (n, height, width), none 0; got {array.shape}")
     pictures = array / 255 if array.dtype == np.uint8 else _finite("images", array)
@@ -206,7 +206,7 @@ def misclassified(
     >>> [text.get_text() for text in ax.texts]
     ['0 as 1\n0.95', '1 as 0\n0.90']
     """
-    array = _validate.as_array("images", images)
+    array = _arrays.as_array("images", images)
     scores = _finite("outputs", outputs)
     if scores.ndim != 2 or scores.shape[1] < 2 or len(scores) != len(array):
         raise ValueError(
@@ -252,15 +252,15 @@ def _captions(
 def _per_image(name: str, value: ArrayLike | None, n: int) -> NDArray[Any] | None:
     if value is None:
         return None
-    array = _validate.as_array(name, value)
+    array = _arrays.as_array(name, value)
     if array.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), one for each image; got {array.shape}")
     return array
 
 
 def _finite(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    array = _validate.as_array(name, value)
-    return _validate.parameter_array(name, array, array.shape, np.float64)
+    array = _arrays.as_array(name, value)
+    return _arrays.parameter_array(name, array, array.shape, np.float64)
 
 
 def _pair(shape: Sequence[int]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule import _validate
+from chainrule import _arrays, _validate
 from chainrule.plots._style import (
     BLUE,
     INK,
@@ -129,7 +129,7 @@ def _counts(
         counts = np.zeros((n, n), np.int64)
         np.add.at(counts, (true, predicted), 1)
         return counts
-    array = _validate.as_array("matrix", matrix)
+    array = _arrays.as_array("matrix", matrix)
     if array.ndim != 2 or array.shape[0] != array.shape[1] or not len(array):
         raise ValueError(f"matrix must have shape (n, n); got {array.shape}")
     return _whole("matrix", array)
@@ -181,7 +181,7 @@ def decision_regions(
     """
     if network.sizes[0] != 2:
         raise ValueError(f"network must have 2 inputs, for the plane; got {network.sizes[0]}")
-    points = _validate.inputs(x, 2, np.float64)
+    points = _arrays.inputs(x, 2, np.float64)
     if points.dtype == np.uint8:
         points = points / 255
     n_classes = max(network.sizes[-1], 2)
@@ -239,7 +239,7 @@ def _bounds(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def _labels(y: ArrayLike, n: int, n_classes: int) -> NDArray[np.int64]:
-    array = _validate.as_array("y", y)
+    array = _arrays.as_array("y", y)
     if array.shape not in {(n,), (n, 1)}:
         raise ValueError(f"y must have shape ({n},), a label for each row of x; got {array.shape}")
     if n_classes > len(PALETTE):
@@ -251,7 +251,7 @@ def _labels(y: ArrayLike, n: int, n_classes: int) -> NDArray[np.int64]:
 
 
 def _classes(name: str, value: Any) -> NDArray[np.int64]:
-    array = _validate.as_array(name, value)
+    array = _arrays.as_array(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name} must have shape (n,); got {array.shape}")
     return _whole(name, array)

@@ -18,7 +18,6 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,6 +187,6 @@ def _colophon(seconds: float) -> str:
     engine = _backend.choose()
     return (
         f"<p>Made by <code>chainrule report</code> in {number(seconds, '.0f')} s: chainrule "
-        f"{version('chainrule')}, engine {engine}, Python {platform.python_version()}, NumPy "
+        f"{_backend.version()}, engine {engine}, Python {platform.python_version()}, NumPy "
         f"{np.__version__}.</p>"
     )
