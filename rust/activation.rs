@@ -62,15 +62,30 @@ impl Activation {
         }
     }
 
-    /// r = sigma'(z) * dE/da (Eq. 24) in place of dE/da; all are (rows, n_out).
+    /// a = sigma(z + b) in place of z, a piece of a row; for hidden layers.
+    ///
+    /// # Panics
+    /// For softmax, which needs whole rows.
+    pub fn forward_with_bias<T: Real>(self, isa: Isa, z: &mut [T], b: &[T]) {
+        match self {
+            Self::Identity => elementwise::add(isa, z, b),
+            Self::Sigmoid => elementwise::add_sigmoid(isa, z, b),
+            Self::Tanh => elementwise::add_tanh(isa, z, b),
+            Self::Relu => elementwise::add_relu(isa, z, b),
+            Self::Softmax => unreachable!("softmax in a hidden layer"),
+        }
+    }
+
+    /// r = sigma'(z) * dE/da (Eq. 24) in place of dE/da; all are (rows, n_out). Every
+    /// derivative there is can be had from a.
     ///
     /// Returns how many units are saturated: sigma' below [`SATURATED`].
-    pub fn backward<T: Real>(self, isa: Isa, z: &[T], a: &[T], r: &mut [T], n_out: usize) -> u64 {
+    pub fn backward<T: Real>(self, isa: Isa, a: &[T], r: &mut [T], n_out: usize) -> u64 {
         match self {
             Self::Identity => 0,
             Self::Sigmoid => elementwise::sigmoid_backward(isa, a, r, T::from_f64(SATURATED)),
             Self::Tanh => elementwise::tanh_backward(isa, a, r, T::from_f64(SATURATED)),
-            Self::Relu => elementwise::relu_backward(isa, z, r),
+            Self::Relu => elementwise::relu_backward(isa, a, r),
             Self::Softmax => {
                 for (a, r) in a.chunks_exact(n_out).zip(r.chunks_exact_mut(n_out)) {
                     reduce::softmax_backward(isa, a, r);
@@ -91,7 +106,7 @@ mod tests {
         let each = Isa::available().into_iter().map(|isa| {
             let (mut a, mut r) = ([T::ZERO; 4], [1.0, 2.0, 3.0, 4.0].map(T::from_f64));
             activation.forward(isa, &z, &mut a, 2);
-            let saturated = activation.backward(isa, &z, &a, &mut r, 2);
+            let saturated = activation.backward(isa, &a, &mut r, 2);
             (a, r, saturated)
         });
         each.collect()

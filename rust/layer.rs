@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use crate::activation::Activation;
-use crate::kernels::{Isa, Real, elementwise, gemm, reduce};
+use crate::kernels::gemm::Team;
+use crate::kernels::{Isa, Real, elementwise, reduce};
 use crate::matrix::{MatMut, MatRef};
 
 /// A dense layer; its parameters are a part of the network's one vector.
@@ -41,33 +42,81 @@ impl Layer {
         start..start + self.n_out
     }
 
-    /// z = W x + b and a = sigma(z) for each row: x (rows, n_in), z and a (rows, n_out).
-    pub fn forward<T: Real>(&self, isa: Isa, parameters: &[T], x: &[T], z: &mut [T], a: &mut [T]) {
+    /// z = W x + b for each row: x (rows, n_in), z (rows, n_out).
+    pub fn forward<T: Real>(&self, team: &Team<'_, T>, parameters: &[T], x: &[T], z: &mut [T]) {
+        self.product(team, parameters, x, z, &|isa, z, b| elementwise::add(isa, z, b));
+    }
+
+    /// a = sigma(W x + b) for each row of a hidden layer, which has no need of z.
+    pub fn activate<T: Real>(&self, team: &Team<'_, T>, parameters: &[T], x: &[T], a: &mut [T]) {
+        let sigma = self.activation;
+        self.product(team, parameters, x, a, &|isa, z, b| sigma.forward_with_bias(isa, z, b));
+    }
+
+    /// W x for each row (Eq. 6), then `with_bias` for pieces of rows beside their biases.
+    fn product<T: Real>(
+        &self,
+        team: &Team<'_, T>,
+        parameters: &[T],
+        x: &[T],
+        z: &mut [T],
+        with_bias: &(impl Fn(Isa, &mut [T], &[T]) + Sync),
+    ) {
         let rows = z.len() / self.n_out;
         let x = MatRef::new(x, rows, self.n_in);
-        let w = MatRef::new(&parameters[self.weights()], self.n_in, self.n_out);
-        gemm::product(isa, x, w, &mut MatMut::new(z, rows, self.n_out));
-        elementwise::add_to_rows(isa, z, &parameters[self.biases()]); // Eq. 6: z = W x + b
-        self.activation.forward(isa, z, a, self.n_out); // Eq. 7: a = sigma(z)
+        let (w, b) = (self.matrix(parameters), &parameters[self.biases()]);
+        team.product(x, w, &mut MatMut::new(z, rows, self.n_out), &|z, _, j| {
+            with_bias(team.isa, z, &b[j..j + z.len()]);
+            0
+        });
+    }
+
+    /// W as it lies, (n_in, n_out).
+    fn matrix<'a, T: Real>(&self, parameters: &'a [T]) -> MatRef<'a, T> {
+        MatRef::new(&parameters[self.weights()], self.n_in, self.n_out)
     }
 
     /// Adds dE/dW and dE/db of at most 256 rows to the flat gradient `g`; to +0.0 where they are
     /// the `first` of the batch. x (rows, n_in), r (rows, n_out).
-    pub fn gradients<T: Real>(&self, isa: Isa, x: &[T], r: &[T], g: &mut [T], first: bool) {
-        let rows = r.len() / self.n_out;
-        let x = MatRef::new(x, rows, self.n_in);
-        let r = MatRef::new(r, rows, self.n_out);
+    pub fn gradients<T: Real>(
+        &self,
+        team: &Team<'_, T>,
+        x: &[T],
+        r: &[T],
+        g: &mut [T],
+        first: bool,
+    ) {
+        let (x, r) = self.rows(x, r);
         let mut dw = MatMut::new(&mut g[self.weights()], self.n_in, self.n_out);
-        gemm::accumulate(isa, x.transposed(), r, &mut dw, first); // Eq. 24: dE/dW = r a^T
-        reduce::column_sums(isa, r, &mut g[self.biases()], first); // Eq. 24: dE/db = r
+        team.accumulate(x.transposed(), r, &mut dw, first); // Eq. 24: dE/dW = r a^T
+        reduce::column_sums(team.isa, r, &mut g[self.biases()], first); // Eq. 24: dE/db = r
     }
 
-    /// dE/da of the layer before, (rows, n_in), from r (rows, n_out) and W (n_out, n_in).
-    pub fn backward<T: Real>(&self, isa: Isa, transposed: &[T], r: &[T], d: &mut [T]) {
+    /// Inputs (rows, n_in) and r (rows, n_out).
+    pub(crate) fn rows<'a, T: Real>(
+        &self,
+        x: &'a [T],
+        r: &'a [T],
+    ) -> (MatRef<'a, T>, MatRef<'a, T>) {
+        let rows = r.len() / self.n_out;
+        (MatRef::new(x, rows, self.n_in), MatRef::new(r, rows, self.n_out))
+    }
+
+    /// dE/da of the layer before, (rows, n_in), from r (rows, n_out); `finish` makes r of a piece
+    /// of it, which begins so many elements from the start. Returns the sum of what that returns.
+    pub fn backward<T: Real>(
+        &self,
+        team: &Team<'_, T>,
+        parameters: &[T],
+        r: &[T],
+        d: &mut [T],
+        finish: &(impl Fn(&mut [T], usize) -> u64 + Sync),
+    ) -> u64 {
         let rows = r.len() / self.n_out;
         let r = MatRef::new(r, rows, self.n_out);
-        let w = MatRef::new(transposed, self.n_out, self.n_in);
-        gemm::product(isa, r, w, &mut MatMut::new(d, rows, self.n_in)); // Eq. 24: dE/da = W^T r
+        let (w, n_in) = (self.matrix(parameters).transposed(), self.n_in);
+        let mut d = MatMut::new(d, rows, n_in);
+        team.product(r, w, &mut d, &|d, i, j| finish(d, i * n_in + j)) // Eq. 24: dE/da = W^T r
     }
 }
 
@@ -76,6 +125,7 @@ mod tests {
     use super::Layer;
     use crate::activation::Activation;
     use crate::kernels::Isa;
+    use crate::kernels::gemm::{Alone, Scratch, Team};
 
     /// Two inputs, three outputs, one row; worked out by hand.
     #[test]
@@ -86,22 +136,28 @@ mod tests {
         let parameters = [99.0, 1.0, 2.0, -3.0, 4.0, 5.0, 6.0, 1.0, 0.0, -1.0];
         let x = [2.0, 0.5];
         for isa in Isa::available() {
+            let scratch = Scratch::new();
+            scratch.prepare(1).unwrap();
+            let team = &Team { isa, crew: &Alone, scratch: &scratch };
             let (mut z, mut a) = ([0.0; 3], [0.0; 3]);
-            layer.forward(isa, &parameters, &x, &mut z, &mut a);
+            layer.forward(team, &parameters, &x, &mut z);
+            layer.activate(team, &parameters, &x, &mut a);
             assert_eq!(z, [5.0, 6.5, -4.0]);
             assert_eq!(a, [5.0, 6.5, 0.0]);
 
             let r = [1.0, -2.0, 4.0];
             let mut g = [7.0; 10];
-            layer.gradients(isa, &x, &r, &mut g, true);
+            layer.gradients(team, &x, &r, &mut g, true);
             assert_eq!(g, [7.0, 2.0, -4.0, 8.0, 0.5, -1.0, 2.0, 1.0, -2.0, 4.0]);
-            layer.gradients(isa, &x, &r, &mut g, false);
+            layer.gradients(team, &x, &r, &mut g, false);
             assert_eq!(g, [7.0, 4.0, -8.0, 16.0, 1.0, -2.0, 4.0, 2.0, -4.0, 8.0]);
 
-            let transposed = [1.0, 4.0, 2.0, 5.0, -3.0, 6.0];
             let mut d = [0.0; 2];
-            layer.backward(isa, &transposed, &r, &mut d);
-            assert_eq!(d, [1.0 - 4.0 - 12.0, 4.0 - 10.0 + 24.0]);
+            let count = layer.backward(team, &parameters, &r, &mut d, &|d, at| {
+                assert_eq!((d.len(), at), (2, 0));
+                5
+            });
+            assert_eq!((d, count), ([1.0 - 4.0 - 12.0, 4.0 - 10.0 + 24.0], 5));
         }
     }
 }

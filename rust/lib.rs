@@ -45,6 +45,7 @@ pub mod error;
 pub mod rng;
 pub mod matrix;
 pub mod kernels;
+pub mod pool;
 pub mod activation;
 pub mod loss;
 pub mod init;

@@ -70,12 +70,10 @@ impl Loss {
     /// r of the last layer, not yet divided by the rows of the batch; all are (rows, n_out).
     ///
     /// For a cross-entropy and its activation it is simply a - y.
-    #[expect(clippy::too_many_arguments, reason = "the symbols of the equation")]
     pub fn backward<T: Real>(
         self,
         isa: Isa,
         output: Activation,
-        z: &[T],
         a: &[T],
         y: &[T],
         r: &mut [T],
@@ -84,7 +82,7 @@ impl Loss {
         match self {
             Self::SquaredError => {
                 elementwise::twice_difference(isa, a, y, r); // dE/da = 2 (a - y)
-                output.backward(isa, z, a, r, n_out); // r = sigma'(z) * dE/da (Eq. 24)
+                output.backward(isa, a, r, n_out); // r = sigma'(z) * dE/da (Eq. 24)
             }
             Self::CrossEntropy | Self::BinaryCrossEntropy => elementwise::difference(isa, a, y, r),
         }
@@ -115,7 +113,7 @@ mod tests {
             let loss = Loss::SquaredError.forward(isa, &z, &a, &y, None);
             assert_eq!(loss.to_bits(), 4.25_f32.to_bits());
             let mut r = [0.0; 2];
-            Loss::SquaredError.backward(isa, Activation::Sigmoid, &z, &a, &y, &mut r, 2);
+            Loss::SquaredError.backward(isa, Activation::Sigmoid, &a, &y, &mut r, 2);
             assert_eq!(r, [-0.25, -8.0]); // a (1 - a) * 2 (a - y)
         }
     }
@@ -137,7 +135,7 @@ mod tests {
                 (Loss::BinaryCrossEntropy, Activation::Sigmoid),
             ] {
                 let mut r = [9.0; 2];
-                loss.backward(isa, output, &z, &[0.75, 0.25], &[0.0, 1.0], &mut r, 2);
+                loss.backward(isa, output, &[0.75, 0.25], &[0.0, 1.0], &mut r, 2);
                 assert_eq!(r, [0.75, -0.75]);
             }
         }

@@ -6,7 +6,7 @@ use crate::init::Initialization;
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::layer::Layer;
 use crate::loss::Loss;
-use crate::matrix::{checked_product, transpose, zeros};
+use crate::matrix::{transpose, zeros};
 
 /// How many parameters a network may have: places in it fit into 31 bits.
 pub const MAX_PARAMETERS: usize = (1 << 31) - 1;
@@ -177,14 +177,6 @@ impl<T: Real> Network<T> {
             vector[layer.biases()].copy_from_slice(&flat[layer.biases()]);
         }
         Ok(vector)
-    }
-
-    /// How many elements the weights of all layers but the first have.
-    pub(crate) fn n_transposed(&self) -> Result<usize, Error> {
-        self.layers[1..].iter().try_fold(0, |sum: usize, layer| {
-            let more = checked_product(layer.n_in, layer.n_out)?;
-            sum.checked_add(more).ok_or(Error::TooManyParameters)
-        })
     }
 }
 

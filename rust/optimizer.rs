@@ -1,7 +1,8 @@
 //! Optimisers: what a step does with the gradient, and the vectors it keeps between steps.
 
 use crate::error::Error;
-use crate::kernels::{Isa, Real, update};
+use crate::kernels::gemm::{Descent, Team};
+use crate::kernels::{Real, reduce, update};
 use crate::layer::Layer;
 use crate::matrix::zeros;
 
@@ -48,33 +49,54 @@ impl Optimizer {
         }
     }
 
-    /// One step of a layer; returns whether its new parameters are finite.
+    /// One step of a layer from its last rows: inputs x (rows, n_in) and r (rows, n_out), at most
+    /// 256. Their gradient is added to that of the rows `before`, if any, and never written down.
+    /// Returns whether the new parameters are finite.
     ///
-    /// `parameters`, `g` and the vectors of `state` are the flat ones of the whole network.
-    pub fn update<T: Real>(
+    /// `parameters`, `before` and the vectors of `state` are the flat ones of the whole network;
+    /// `db` is scratch for dE/db, (n_out,).
+    #[expect(clippy::too_many_arguments, reason = "the symbols of the equations")]
+    pub fn step<T: Real>(
         &self,
-        isa: Isa,
+        team: &Team<'_, T>,
         rate: T,
         layer: &Layer,
+        (x, r): (&[T], &[T]),
+        before: Option<&[T]>,
+        db: &mut [T],
         parameters: &mut [T],
-        g: &[T],
         state: &mut State<T>,
     ) -> bool {
         let Self::Sgd { momentum, l2 } = *self;
         let (momentum, l2) = (T::from_f64(momentum), T::from_f64(l2));
-        let mut finite = true;
-        // l2 is for weights, not for biases.
-        for (range, l2) in [(layer.weights(), l2), (layer.biases(), T::ZERO)] {
-            let (w, g) = (&mut parameters[range.clone()], &g[range.clone()]);
-            finite &= match state.vectors.first_mut() {
-                Some((_, velocity)) => {
-                    let v = &mut velocity[range];
-                    update::descend_with_momentum(isa, w, v, g, rate, momentum, l2)
-                }
-                None => update::descend(isa, w, g, rate, l2),
-            };
+        let (x, r) = layer.rows(x, r);
+        let mut velocity = state.vectors.first_mut().map(|(_, velocity)| &mut velocity[..]);
+        let finite = team.descend(
+            x.transposed(),
+            r,
+            &mut Descent {
+                w: &mut parameters[layer.weights()],
+                v: velocity.as_deref_mut().map(|v| &mut v[layer.weights()]),
+                before: before.map(|g| &g[layer.weights()]),
+                rate,
+                momentum,
+                l2,
+            },
+        ); // Eq. 24, Eq. 5: W moves against dE/dW = r a^T
+        if let Some(before) = before {
+            db.copy_from_slice(&before[layer.biases()]);
         }
-        finite
+        reduce::column_sums(team.isa, r, db, before.is_none()); // Eq. 24: dE/db = r
+        let b = &mut parameters[layer.biases()];
+        let moved = match velocity {
+            Some(v) => {
+                // l2 is for weights, not for biases.
+                let v = &mut v[layer.biases()];
+                update::descend_with_momentum(team.isa, b, v, db, rate, momentum, T::ZERO)
+            }
+            None => update::descend(team.isa, b, db, rate, T::ZERO),
+        };
+        finite & moved
     }
 }
 
@@ -142,6 +164,7 @@ mod tests {
     use crate::activation::Activation;
     use crate::error::Error;
     use crate::kernels::Isa;
+    use crate::kernels::gemm::{Alone, Scratch, Team};
     use crate::layer::Layer;
 
     /// Two steps of a layer of one weight 2 and one bias 1 under a gradient of (4, 4).
@@ -151,8 +174,11 @@ mod tests {
         let (mut parameters, mut state) = ([2.0, 1.0], State::new());
         for _ in 0..2 {
             state.prepare(&optimizer, 2).unwrap();
-            let (w, g) = (&mut parameters, [4.0, 4.0]);
-            assert!(optimizer.update(Isa::detect(), 0.25, &layer, w, &g, &mut state));
+            let scratch = Scratch::new();
+            scratch.prepare(1).unwrap();
+            let team = &Team { isa: Isa::detect(), crew: &Alone, scratch: &scratch };
+            let (rows, db, w) = ((&[1.0][..], &[4.0][..]), &mut [0.0], &mut parameters);
+            assert!(optimizer.step(team, 0.25, &layer, rows, None, db, w, &mut state));
         }
         (parameters, state)
     }

@@ -9,14 +9,18 @@ mod trace;
 
 pub use trace::LayerTrace;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::data::{Dataset, PixelTable, Rows};
 use crate::error::Error;
 use crate::init::Initialization;
+use crate::kernels::gemm::{self, Scratch, Team};
 use crate::kernels::{Isa, Real, elementwise, fpu};
-use crate::matrix::transpose;
+use crate::layer::Layer;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, State, not_negative};
 use crate::plan::Plan;
+use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
 
 /// Sums over the rows trained since they were last set to 0.
@@ -55,20 +59,33 @@ pub struct Trained {
 }
 
 /// A network in training: its optimiser's state and its scratch beside it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Trainer<T> {
     network: Network<T>,
     state: State<T>,
     plan: Plan,
     pixels: PixelTable<T>,
     workspace: Option<Workspace<T>>,
+    scratch: Scratch<T>,
+    /// How many threads may work, and how many did last.
+    threads: AtomicUsize,
+    worked: AtomicUsize,
 }
 
 impl<T: Real> Trainer<T> {
     /// Begins with a network, and no optimiser's state.
     #[must_use]
     pub fn new(network: Network<T>, plan: Plan) -> Self {
-        Self { network, state: State::new(), plan, pixels: PixelTable::new(), workspace: None }
+        Self {
+            network,
+            state: State::new(),
+            plan,
+            pixels: PixelTable::new(),
+            workspace: None,
+            scratch: Scratch::new(),
+            threads: AtomicUsize::new(1),
+            worked: AtomicUsize::new(1),
+        }
     }
 
     /// The network.
@@ -77,10 +94,20 @@ impl<T: Real> Trainer<T> {
         &self.network
     }
 
-    /// How the work is done.
+    /// How the work is done; with as many threads as did something when it was last done.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        self.plan
+        Plan { threads: self.worked.load(Ordering::Relaxed), ..self.plan }
+    }
+
+    /// Lets so many threads work from now on, where it pays; at first one may. No bit depends on
+    /// it.
+    pub fn allow_threads(&self, threads: usize) {
+        self.threads.store(threads.clamp(1, gemm::MAX_WORKERS), Ordering::Relaxed);
+    }
+
+    fn threads(&self) -> usize {
+        self.threads.load(Ordering::Relaxed)
     }
 
     /// Draws new weights, a scheme a layer; zeroes the biases; forgets the optimiser's state.
@@ -147,29 +174,32 @@ impl<T: Real> Trainer<T> {
             None => Workspace::new(&self.network, batch_size)?,
         };
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
-        let trained = fpu::exact(|| self.take_steps(data, steps, totals, &mut workspace));
-        self.workspace = Some(workspace);
+        self.scratch.prepare(self.threads())?;
+        let scratch = std::mem::take(&mut self.scratch);
+        let (trained, worked) = pool::with(self.threads(), |crew| {
+            let team = Team { isa: self.plan.isa, crew, scratch: &scratch };
+            fpu::exact(|| self.take_steps(&team, data, steps, totals, &mut workspace))
+        });
+        self.worked.store(worked, Ordering::Relaxed);
+        (self.workspace, self.scratch) = (Some(workspace), scratch);
         Ok(trained)
     }
 
     /// The steps themselves: no allocation from here on.
     fn take_steps(
         &mut self,
+        team: &Team<'_, T>,
         data: &Dataset<T>,
         steps: &Steps<'_>,
         mut totals: Totals,
         workspace: &mut Workspace<T>,
     ) -> Trained {
-        let isa = self.plan.isa;
         for (done, &rate) in steps.rates.iter().enumerate() {
             let rows = data.batch(steps.first + done);
             let mut after = totals;
-            let loss = gradient(&self.network, isa, data, rows, workspace, &mut after);
-            if !loss.is_finite() {
-                let diverged = Some(self.network.layers().len() - 1);
-                return Trained { totals, steps: done, diverged };
-            }
-            let diverged = self.update(&steps.optimizer, T::from_f64(rate), &workspace.g);
+            let rate = T::from_f64(rate);
+            let diverged =
+                self.step(team, data, rows, (&steps.optimizer, rate), workspace, &mut after);
             if diverged.is_some() {
                 return Trained { totals, steps: done, diverged };
             }
@@ -178,18 +208,68 @@ impl<T: Real> Trainer<T> {
         Trained { totals, steps: steps.rates.len(), diverged: None }
     }
 
-    /// Moves every parameter against its gradient (Eq. 5). Returns the first layer, if any, with a
-    /// parameter that is no longer finite.
-    fn update(&mut self, optimizer: &Optimizer, rate: T, g: &[T]) -> Option<usize> {
-        let mut diverged = None;
-        let (layers, parameters) = self.network.parts();
-        for (l, layer) in layers.iter().enumerate() {
-            let state = &mut self.state;
-            if !optimizer.update(self.plan.isa, rate, layer, parameters, g, state) {
-                diverged = diverged.or(Some(l));
+    /// One step by the rows of a batch; also adds to the totals. Returns the first layer, if any,
+    /// in which something is no longer finite; after an infinite loss nothing has moved.
+    ///
+    /// The rows are worked on in tiles, which are the blocks of rule 1. The last one moves the
+    /// parameters while it goes back through the layers: its gradient is not written down.
+    fn step(
+        &mut self,
+        team: &Team<'_, T>,
+        data: &Dataset<T>,
+        batch: Rows<'_>,
+        (optimizer, rate): (&Optimizer, T),
+        workspace: &mut Workspace<T>,
+        totals: &mut Totals,
+    ) -> Option<usize> {
+        let last = (batch.len() - 1) / TILE;
+        let mut loss = 0.0;
+        for (t, tile) in batch.tiles(TILE).enumerate() {
+            loss += run_tile(&self.network, team, data, (tile, batch.len()), workspace, totals);
+            if t < last {
+                totals.saturated += backward(&self.network, team, workspace, tile.len(), t == 0);
             }
         }
+        if !loss.is_finite() {
+            return Some(self.network.layers().len() - 1);
+        }
+        let rows = batch.len() - last * TILE;
+        let (saturated, diverged) =
+            self.descend(team, (optimizer, rate), workspace, rows, last == 0);
+        totals.saturated += saturated;
         diverged
+    }
+
+    /// From r of the last layer back to the first (Eq. 24), moving the parameters of each against
+    /// their gradient (Eq. 5) once dE/da of the layer before is known. Returns how many hidden
+    /// units are saturated, and the first layer with a parameter that is no longer finite.
+    fn descend(
+        &mut self,
+        team: &Team<'_, T>,
+        (optimizer, rate): (&Optimizer, T),
+        workspace: &mut Workspace<T>,
+        rows: usize,
+        first: bool,
+    ) -> (u64, Option<usize>) {
+        let Workspace { forward: Forward { a, .. }, r, d, db, g, .. } = workspace;
+        let (mut saturated, mut diverged) = (0, None);
+        let (layers, parameters) = self.network.parts();
+        for (l, layer) in layers.iter().enumerate().rev() {
+            let (x, r_here) = (&a[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
+            if l > 0 {
+                let before = &layers[l - 1];
+                let d = &mut d[..rows * layer.n_in];
+                saturated += back(team, parameters, (before, layer), x, r_here, d);
+            }
+            let before = (!first).then_some(&g[..]);
+            let (db, state) = (&mut db[..layer.n_out], &mut self.state);
+            let rows = (x, r_here);
+            if !optimizer.step(team, rate, layer, rows, before, db, parameters, state) {
+                diverged = Some(l);
+            }
+            std::mem::swap(r, d);
+        }
+        (saturated, diverged)
     }
 
     /// Checks that a dataset is for a network of this size.
@@ -208,43 +288,58 @@ impl<T: Real> Trainer<T> {
 }
 
 /// The gradient of the mean loss of a batch, into `workspace.g`; also adds to the totals.
-///
-/// The rows are worked on in tiles, which are the blocks of rule 1. Returns a sum of the losses,
-/// which is finite where they are.
 fn gradient<T: Real>(
     network: &Network<T>,
-    isa: Isa,
+    team: &Team<'_, T>,
     data: &Dataset<T>,
     batch: Rows<'_>,
     workspace: &mut Workspace<T>,
     totals: &mut Totals,
-) -> f64 {
-    transpose_weights(network, &mut workspace.transposed);
-    let mut sum = 0.0;
+) {
     for (t, tile) in batch.tiles(TILE).enumerate() {
-        let rows = tile.len();
-        let Workspace { forward: scratch, y, r, .. } = workspace;
-        let y = &mut y[..rows * network.n_out()];
-        data.gather(tile, &mut scratch.a[0][..rows * network.n_in()], y);
-        forward(network, isa, scratch, rows);
-        sum += losses(network, isa, data, tile, scratch, y, totals);
-        output_delta(network, isa, scratch, y, r, batch.len());
-        totals.saturated += backward(network, isa, workspace, rows, t == 0);
+        run_tile(network, team, data, (tile, batch.len()), workspace, totals);
+        totals.saturated += backward(network, team, workspace, tile.len(), t == 0);
     }
+}
+
+/// Takes a tile of a batch forward, adds its losses to the totals and begins the way back.
+/// Returns a sum of the losses, which is finite where they are.
+fn run_tile<T: Real>(
+    network: &Network<T>,
+    team: &Team<'_, T>,
+    data: &Dataset<T>,
+    (tile, batch): (Rows<'_>, usize),
+    workspace: &mut Workspace<T>,
+    totals: &mut Totals,
+) -> f64 {
+    let rows = tile.len();
+    let Workspace { forward: activations, y, r, .. } = workspace;
+    let y = &mut y[..rows * network.n_out()];
+    data.gather(tile, &mut activations.a[0][..rows * network.n_in()], y);
+    forward(network, team, activations, rows);
+    let sum = losses(network, team.isa, data, tile, activations, y, totals);
+    output_delta(network, team.isa, activations, y, r, batch);
     sum
 }
 
 /// Takes `rows` rows from the inputs `scratch.a[0]` through all layers (Eq. 6, 7, 11).
-fn forward<T: Real>(network: &Network<T>, isa: Isa, scratch: &mut Forward<T>, rows: usize) {
+fn forward<T: Real>(
+    network: &Network<T>,
+    team: &Team<'_, T>,
+    scratch: &mut Forward<T>,
+    rows: usize,
+) {
+    let (parameters, last) = (network.parameters(), network.layers().len() - 1);
     for (l, layer) in network.layers().iter().enumerate() {
         let (before, after) = scratch.a.split_at_mut(l + 1);
-        layer.forward(
-            isa,
-            network.parameters(),
-            &before[l][..rows * layer.n_in],
-            &mut scratch.z[l][..rows * layer.n_out], // z = W a + b
-            &mut after[0][..rows * layer.n_out],     // a = sigma(z)
-        );
+        let (x, a) = (&before[l][..rows * layer.n_in], &mut after[0][..rows * layer.n_out]);
+        if l < last {
+            layer.activate(team, parameters, x, a); // a = sigma(W a + b)
+        } else {
+            let z = &mut scratch.z[..rows * layer.n_out];
+            layer.forward(team, parameters, x, z); // z = W a + b
+            layer.activation.forward(team.isa, z, a, layer.n_out); // a = sigma(z)
+        }
     }
 }
 
@@ -283,10 +378,10 @@ fn output_delta<T: Real>(
     r: &mut [T],
     batch: usize,
 ) {
-    let (z, a) = output(scratch);
-    let (z, a, r) = (&z[..y.len()], &a[..y.len()], &mut r[..y.len()]);
+    let (_, a) = output(scratch);
+    let (a, r) = (&a[..y.len()], &mut r[..y.len()]);
     let layer = network.output();
-    network.loss().backward(isa, layer.activation, z, a, y, r, layer.n_out);
+    network.loss().backward(isa, layer.activation, a, y, r, layer.n_out);
     if batch > 1 {
         #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^32 rows")]
         elementwise::divide(isa, r, T::from_f64(batch as f64));
@@ -297,46 +392,45 @@ fn output_delta<T: Real>(
 /// `workspace.g`. Returns how many hidden units are saturated.
 fn backward<T: Real>(
     network: &Network<T>,
-    isa: Isa,
+    team: &Team<'_, T>,
     workspace: &mut Workspace<T>,
     rows: usize,
     first: bool,
 ) -> u64 {
-    let Workspace { forward: Forward { z, a }, r, d, transposed, g, .. } = workspace;
+    let Workspace { forward: Forward { a, .. }, r, d, g, .. } = workspace;
+    let (layers, parameters) = (network.layers(), network.parameters());
     let mut saturated = 0;
-    let mut end = transposed.len();
-    for (l, layer) in network.layers().iter().enumerate().rev() {
-        let (n_in, n_out) = (layer.n_in, layer.n_out);
-        let a = &a[l][..rows * n_in];
-        layer.gradients(isa, a, &r[..rows * n_out], g, first); // dE/dW = r a^T, dE/db = r
+    for (l, layer) in layers.iter().enumerate().rev() {
+        let (x, r_here) = (&a[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
+        layer.gradients(team, x, r_here, g, first); // dE/dW = r a^T, dE/db = r
         if l > 0 {
-            let start = end - n_in * n_out;
-            let w = &transposed[start..end];
-            layer.backward(isa, w, &r[..rows * n_out], &mut d[..rows * n_in]); // dE/da = W^T r
-            let (activation, z) = (network.layers()[l - 1].activation, &z[l - 1][..rows * n_in]);
-            // r = sigma'(z) * dE/da
-            saturated += activation.backward(isa, z, a, &mut d[..rows * n_in], n_in);
-            std::mem::swap(r, d);
-            end = start;
+            let d = &mut d[..rows * layer.n_in];
+            saturated += back(team, parameters, (&layers[l - 1], layer), x, r_here, d);
         }
+        std::mem::swap(r, d);
     }
     saturated
 }
 
-/// z and a of the last layer.
-fn output<T>(scratch: &Forward<T>) -> (&[T], &[T]) {
-    (&scratch.z[scratch.z.len() - 1], &scratch.a[scratch.a.len() - 1])
+/// r of a layer, into `d`, from its activations and from r of the layer behind it (Eq. 24).
+/// Returns how many of its units are saturated.
+fn back<T: Real>(
+    team: &Team<'_, T>,
+    parameters: &[T],
+    (layer, behind): (&Layer, &Layer),
+    a: &[T],
+    r: &[T],
+    d: &mut [T],
+) -> u64 {
+    // dE/da = W^T r, then r = sigma'(z) * dE/da
+    behind.backward(team, parameters, r, d, &|d, at| {
+        layer.activation.backward(team.isa, &a[at..at + d.len()], d, layer.n_out)
+    })
 }
 
-/// W (n_out, n_in) of each layer but the first, one behind the other.
-fn transpose_weights<T: Real>(network: &Network<T>, transposed: &mut [T]) {
-    let mut start = 0;
-    for layer in &network.layers()[1..] {
-        let end = start + layer.n_in * layer.n_out;
-        let weights = &network.parameters()[layer.weights()];
-        transpose(weights, layer.n_in, layer.n_out, &mut transposed[start..end]);
-        start = end;
-    }
+/// z and a of the last layer.
+fn output<T>(scratch: &Forward<T>) -> (&[T], &[T]) {
+    (&scratch.z, &scratch.a[scratch.a.len() - 1])
 }
 
 #[cfg(test)]

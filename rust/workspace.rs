@@ -12,8 +12,8 @@ pub const TILE: usize = gemm::BLOCK;
 /// What the way forward fills for a tile of rows.
 #[derive(Clone, Debug)]
 pub struct Forward<T> {
-    /// z of each layer, (rows, n_out).
-    pub z: Vec<Vec<T>>,
+    /// z of the last layer, (rows, n_out): hidden layers have no need of theirs.
+    pub z: Vec<T>,
     /// The inputs (rows, n_in), then the activations of each layer, (rows, n_out).
     pub a: Vec<Vec<T>>,
 }
@@ -27,7 +27,7 @@ impl<T: Real> Forward<T> {
         let matrix = |columns| zeros(checked_product(rows.min(TILE), columns)?);
         let sizes = || network.layers().iter().map(|layer| layer.n_out);
         Ok(Self {
-            z: sizes().map(matrix).collect::<Result<_, _>>()?,
+            z: matrix(network.n_out())?,
             a: std::iter::once(network.n_in())
                 .chain(sizes())
                 .map(matrix)
@@ -47,36 +47,51 @@ pub struct Workspace<T> {
     pub r: Vec<T>,
     /// dE/da of the layer before it, (rows, n_in).
     pub d: Vec<T>,
-    /// W of each layer but the first, (n_out, n_in), one behind the other.
-    pub transposed: Vec<T>,
-    /// The gradient of the batch's mean loss, in the order of the parameters.
+    /// dE/db of the layer at hand, (n_out,).
+    pub db: Vec<T>,
+    /// The gradient of the batch's mean loss, in the order of the parameters; empty where a batch
+    /// is one tile, for then no gradient is written down.
     pub g: Vec<T>,
     rows: usize,
 }
 
 impl<T: Real> Workspace<T> {
-    /// Scratch for `rows` rows, at most [`TILE`].
+    /// Scratch for training by batches of `rows` rows.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn new(network: &Network<T>, rows: usize) -> Result<Self, Error> {
-        let rows = rows.min(TILE);
+        let g = if rows > TILE { network.n_parameters() } else { 0 };
+        let rows = rows.min(TILE + 1);
+        Self::with(network, rows, g)
+    }
+
+    /// Scratch for the gradient, written down, of `rows` rows.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn for_gradients(network: &Network<T>, rows: usize) -> Result<Self, Error> {
+        Self::with(network, rows, network.n_parameters())
+    }
+
+    fn with(network: &Network<T>, batch: usize, g: usize) -> Result<Self, Error> {
+        let rows = batch.min(TILE);
         let widest = network.layers().iter().map(|layer| layer.n_out).max().unwrap_or(0);
         Ok(Self {
             forward: Forward::new(network, rows)?,
             y: zeros(checked_product(rows, network.n_out())?)?,
             r: zeros(checked_product(rows, widest)?)?,
             d: zeros(checked_product(rows, widest)?)?,
-            transposed: zeros(network.n_transposed()?)?,
-            g: zeros(network.n_parameters())?,
-            rows,
+            db: zeros(widest)?,
+            g: zeros(g)?,
+            rows: batch,
         })
     }
 
-    /// Whether it holds tiles of a batch of `rows` rows.
+    /// Whether it does for batches of `rows` rows.
     #[must_use]
     pub fn holds(&self, rows: usize) -> bool {
-        self.rows >= rows.min(TILE)
+        self.rows >= rows.min(TILE + 1)
     }
 }
 
@@ -93,10 +108,15 @@ mod tests {
         let network = Network::<f32>::new(&[5, 4, 3], &activations, Loss::SquaredError).unwrap();
         let small = Workspace::new(&network, 7).unwrap();
         assert!(small.holds(7) && small.holds(1) && !small.holds(8));
+        assert_eq!(small.g, [0.0; 0]);
+        let tile = Workspace::new(&network, TILE).unwrap();
+        assert!(tile.holds(TILE) && !tile.holds(TILE + 1));
         let large = Workspace::new(&network, 1_000_000).unwrap();
         assert!(large.holds(usize::MAX));
         assert_eq!(large.forward.a.iter().map(Vec::len).sum::<usize>(), TILE * (5 + 4 + 3));
         assert_eq!((large.y.len(), large.r.len(), large.d.len()), (TILE * 3, TILE * 4, TILE * 4));
-        assert_eq!((large.transposed.len(), large.g.len()), (4 * 3, 24 + 15));
+        assert_eq!((large.db.len(), large.g.len()), (4, 24 + 15));
+        let gradients = Workspace::for_gradients(&network, 7).unwrap();
+        assert_eq!((gradients.r.len(), gradients.g.len()), (7 * 4, 24 + 15));
     }
 }

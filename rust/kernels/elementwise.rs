@@ -3,12 +3,38 @@
 use super::kernel;
 
 kernel! {
-    /// Adds b (n,) to each row of z (rows, n) (rule 2 of `docs/exactness.md`).
-    pub fn add_to_rows<T>(z: &mut [T], b: &[T]) {
-        for row in z.chunks_exact_mut(b.len()) {
-            for (z, &b) in row.iter_mut().zip(b) {
-                *z = *z + b;
-            }
+    /// z + b in place of z (rule 2 of `docs/exactness.md`).
+    pub fn add<T>(z: &mut [T], b: &[T]) {
+        for (z, &b) in z.iter_mut().zip(b) {
+            *z = *z + b;
+        }
+    }
+}
+
+kernel! {
+    /// relu(z + b) in place of z.
+    pub fn add_relu<T>(z: &mut [T], b: &[T]) {
+        for (z, &b) in z.iter_mut().zip(b) {
+            let sum = *z + b;
+            *z = if sum <= T::ZERO { T::ZERO } else { sum };
+        }
+    }
+}
+
+kernel! {
+    /// sigmoid(z + b) in place of z.
+    pub fn add_sigmoid<T>(z: &mut [T], b: &[T]) {
+        for (z, &b) in z.iter_mut().zip(b) {
+            *z = (*z + b).sigmoid();
+        }
+    }
+}
+
+kernel! {
+    /// tanh(z + b) in place of z.
+    pub fn add_tanh<T>(z: &mut [T], b: &[T]) {
+        for (z, &b) in z.iter_mut().zip(b) {
+            *z = (*z + b).tanh();
         }
     }
 }
@@ -49,11 +75,11 @@ kernel! {
 }
 
 kernel! {
-    /// d = 0 where z <= 0; returns how often.
-    pub fn relu_backward<T>(z: &[T], d: &mut [T]) -> u64 {
+    /// d = 0 where a = relu(z), and so z, is <= 0; returns how often.
+    pub fn relu_backward<T>(a: &[T], d: &mut [T]) -> u64 {
         let mut count = 0;
-        for (d, &z) in d.iter_mut().zip(z) {
-            let off = z <= T::ZERO;
+        for (d, &a) in d.iter_mut().zip(a) {
+            let off = a <= T::ZERO;
             count += u64::from(off);
             *d = if off { T::ZERO } else { *d };
         }

@@ -1,8 +1,8 @@
 //! Each element by itself, as the formula says it, on every instruction set.
 
 use super::{
-    add_to_rows, all_finite, difference, divide, relu, relu_backward, sigmoid_backward,
-    tanh_backward, twice_difference,
+    add, add_relu, add_sigmoid, add_tanh, all_finite, difference, divide, relu, relu_backward,
+    sigmoid_backward, tanh_backward, twice_difference,
 };
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real};
@@ -46,6 +46,14 @@ fn check_formulas<T: Real>() {
         },
         |z, d| if z <= zero { zero } else { d },
     );
+    check::<T>("z + b", |isa, b, z| add(isa, z, b), |b, z| z + b);
+    check::<T>(
+        "relu(z + b)",
+        |isa, b, z| add_relu(isa, z, b),
+        |b, z| if z + b > zero { z + b } else { zero },
+    );
+    check::<T>("sigmoid(z + b)", |isa, b, z| add_sigmoid(isa, z, b), |b, z| (z + b).sigmoid());
+    check::<T>("tanh(z + b)", |isa, b, z| add_tanh(isa, z, b), |b, z| (z + b).tanh());
     check::<T>("/ 3", |isa, _, d| divide(isa, d, T::from_f64(3.0)), |_, d| d / T::from_f64(3.0));
     let y = T::from_f64(0.3);
     check::<T>("a - y", |isa, a, d| difference(isa, a, &vec![y; a.len()], d), |a, _| a - y);
@@ -74,20 +82,6 @@ fn saturated_units_are_counted() {
         assert_eq!(relu_backward(isa, &[1.0_f32, 0.0, -0.0, -1.0], &mut [1.0; 4]), 3);
         // More than a lane of 32 bits, or one of 8, would count without care.
         assert_eq!(relu_backward(isa, &vec![0.0_f32; 70_000], &mut vec![1.0; 70_000]), 70_000);
-    }
-}
-
-#[test]
-fn biases_are_added_to_each_row() {
-    for isa in Isa::available() {
-        for n in 1..=20 {
-            let b = mild::<f64>(8, n);
-            let before = mild::<f64>(9, 3 * n);
-            let expected: Vec<_> = (0..3 * n).map(|i| before[i] + b[i % n]).collect();
-            let mut z = before.clone();
-            add_to_rows(isa, &mut z, &b);
-            assert_bits(&z, &expected, isa.name());
-        }
     }
 }
 

@@ -1,38 +1,57 @@
 //! Products of matrices in canonical order (rule 1 of `docs/exactness.md`).
 //!
 //! The index of summation is cut into blocks of [`BLOCK`]. Within a block every element of the
-//! product is one chain of fused multiply-adds; the blocks are added in order. Lanes run over the
-//! columns of the product, never over the summation, so each chain is as in the scalar loop.
+//! product is one chain of fused multiply-adds; the blocks are added in order. Lanes, tiles and
+//! threads run over the elements of the product, never over the summation, so each chain is as in
+//! the scalar loop.
+//!
+//! C is cut into chunks, which workers take one after the other. Within a chunk: block by block
+//! along the summation; panels of B as wide as two registers, packed, so that they stay in the
+//! first cache; tiles of A's rows, in place where their columns lie side by side.
 
-use super::portable::Lanes;
-use super::{Isa, Real, kernel};
+mod pack;
+mod team;
+pub(super) mod tile;
+
+pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Team};
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use self::pack::{height, pack_panel, pack_rows};
+use self::tile::{Output, Place, fetch, form, settle};
+use super::simd::{Simd, simd_kernel};
+use super::{Isa, Real};
 use crate::matrix::{MatMut, MatRef};
 
 /// The length of a chain of fused multiply-adds.
 pub const BLOCK: usize = 256;
 
-/// C = A B: A (m, k) of any strides, B (k, n) with its columns side by side, C (m, n).
+/// How many columns of C a chunk has at most where A is used in place.
+const CHUNK_COLUMNS: usize = 128;
+
+/// How many rows of C a chunk has at most where A is packed.
+const CHUNK_ROWS: usize = 128;
+
+/// How many rows of C there are at most where neither operand is packed.
+const DIRECT_ROWS: usize = 4;
+
+/// How many multiply-adds a product has at least where workers share it.
+const SHARED: usize = 1 << 16;
+
+/// How many elements a worker's scratch has: A's rows of a chunk, and a panel of B.
+const SCRATCH: usize = (CHUNK_ROWS + 16) * BLOCK + BLOCK * 32;
+
+/// C = A B: A (m, k), B (k, n), both of any strides, C (m, n).
 ///
 /// # Panics
 /// Where the shapes do not belong together.
 pub fn product<T: Real>(isa: Isa, a: MatRef<'_, T>, b: MatRef<'_, T>, c: &mut MatMut<'_, T>) {
-    accumulate(
-        isa,
-        a.columns_from(0, BLOCK.min(a.columns())),
-        b.rows_from(0, BLOCK.min(b.rows())),
-        c,
-        true,
-    );
-    let mut first = BLOCK;
-    while first < a.columns() {
-        let count = BLOCK.min(a.columns() - first);
-        accumulate(isa, a.columns_from(first, count), b.rows_from(first, count), c, false);
-        first += BLOCK;
-    }
+    let scratch = Scratch::alone();
+    Team { isa, crew: &Alone, scratch: &scratch }.product(a, b, c, &|_, _, _| 0);
 }
 
-/// C += A B for one block: A (m, k) with k <= [`BLOCK`] of any strides, B (k, n) with its columns
-/// side by side, C (m, n). The `first` block is added to +0.0 instead of to what C held.
+/// C += A B for one block: A (m, k) with k <= [`BLOCK`], B (k, n), both of any strides, C (m, n).
+/// The `first` block is added to +0.0 instead of to what C held.
 ///
 /// # Panics
 /// Where the shapes do not belong together.
@@ -43,103 +62,338 @@ pub fn accumulate<T: Real>(
     c: &mut MatMut<'_, T>,
     first: bool,
 ) {
+    let scratch = Scratch::alone();
+    Team { isa, crew: &Alone, scratch: &scratch }.accumulate(a, b, c, first);
+}
+
+/// Parameters W (m, n) that a gradient moves (rule 4), all vectors as long as W.
+#[derive(Debug)]
+pub struct Descent<'a, T> {
+    /// The parameters, their rows following each other.
+    pub w: &'a mut [T],
+    /// The velocity, where there is momentum.
+    pub v: Option<&'a mut [T]>,
+    /// The sum of the blocks before, where there are any.
+    pub before: Option<&'a [T]>,
+    /// The learning rate.
+    pub rate: T,
+    /// How much of the velocity is kept.
+    pub momentum: T,
+    /// The weight of l2.
+    pub l2: T,
+}
+
+impl<T: Real> Team<'_, T> {
+    /// C = A B, then `finish` for each piece of a row of C, while it is in the cache: it is told
+    /// the piece, its row and its first column. Returns the sum of what `finish` returns.
+    ///
+    /// # Panics
+    /// Where the shapes do not belong together.
+    pub fn product(
+        &self,
+        a: MatRef<'_, T>,
+        b: MatRef<'_, T>,
+        c: &mut MatMut<'_, T>,
+        finish: &(dyn Fn(&mut [T], usize, usize) -> u64 + Sync),
+    ) -> u64 {
+        check_shapes(a, b, (c.rows(), c.columns()));
+        let stride = c.row_stride();
+        let data = c.data().as_mut_ptr();
+        let job = Job { a, b, output: Output::Set(data), stride };
+        let count = AtomicU64::new(0);
+        self.run(&job, &|part| {
+            let mut sum = 0;
+            for i in part.i..part.i + part.m {
+                // SAFETY: row i and the part's columns are within C, and no one else has this part.
+                let row = unsafe {
+                    std::slice::from_raw_parts_mut(job.pointer().add(i * stride + part.j), part.n)
+                };
+                sum += finish(row, i, part.j);
+            }
+            count.fetch_add(sum, Ordering::Relaxed);
+        });
+        count.into_inner()
+    }
+
+    /// C += A B for one block, as the function [`accumulate`].
+    ///
+    /// # Panics
+    /// Where the shapes do not belong together.
+    pub fn accumulate(
+        &self,
+        a: MatRef<'_, T>,
+        b: MatRef<'_, T>,
+        c: &mut MatMut<'_, T>,
+        first: bool,
+    ) {
+        check_shapes(a, b, (c.rows(), c.columns()));
+        assert!(a.columns() <= BLOCK, "one block");
+        let stride = c.row_stride();
+        let data = c.data().as_mut_ptr();
+        let output = if first { Output::Set(data) } else { Output::Add(data) };
+        self.run(&Job { a, b, output, stride }, &|_| {});
+    }
+
+    /// Moves W against its gradient A B, one block that is added to the blocks before. Returns
+    /// whether every new parameter is finite.
+    ///
+    /// # Panics
+    /// Where the shapes do not belong together.
+    pub fn descend(
+        &self,
+        a: MatRef<'_, T>,
+        b: MatRef<'_, T>,
+        descent: &mut Descent<'_, T>,
+    ) -> bool {
+        let shape = (a.rows(), b.columns());
+        check_shapes(a, b, shape);
+        let length = shape.0 * shape.1;
+        assert!(a.columns() <= BLOCK && descent.w.len() == length, "one block of gradients");
+        assert!(descent.v.as_ref().is_none_or(|v| v.len() == length), "a velocity a parameter");
+        assert!(descent.before.is_none_or(|g| g.len() == length), "a gradient a parameter");
+        let Descent { rate, momentum, l2, .. } = *descent;
+        let output = Output::Step {
+            w: descent.w.as_mut_ptr(),
+            v: descent.v.as_mut().map_or(std::ptr::null_mut(), |v| v.as_mut_ptr()),
+            before: descent.before.map_or(std::ptr::null(), <[T]>::as_ptr),
+            hyper: [rate, momentum, l2],
+        };
+        self.run(&Job { a, b, output, stride: shape.1 }, &|_| {})
+    }
+
+    /// Shares the chunks of a product; `after` is called behind each. Returns whether all moved
+    /// parameters are finite.
+    fn run(&self, job: &Job<'_, T>, after: &(dyn Fn(Part) + Sync)) -> bool {
+        let (m, n) = (job.a.rows(), job.b.columns());
+        if m == 0 || n == 0 {
+            return true;
+        }
+        let crew = if job.pays() { self.crew } else { &Alone };
+        let (rows, columns) = job.chunk_size(crew.workers());
+        let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
+        let finite = AtomicBool::new(true);
+        crew.share(down * across, &|worker, chunk| {
+            let (i, j) = (chunk / across * rows, chunk % across * columns);
+            let part = Part { i, m: rows.min(m - i), j, n: columns.min(n - j) };
+            let mut scratch = self.scratch.of(worker);
+            if !work(self.isa, job, part, &mut scratch) {
+                finite.store(false, Ordering::Relaxed);
+            }
+            after(part);
+        });
+        finite.into_inner()
+    }
+}
+
+/// A product and what becomes of it.
+struct Job<'a, T> {
+    a: MatRef<'a, T>,
+    b: MatRef<'a, T>,
+    output: Output<T>,
+    stride: usize,
+}
+
+// SAFETY: the pointers of `output` come from exclusive borrows that outlive the job, or are only
+// read; workers write to parts that do not overlap.
+unsafe impl<T: Real> Sync for Job<'_, T> {}
+
+impl<T: Real> Job<'_, T> {
+    /// Where C begins.
+    fn pointer(&self) -> *mut T {
+        match self.output {
+            Output::Set(c) | Output::Add(c) => c,
+            Output::Step { w, .. } => w,
+        }
+    }
+
+    /// Whether the rows of A need no packing.
+    fn rows_in_place(&self) -> bool {
+        self.a.column_stride() == 1 || self.a.columns() <= 1
+    }
+
+    /// Whether there is enough to do to call other workers.
+    fn pays(&self) -> bool {
+        self.a.rows() * self.a.columns() * self.b.columns() >= SHARED
+    }
+
+    /// How many rows and columns a chunk has.
+    fn chunk_size(&self, workers: usize) -> (usize, usize) {
+        let (m, n) = (self.a.rows(), self.b.columns());
+        if self.rows_in_place() {
+            let columns = n.min(CHUNK_COLUMNS);
+            let across = n.div_ceil(columns);
+            let down = if workers == 1 { 1 } else { (2 * workers).div_ceil(across) };
+            let down = down.min(m.div_ceil(32)).max(m.div_ceil(BLOCK));
+            (m.div_ceil(down).next_multiple_of(8), columns)
+        } else {
+            let chunks = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
+            (m.div_ceil(chunks).next_multiple_of(8).min(CHUNK_ROWS), n)
+        }
+    }
+}
+
+/// Rows and columns of C.
+#[derive(Clone, Copy)]
+struct Part {
+    i: usize,
+    m: usize,
+    j: usize,
+    n: usize,
+}
+
+fn check_shapes<T: Copy>(a: MatRef<'_, T>, b: MatRef<'_, T>, c: (usize, usize)) {
     assert!(
-        a.rows() == c.rows() && b.columns() == c.columns() && a.columns() == b.rows(),
-        "shapes ({}, {}) ({}, {}) and ({}, {}) do not belong together",
+        a.rows() == c.0 && b.columns() == c.1 && a.columns() == b.rows(),
+        "shapes ({}, {}) ({}, {}) and {c:?} do not belong together",
         a.rows(),
         a.columns(),
         b.rows(),
         b.columns(),
-        c.rows(),
-        c.columns()
     );
-    assert!(a.columns() <= BLOCK && (b.column_stride() == 1 || b.columns() <= 1));
-    if c.rows() > 0 && c.columns() > 0 {
-        block(isa, a, b, c, first);
+}
+
+simd_kernel! {
+    /// One chunk. Returns whether its moved parameters are finite.
+    fn work<T, S>(job: &Job<'_, T>, part: Part, scratch: &mut [T]) -> bool {
+        // SAFETY: `simd_kernel` has compiled this for S; the job's shapes are checked.
+        unsafe { blocks::<S>(job, part, scratch) }
     }
 }
 
-kernel! {
-    /// The checked work of [`accumulate`]: in strips of columns, each strip from top to bottom.
-    fn block<T>(a: MatRef<'_, T>, b: MatRef<'_, T>, c: &mut MatMut<'_, T>, first: bool) {
-        let n = c.columns();
-        let mut j = if T::LANES == 8 {
-            strips::<T, 64, 16>(a, b, c, first, 0, n)
-        } else {
-            strips::<T, 32, 8>(a, b, c, first, 0, n)
-        };
-        j = strips::<T, 8, 8>(a, b, c, first, j, n);
-        j = strips::<T, 4, 4>(a, b, c, first, j, n);
-        strips::<T, 1, 1>(a, b, c, first, j, n);
-    }
-}
-
-/// The strips of `NARROW` columns from j on, as many as there are; returns the first column left.
+/// Block by block along the summation, panel by panel.
 ///
-/// A lone row takes `WIDE` columns at once, so that enough chains are under way.
+/// # Safety
+/// As for [`Simd`]; the part lies within C, and no one else uses it meanwhile.
 #[inline(always)]
-fn strips<T: Real, const WIDE: usize, const NARROW: usize>(
-    a: MatRef<'_, T>,
-    b: MatRef<'_, T>,
-    c: &mut MatMut<'_, T>,
-    first: bool,
-    mut j: usize,
-    n: usize,
-) -> usize {
-    let m = a.rows();
-    if m == 1 {
-        while j + WIDE <= n {
-            tile::<T, 1, WIDE>(a, b, c, first, 0, j);
-            j += WIDE;
+unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T]) -> bool {
+    assert!(scratch.len() >= SCRATCH);
+    let (panel_space, rows_space) = scratch.split_at_mut(BLOCK * 32);
+    let (a, b) = (job.a.rows_from(part.i, part.m), job.b.columns_from(part.j, part.n));
+    let direct = part.m <= DIRECT_ROWS && (b.column_stride() == 1 || part.n == 1);
+    let in_place = job.rows_in_place();
+    assert!(direct || in_place || part.m <= CHUNK_ROWS);
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let mut check = S::splat(S::T::ZERO);
+        let mut first = 0;
+        loop {
+            let k = BLOCK.min(a.columns() - first);
+            let (a, b) = (a.columns_from(first, k), b.rows_from(first, k));
+            let output = match job.output {
+                Output::Set(c) if first > 0 => Output::Add(c),
+                output => output,
+            };
+            let mut place = Place {
+                a: a.data().as_ptr(),
+                a_strides: (a.row_stride(), a.column_stride()),
+                b: b.data().as_ptr(),
+                b_stride: b.row_stride(),
+                c: part.i * job.stride + part.j,
+                c_stride: job.stride,
+                columns: part.n,
+                k,
+            };
+            if !direct && !in_place {
+                pack_rows::<S>(a, rows_space.as_mut_ptr());
+                place.a = rows_space.as_ptr();
+            }
+            let mut j = 0;
+            while j < part.n {
+                let columns = (part.n - j).min(2 * S::LANES);
+                place.columns = columns;
+                let packed = panel_space.as_mut_ptr();
+                if direct {
+                    place.b = b.data().as_ptr().add(j);
+                    if columns > S::LANES {
+                        panel::<S, 2, { form::DIRECT }>(place, part.m, &output, &mut check);
+                    } else {
+                        panel::<S, 1, { form::DIRECT }>(place, part.m, &output, &mut check);
+                    }
+                } else {
+                    let b = b.columns_from(j, columns);
+                    place.b = packed;
+                    if columns > S::LANES {
+                        pack_panel::<S, 2>(b, packed);
+                        if in_place {
+                            panel::<S, 2, { form::ROWS }>(place, part.m, &output, &mut check);
+                        } else {
+                            panel::<S, 2, { form::PACKED }>(place, part.m, &output, &mut check);
+                        }
+                    } else {
+                        pack_panel::<S, 1>(b, packed);
+                        if in_place {
+                            panel::<S, 1, { form::ROWS }>(place, part.m, &output, &mut check);
+                        } else {
+                            panel::<S, 1, { form::PACKED }>(place, part.m, &output, &mut check);
+                        }
+                    }
+                }
+                place.c += columns;
+                j += columns;
+            }
+            first += BLOCK;
+            if first >= job.a.columns() {
+                break;
+            }
         }
+        is_zero::<S>(check)
     }
-    while j + NARROW <= n {
-        let mut i = 0;
-        while i + 4 <= m {
-            tile::<T, 4, NARROW>(a, b, c, first, i, j);
-            i += 4;
-        }
-        while i < m {
-            tile::<T, 1, NARROW>(a, b, c, first, i, j);
-            i += 1;
-        }
-        j += NARROW;
-    }
-    j
 }
 
-/// `R` rows by `N` columns of C, held in registers through the whole block.
+/// Where a tile's sums stand, a cache line each register.
+#[repr(align(64))]
+struct Sums<T>([T; 8 * 2 * 16]);
+
+/// All tiles of a panel of `V` registers' columns, from top to bottom.
+///
+/// # Safety
+/// As for [`tile`].
 #[inline(always)]
-fn tile<T: Real, const R: usize, const N: usize>(
-    a: MatRef<'_, T>,
-    b: MatRef<'_, T>,
-    c: &mut MatMut<'_, T>,
-    first: bool,
-    i: usize,
-    j: usize,
+unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
+    mut place: Place<S::T>,
+    m: usize,
+    output: &Output<S::T>,
+    check: &mut S::V,
 ) {
-    debug_assert!(i + R <= a.rows() && j + N <= b.columns());
-    let mut sums = [Lanes::<T, N>::splat(T::ZERO); R];
-    for k in 0..a.columns() {
-        let from = k * b.row_stride() + j;
-        // SAFETY: k < b.rows() and j + N <= b.columns(), whose columns lie side by side, and a
-        // `MatRef` holds every element of its shape within its slice.
-        let row = unsafe { b.data().get_unchecked(from..from + N) };
-        let row = Lanes::load(row);
-        for (r, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: i + r < a.rows() and k < a.columns(), likewise.
-            let x = unsafe {
-                *a.data().get_unchecked((i + r) * a.row_stride() + k * a.column_stride())
-            };
-            *sum = Lanes::splat(x).mul_add(row, *sum);
+    let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
+    let to = sums.0.as_mut_ptr();
+    let mut i = 0;
+    while i < m {
+        let rows = height::<S>(m - i);
+        // SAFETY: the caller's word; eight rows of two registers of at most sixteen
+        // elements fit into the space.
+        unsafe {
+            fetch::<S>(&place, output, rows);
+            match rows {
+                1 => S::tile::<1, V, FORM>(&place, to),
+                2 => S::tile::<2, V, FORM>(&place, to),
+                3 => S::tile::<3, V, FORM>(&place, to),
+                4 => S::tile::<4, V, FORM>(&place, to),
+                5 if S::ROWS >= 5 && FORM != form::DIRECT => S::tile::<5, V, FORM>(&place, to),
+                6 if S::ROWS >= 6 && FORM != form::DIRECT => S::tile::<6, V, FORM>(&place, to),
+                7 if S::ROWS >= 7 && FORM != form::DIRECT => S::tile::<7, V, FORM>(&place, to),
+                _ if S::ROWS >= 8 && FORM != form::DIRECT => S::tile::<8, V, FORM>(&place, to),
+                _ => unreachable!("a tile has at most S::ROWS rows"),
+            }
+            settle::<S>(&place, output, (rows, V), to, check);
         }
+        let skip = if FORM == form::PACKED { S::ROWS * place.k } else { rows * place.a_strides.0 };
+        place.a = place.a.wrapping_add(skip);
+        place.c += rows * place.c_stride;
+        i += rows;
     }
-    let stride = c.row_stride();
-    for (r, &sum) in sums.iter().enumerate() {
-        let c = &mut c.data()[(i + r) * stride + j..];
-        let before = if first { Lanes::splat(T::ZERO) } else { Lanes::load(c) };
-        before.add(sum).store(c);
-    }
+}
+
+/// Whether every lane is 0.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+unsafe fn is_zero<S: Simd>(v: S::V) -> bool {
+    let mut lanes = [S::T::ZERO; 16];
+    // SAFETY: no register has more lanes.
+    unsafe { S::store(lanes.as_mut_ptr(), v) };
+    lanes.iter().all(|&lane| lane == S::T::ZERO)
 }
 
 #[cfg(test)]

@@ -7,6 +7,10 @@
 // that the processor has it.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub mod elementwise;
 pub mod fpu;
 pub mod gemm;
@@ -15,6 +19,7 @@ pub mod oracle;
 mod portable;
 mod real;
 pub mod reduce;
+mod simd;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod update;

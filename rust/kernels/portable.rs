@@ -1,10 +1,12 @@
 //! A few elements side by side: plain lanes, which the compiler turns into vector registers.
 
 use super::Real;
+use super::gemm::tile::{Place, tile};
+use super::simd::Simd;
 
 /// `N` elements that are worked on together, each by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Lanes<T, const N: usize>(pub(super) [T; N]);
+pub struct Lanes<T, const N: usize>(pub(super) [T; N]);
 
 impl<T: Real, const N: usize> Lanes<T, N> {
     /// The same element in every lane.
@@ -56,4 +58,76 @@ impl<T: Real, const N: usize> Lanes<T, N> {
         }
         Self(lanes)
     }
+}
+
+/// The register of no instruction set in particular: four plain lanes.
+#[derive(Clone, Copy)]
+pub struct Portable<T>(std::marker::PhantomData<T>);
+
+/// How many lanes it has.
+const LANES: usize = 4;
+
+impl<T: Real> Simd for Portable<T> {
+    type T = T;
+    type V = Lanes<T, LANES>;
+    const LANES: usize = LANES;
+    const ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(x: T) -> Self::V {
+        Lanes::splat(x)
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const T) -> Self::V {
+        // SAFETY: the caller has so many elements; so below.
+        Lanes(unsafe { from.cast::<[T; LANES]>().read() })
+    }
+    #[inline(always)]
+    unsafe fn load_part(from: *const T, count: usize) -> Self::V {
+        let mut lanes = [T::ZERO; LANES];
+        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+            // SAFETY: the caller has `count` elements.
+            *lane = unsafe { from.add(i).read() };
+        }
+        Lanes(lanes)
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut T, v: Self::V) {
+        // SAFETY: the caller has room for so many.
+        unsafe { to.cast::<[T; LANES]>().write(v.0) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(to: *mut T, count: usize, v: Self::V) {
+        for (i, &lane) in v.0.iter().enumerate().take(count) {
+            // SAFETY: the caller has room for `count`.
+            unsafe { to.add(i).write(lane) }
+        }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        a.add(b)
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        a.sub(b)
+    }
+    #[inline(always)]
+    unsafe fn transpose(from: *const T, stride: usize, to: *mut T, to_stride: usize) {
+        for i in 0..LANES {
+            for j in 0..LANES {
+                // SAFETY: the caller has so many rows of so many elements, on both sides.
+                unsafe { to.add(j * to_stride + i).write(from.add(i * stride + j).read()) }
+            }
+        }
+    }
+    unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(place: &Place<T>, to: *mut T) {
+        // SAFETY: the caller's word.
+        unsafe { tile::<Self, R, V, FORM>(place, to) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(_at: *const T) {}
 }

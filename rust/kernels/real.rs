@@ -20,6 +20,7 @@ pub trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + super::math::Elementary
+    + super::simd::Vectors
     + 'static
 {
     /// +0.0.

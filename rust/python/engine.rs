@@ -139,7 +139,6 @@ impl Engine {
         threads: usize,
         totals: TotalsTuple,
     ) -> PyResult<(TotalsTuple, usize, Option<usize>)> {
-        let _ = threads; // one does the work so far
         let rates = &arrays::vector("rates", rates)?[..];
         let steps = &Steps { epoch, first, rates, optimizer: Optimizer::Sgd { momentum, l2 } };
         let (loss, correct, saturated) = totals;
@@ -147,6 +146,7 @@ impl Engine {
         let mut this = slf.try_borrow_mut().map_err(|_| busy("network"))?;
         let mut dataset = dataset.try_borrow_mut().map_err(|_| busy("dataset"))?;
         let trained = together!(&mut this.0, &mut dataset.0, trainer, data => {
+            trainer.allow_threads(threads);
             compute(slf.py(), move || trainer.train(data, steps, totals))
         })?;
         let Trained { totals: Totals { loss, correct, saturated }, steps, diverged } = trained;
@@ -159,9 +159,11 @@ impl Engine {
         x: &Bound<'py, PyAny>,
         threads: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = threads;
         let this = slf.try_borrow().map_err(|_| busy("network"))?;
-        either!(&this.0, trainer => predict(trainer, x))
+        either!(&this.0, trainer => {
+            trainer.allow_threads(threads);
+            predict(trainer, x)
+        })
     }
 
     /// Add the losses of some rows in row order to `loss`; that sum, and how many are classified
@@ -174,10 +176,10 @@ impl Engine {
         loss: f64,
         threads: usize,
     ) -> PyResult<(f64, u64)> {
-        let _ = threads;
         let this = slf.try_borrow().map_err(|_| busy("network"))?;
         let dataset = dataset.try_borrow().map_err(|_| busy("dataset"))?;
         together!(&this.0, &dataset.0, trainer, data => {
+            trainer.allow_threads(threads);
             compute(slf.py(), move || trainer.evaluate(data, first, rows, loss))
         })
     }

@@ -1,10 +1,14 @@
 //! Running a network without training it: predictions, losses, gradients.
 
+use std::sync::atomic::Ordering;
+
 use super::{Totals, Trainer, forward, gradient, losses};
 use crate::data::{Dataset, Inputs, Rows};
 use crate::error::Error;
+use crate::kernels::gemm::{Alone, Team};
 use crate::kernels::{Real, fpu};
 use crate::matrix::{checked_product, zeros};
+use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
 
 impl<T: Real> Trainer<T> {
@@ -22,16 +26,16 @@ impl<T: Real> Trainer<T> {
         x.check()?;
         let mut outputs = zeros(checked_product(rows, n_out)?)?;
         let mut scratch = Forward::new(network, rows)?;
-        fpu::exact(|| {
+        self.with_team(|team| {
             let tiles = Rows::Range(0, rows).tiles(TILE);
             for (tile, outputs) in tiles.zip(outputs.chunks_mut(TILE * n_out)) {
                 let inputs = &mut scratch.a[0][..tile.len() * n_in];
                 x.gather(tile, n_in, &self.pixels, inputs);
-                forward(network, self.plan.isa, &mut scratch, tile.len());
+                forward(network, team, &mut scratch, tile.len());
                 let a = &scratch.a[network.layers().len()];
                 outputs.copy_from_slice(&a[..outputs.len()]);
             }
-        });
+        })?;
         Ok(outputs)
     }
 
@@ -56,15 +60,15 @@ impl<T: Real> Trainer<T> {
         let mut scratch = Forward::new(network, rows)?;
         let mut y = zeros(checked_product(rows.min(TILE), network.n_out())?)?;
         let mut totals = Totals { loss, ..Totals::default() };
-        fpu::exact(|| {
+        self.with_team(|team| {
             for tile in Rows::Range(first, rows).tiles(TILE) {
                 let rows = tile.len();
                 let y = &mut y[..rows * network.n_out()];
                 data.gather(tile, &mut scratch.a[0][..rows * network.n_in()], y);
-                forward(network, self.plan.isa, &mut scratch, rows);
+                forward(network, team, &mut scratch, rows);
                 losses(network, self.plan.isa, data, tile, &scratch, y, &mut totals);
             }
-        });
+        })?;
         Ok((totals.loss, totals.correct))
     }
 
@@ -74,12 +78,24 @@ impl<T: Real> Trainer<T> {
     /// Where the dataset is of another size, or memory is short.
     pub fn gradients(&self, data: &Dataset<T>) -> Result<(f64, Vec<T>), Error> {
         self.check_sizes(data)?;
-        let mut workspace = Workspace::new(&self.network, data.rows())?;
+        let mut workspace = Workspace::for_gradients(&self.network, data.rows())?;
         let mut totals = Totals::default();
+        self.scratch.prepare(1)?;
+        let team = Team { isa: self.plan.isa, crew: &Alone, scratch: &self.scratch };
         fpu::exact(|| {
-            let isa = self.plan.isa;
-            gradient(&self.network, isa, data, data.all(), &mut workspace, &mut totals);
+            gradient(&self.network, &team, data, data.all(), &mut workspace, &mut totals);
         });
         Ok((totals.loss, self.network.flat_order(&workspace.g)?))
+    }
+
+    /// Runs `f` with as many threads as are allowed.
+    fn with_team(&self, f: impl FnOnce(&Team<'_, T>)) -> Result<(), Error> {
+        self.scratch.prepare(self.threads())?;
+        let ((), worked) = pool::with(self.threads(), |crew| {
+            let team = Team { isa: self.plan.isa, crew, scratch: &self.scratch };
+            fpu::exact(|| f(&team));
+        });
+        self.worked.store(worked, Ordering::Relaxed);
+        Ok(())
     }
 }

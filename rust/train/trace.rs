@@ -1,11 +1,12 @@
 //! Every symbol of Eq. 24 for every row by itself: nothing is averaged.
 
-use super::{Trainer, forward, output, output_delta, transpose_weights};
+use super::{Trainer, output, output_delta};
 use crate::data::Dataset;
 use crate::error::Error;
+use crate::kernels::gemm::{Alone, Team};
 use crate::kernels::{Real, fpu};
 use crate::matrix::{checked_product, zeros};
-use crate::workspace::{Forward, TILE, Workspace};
+use crate::workspace::{TILE, Workspace};
 
 /// What one layer made of each row; the first axis of every array is the row.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,9 +72,9 @@ impl<T: Real> Trainer<T> {
         let mut traces = layers
             .map(|layer| LayerTrace::new(rows, layer.n_in, layer.n_out))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut workspace = Workspace::new(&self.network, rows)?;
+        let mut workspace = Workspace::new(&self.network, rows.min(TILE))?;
+        self.scratch.prepare(1)?;
         fpu::exact(|| {
-            transpose_weights(&self.network, &mut workspace.transposed);
             for start in (0..rows).step_by(TILE) {
                 self.trace_tile(data, start, &mut workspace, &mut traces);
             }
@@ -92,35 +93,39 @@ impl<T: Real> Trainer<T> {
         let (network, isa) = (&self.network, self.plan.isa);
         let tile = crate::data::Rows::Range(start, TILE.min(data.rows() - start));
         let rows = tile.len();
-        let Workspace { forward: scratch, y, r, d, transposed, .. } = workspace;
+        let Workspace { forward: activations, y, r, d, .. } = workspace;
+        let team = &Team { isa, crew: &Alone, scratch: &self.scratch };
         let y = &mut y[..rows * network.n_out()];
-        data.gather(tile, &mut scratch.a[0][..rows * network.n_in()], y);
-        forward(network, isa, scratch, rows);
+        data.gather(tile, &mut activations.a[0][..rows * network.n_in()], y);
+        let parameters = network.parameters();
+        for (l, (layer, trace)) in network.layers().iter().zip(&mut *traces).enumerate() {
+            let at = start * layer.n_out..(start + rows) * layer.n_out;
+            let (before, after) = activations.a.split_at_mut(l + 1);
+            let (z, a) = (&mut trace.z[at.clone()], &mut after[0][..rows * layer.n_out]);
+            layer.forward(team, parameters, &before[l][..rows * layer.n_in], z);
+            layer.activation.forward(isa, z, a, layer.n_out);
+            trace.a[at].copy_from_slice(a);
+        }
 
-        output_delta(network, isa, scratch, y, r, 1);
-        let (_, a) = output(scratch);
+        output_delta(network, isa, activations, y, r, 1);
+        let (_, a) = output(activations);
         for ((d, &a), &y) in d.iter_mut().zip(a).zip(&*y) {
             *d = network.loss().derivative(a, y);
         }
-        let Forward { z, a } = scratch;
-        let mut end = transposed.len();
+        let a = &activations.a;
         for (l, (layer, trace)) in network.layers().iter().zip(traces).enumerate().rev() {
             let (n_in, n_out) = (layer.n_in, layer.n_out);
             let at = start * n_out..(start + rows) * n_out;
-            trace.z[at.clone()].copy_from_slice(&z[l][..rows * n_out]);
-            trace.a[at.clone()].copy_from_slice(&a[l + 1][..rows * n_out]);
             trace.r[at.clone()].copy_from_slice(&r[..rows * n_out]);
             trace.de_da[at].copy_from_slice(&d[..rows * n_out]);
             trace.fill_gradients(start, &r[..rows * n_out], &a[l]);
             if l > 0 {
-                let w = &transposed[end - n_in * n_out..end];
-                let (r, d) = (&mut *r, &mut d[..rows * n_in]);
-                layer.backward(isa, w, &r[..rows * n_out], d); // dE/da = W^T r
+                let d = &mut d[..rows * n_in];
+                layer.backward(team, parameters, &r[..rows * n_out], d, &|_, _| 0); // dE/da = W^T r
                 let r = &mut r[..rows * n_in];
                 r.copy_from_slice(d);
                 let activation = network.layers()[l - 1].activation;
-                activation.backward(isa, &z[l - 1][..rows * n_in], &a[l][..rows * n_in], r, n_in);
-                end -= n_in * n_out;
+                activation.backward(isa, &a[l][..rows * n_in], r, n_in);
             }
         }
     }

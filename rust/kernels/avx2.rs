@@ -1,0 +1,206 @@
+//! The registers of AVX2 and FMA: 256 bits.
+
+// Reason: the names of intrinsics say where they come from.
+#[allow(clippy::wildcard_imports)]
+use std::arch::x86_64::*;
+
+use super::gemm::tile::{Place, tile};
+use super::simd::Simd;
+
+/// Eight `f32`.
+#[derive(Clone, Copy)]
+pub struct F32;
+
+/// Four `f64`.
+#[derive(Clone, Copy)]
+pub struct F64;
+
+/// Eight lanes of ones, then eight of zeros: from `8 - count` on, a mask of `count` lanes.
+static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+/// Likewise in lanes of 64 bits, from `4 - count` on.
+static MASK64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+
+#[inline(always)]
+unsafe fn mask(count: usize) -> __m256i {
+    // SAFETY: the caller has AVX2; eight lanes from 8 - count on lie within the table.
+    unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - count.min(8)).cast()) }
+}
+
+#[inline(always)]
+unsafe fn mask64(count: usize) -> __m256i {
+    // SAFETY: likewise, four lanes.
+    unsafe { _mm256_loadu_si256(MASK64.as_ptr().add(4 - count.min(4)).cast()) }
+}
+
+impl Simd for F32 {
+    type T = f32;
+    type V = __m256;
+    const LANES: usize = 8;
+    const ROWS: usize = 6;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m256 {
+        // SAFETY: the caller has AVX2; so all below. Pointers are the caller's word.
+        unsafe { _mm256_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m256 {
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, count: usize) -> __m256 {
+        unsafe { _mm256_maskload_ps(from, mask(count)) }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: __m256) {
+        unsafe { _mm256_storeu_ps(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(to: *mut f32, count: usize, v: __m256) {
+        unsafe { _mm256_maskstore_ps(to, mask(count), v) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    /// Pairs, fours, then halves change places.
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: the caller has AVX2, eight rows to read and eight to write.
+        unsafe {
+            let mut r = [_mm256_setzero_ps(); 8];
+            for (i, r) in r.iter_mut().enumerate() {
+                *r = _mm256_loadu_ps(from.add(i * stride));
+            }
+            let mut t = r;
+            for i in [0, 4] {
+                let (ab, ab2) =
+                    (_mm256_unpacklo_ps(r[i], r[i + 1]), _mm256_unpackhi_ps(r[i], r[i + 1]));
+                let (cd, cd2) = (
+                    _mm256_unpacklo_ps(r[i + 2], r[i + 3]),
+                    _mm256_unpackhi_ps(r[i + 2], r[i + 3]),
+                );
+                t[i] = _mm256_shuffle_ps::<0x44>(ab, cd);
+                t[i + 1] = _mm256_shuffle_ps::<0xEE>(ab, cd);
+                t[i + 2] = _mm256_shuffle_ps::<0x44>(ab2, cd2);
+                t[i + 3] = _mm256_shuffle_ps::<0xEE>(ab2, cd2);
+            }
+            for i in 0..4 {
+                let (low, high) = (t[i], t[i + 4]);
+                _mm256_storeu_ps(to.add(i * to_stride), _mm256_permute2f128_ps::<0x20>(low, high));
+                _mm256_storeu_ps(
+                    to.add((i + 4) * to_stride),
+                    _mm256_permute2f128_ps::<0x31>(low, high),
+                );
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
+        place: &Place<f32>,
+        to: *mut f32,
+    ) {
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
+            place: &Place<f32>,
+            to: *mut f32,
+        ) {
+            // SAFETY: the caller's word.
+            unsafe { tile::<F32, R, V, FORM>(place, to) }
+        }
+        // SAFETY: the caller's word.
+        unsafe { compiled::<R, V, FORM>(place, to) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
+impl Simd for F64 {
+    type T = f64;
+    type V = __m256d;
+    const LANES: usize = 4;
+    const ROWS: usize = 6;
+
+    #[inline(always)]
+    unsafe fn splat(x: f64) -> __m256d {
+        // SAFETY: as above; so all below.
+        unsafe { _mm256_set1_pd(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f64) -> __m256d {
+        unsafe { _mm256_loadu_pd(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_part(from: *const f64, count: usize) -> __m256d {
+        unsafe { _mm256_maskload_pd(from, mask64(count)) }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f64, v: __m256d) {
+        unsafe { _mm256_storeu_pd(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(to: *mut f64, count: usize, v: __m256d) {
+        unsafe { _mm256_maskstore_pd(to, mask64(count), v) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: __m256d, b: __m256d, c: __m256d) -> __m256d {
+        unsafe { _mm256_fmadd_pd(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m256d, b: __m256d) -> __m256d {
+        unsafe { _mm256_add_pd(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m256d, b: __m256d) -> __m256d {
+        unsafe { _mm256_sub_pd(a, b) }
+    }
+
+    /// Pairs, then halves change places.
+    #[inline(always)]
+    unsafe fn transpose(from: *const f64, stride: usize, to: *mut f64, to_stride: usize) {
+        // SAFETY: the caller has AVX2, four rows to read and four to write.
+        unsafe {
+            let mut r = [_mm256_setzero_pd(); 4];
+            for (i, r) in r.iter_mut().enumerate() {
+                *r = _mm256_loadu_pd(from.add(i * stride));
+            }
+            let (ab, ab2) = (_mm256_unpacklo_pd(r[0], r[1]), _mm256_unpackhi_pd(r[0], r[1]));
+            let (cd, cd2) = (_mm256_unpacklo_pd(r[2], r[3]), _mm256_unpackhi_pd(r[2], r[3]));
+            _mm256_storeu_pd(to, _mm256_permute2f128_pd::<0x20>(ab, cd));
+            _mm256_storeu_pd(to.add(to_stride), _mm256_permute2f128_pd::<0x20>(ab2, cd2));
+            _mm256_storeu_pd(to.add(2 * to_stride), _mm256_permute2f128_pd::<0x31>(ab, cd));
+            _mm256_storeu_pd(to.add(3 * to_stride), _mm256_permute2f128_pd::<0x31>(ab2, cd2));
+        }
+    }
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
+        place: &Place<f64>,
+        to: *mut f64,
+    ) {
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
+            place: &Place<f64>,
+            to: *mut f64,
+        ) {
+            // SAFETY: the caller's word.
+            unsafe { tile::<F64, R, V, FORM>(place, to) }
+        }
+        // SAFETY: the caller's word.
+        unsafe { compiled::<R, V, FORM>(place, to) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f64) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}

@@ -1,0 +1,113 @@
+//! Operands copied to where the innermost loop reads them one after the other.
+
+use super::super::simd::Simd;
+use crate::matrix::MatRef;
+
+/// How many rows the next tile has, where so many are left: no tile is so low that its chains
+/// could not fill the pipeline, if that can be had.
+#[inline(always)]
+pub(super) fn height<S: Simd>(left: usize) -> usize {
+    if left >= 2 * S::ROWS || left == S::ROWS {
+        S::ROWS
+    } else if left > S::ROWS {
+        left.div_ceil(2)
+    } else {
+        left
+    }
+}
+
+/// Copies A (m, k) tile by tile: of each column the tile's rows, [`Simd::ROWS`] apart.
+///
+/// # Safety
+/// As for [`Simd`]; `to` has room for `ROWS * k` elements a tile.
+#[inline(always)]
+pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, mut to: *mut S::T) {
+    let (m, k) = (a.rows(), a.columns());
+    let (row, column) = (a.row_stride(), a.column_stride());
+    let mut i = 0;
+    while i < m {
+        let rows = height::<S>(m - i);
+        // SAFETY: row i + r and column t are within A, whose elements are within its slice; `to`
+        // is the caller's word.
+        unsafe {
+            let from = a.data().as_ptr().add(i * row);
+            for t in 0..k {
+                let (from, to) = (from.add(t * column), to.add(t * S::ROWS));
+                if row == 1 && rows == S::ROWS {
+                    to.copy_from_nonoverlapping(from, S::ROWS);
+                } else {
+                    for r in 0..rows {
+                        to.add(r).write(from.add(r * row).read());
+                    }
+                }
+            }
+            to = to.add(S::ROWS * k);
+        }
+        i += rows;
+    }
+}
+
+/// Copies a panel B (k, n) of at most `V` registers' columns, row by row, filled up with 0.
+///
+/// # Safety
+/// As for [`Simd`]; `to` has room for `k * V * LANES` elements.
+#[inline(always)]
+pub(super) unsafe fn pack_panel<S: Simd, const V: usize>(b: MatRef<'_, S::T>, to: *mut S::T) {
+    let (k, n) = (b.rows(), b.columns());
+    let (row, column) = (b.row_stride(), b.column_stride());
+    let width = V * S::LANES;
+    let from = b.data().as_ptr();
+    // SAFETY: every element read is within B; `to` is the caller's word.
+    unsafe {
+        if column == 1 && n == width {
+            for t in 0..k {
+                for v in 0..V {
+                    S::store(
+                        to.add(t * width + v * S::LANES),
+                        S::load(from.add(t * row + v * S::LANES)),
+                    );
+                }
+            }
+        } else if column == 1 {
+            for t in 0..k {
+                for v in 0..V {
+                    let count = n.saturating_sub(v * S::LANES).min(S::LANES);
+                    let from = from.wrapping_add(t * row + v * S::LANES);
+                    S::store(to.add(t * width + v * S::LANES), S::load_part(from, count));
+                }
+            }
+        } else {
+            transposed::<S>(b, to, width);
+        }
+    }
+}
+
+/// Copies a panel B (k, n) whose rows lie across: block by block where its columns are contiguous.
+///
+/// # Safety
+/// As for [`pack_panel`].
+#[inline(always)]
+unsafe fn transposed<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T, width: usize) {
+    let (k, n) = (b.rows(), b.columns());
+    let (row, column) = (b.row_stride(), b.column_stride());
+    let from = b.data().as_ptr();
+    let whole = |count: usize| if row == 1 { count - count % S::LANES } else { 0 };
+    let (whole_k, whole_n) = (whole(k), whole(n));
+    // SAFETY: as there.
+    unsafe {
+        for j in (0..whole_n).step_by(S::LANES) {
+            for t in (0..whole_k).step_by(S::LANES) {
+                S::transpose(from.add(j * column + t), column, to.add(t * width + j), width);
+            }
+        }
+        for t in 0..k {
+            let first = if t < whole_k { whole_n } else { 0 };
+            for j in first..n {
+                to.add(t * width + j).write(from.add(t * row + j * column).read());
+            }
+            for j in n..width {
+                to.add(t * width + j).write(S::T::default());
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Who does the work of a product, and with what scratch.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::super::{Isa, Real};
+use super::SCRATCH;
+use crate::error::Error;
+use crate::matrix::zeros;
+
+/// Workers that share chunks of work.
+pub trait Crew: Sync {
+    /// How many there are, at least one.
+    fn workers(&self) -> usize;
+
+    /// Calls `work(worker, chunk)` once for each chunk below `chunks`, and returns when all is
+    /// done. No two calls at a time have the same worker.
+    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync));
+}
+
+/// One worker: the thread that calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone;
+
+impl Crew for Alone {
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        for chunk in 0..chunks {
+            work(0, chunk);
+        }
+    }
+}
+
+/// The most workers that a crew may have.
+pub const MAX_WORKERS: usize = 64;
+
+/// Where each worker packs operands; made once, when it is needed.
+#[derive(Debug)]
+pub struct Scratch<T>([Mutex<Space<T>>; MAX_WORKERS]);
+
+/// One worker's elements, from the first that begins a cache line on.
+#[derive(Debug)]
+struct Space<T> {
+    elements: Vec<T>,
+    start: usize,
+}
+
+impl<T: Real> Scratch<T> {
+    /// For any crew; holds nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(std::array::from_fn(|_| Mutex::new(Space { elements: Vec::new(), start: 0 })))
+    }
+
+    /// Makes the scratch of the first workers, where it is not made.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn prepare(&self, workers: usize) -> Result<(), Error> {
+        for space in self.0.iter().take(workers) {
+            let mut space = space.lock().unwrap_or_else(PoisonError::into_inner);
+            if space.elements.is_empty() {
+                space.elements = zeros(SCRATCH + 64)?;
+                space.start = space.elements.as_ptr().align_offset(64).min(64);
+            }
+        }
+        Ok(())
+    }
+
+    /// For one worker, where little memory must be had.
+    pub(super) fn alone() -> Self {
+        let scratch = Self::new();
+        scratch.prepare(1).expect("memory for one worker");
+        scratch
+    }
+
+    /// The scratch of a worker, which is made. What a panic left in it does not matter.
+    pub(super) fn of(&self, worker: usize) -> impl std::ops::DerefMut<Target = [T]> {
+        Slice(self.0[worker].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<T: Real> Default for Scratch<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Real> Clone for Scratch<T> {
+    /// What it holds means nothing.
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+struct Slice<'a, T>(MutexGuard<'a, Space<T>>);
+
+impl<T> std::ops::Deref for Slice<'_, T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.0.elements[self.0.start..]
+    }
+}
+
+impl<T> std::ops::DerefMut for Slice<'_, T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        let Space { elements, start } = &mut *self.0;
+        &mut elements[*start..]
+    }
+}
+
+/// An instruction set, workers, and their scratch.
+#[derive(Clone, Copy)]
+pub struct Team<'a, T> {
+    /// The instruction set of the kernels.
+    pub isa: Isa,
+    /// The workers.
+    pub crew: &'a dyn Crew,
+    /// Prepared for that many workers.
+    pub scratch: &'a Scratch<T>,
+}
+
+impl<T> fmt::Debug for Team<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Team of {} on {}", self.crew.workers(), self.isa.name())
+    }
+}

@@ -1,0 +1,250 @@
+//! The innermost part of a product: a tile of C held in registers through a block of rule 1, and
+//! what becomes of its sums.
+
+use super::super::Real;
+use super::super::simd::Simd;
+
+/// How the operands of a tile lie.
+pub(super) mod form {
+    /// A in place, its columns side by side; B packed.
+    pub(in super::super) const ROWS: u8 = 0;
+    /// Both packed.
+    pub(in super::super) const PACKED: u8 = 1;
+    /// Both in place, A of any strides.
+    pub(in super::super) const DIRECT: u8 = 2;
+}
+use form::{DIRECT, PACKED, ROWS};
+
+/// What becomes of the sums of a block. Element (i, j) of C stands at `i * stride + j` of each
+/// vector; a vector that is not there is a null pointer.
+#[derive(Clone, Copy)]
+pub(super) enum Output<T> {
+    /// C = 0 + sum.
+    Set(*mut T),
+    /// C = C + sum.
+    Add(*mut T),
+    /// The gradient g = before + sum (else 0 + sum) moves the parameters w by rule 4.
+    Step {
+        /// The parameters.
+        w: *mut T,
+        /// The velocity of momentum, or null.
+        v: *mut T,
+        /// The sum of the blocks before this one, or null.
+        before: *const T,
+        /// Rate, momentum and l2.
+        hyper: [T; 3],
+    },
+}
+
+/// A tile's place: elements of A and B to read, where it stands in C, how many of its columns
+/// there are.
+#[derive(Clone, Copy)]
+pub struct Place<T> {
+    /// A from the tile's first row on, and its strides.
+    pub(super) a: *const T,
+    pub(super) a_strides: (usize, usize),
+    /// B from the tile's first column on, and its row stride where it lies in place.
+    pub(super) b: *const T,
+    pub(super) b_stride: usize,
+    /// The tile's first element in C, and C's row stride.
+    pub(super) c: usize,
+    pub(super) c_stride: usize,
+    /// How many columns are left.
+    pub(super) columns: usize,
+    /// The length of the block.
+    pub(super) k: usize,
+}
+
+/// `R` rows by `V` registers of C, from +0.0 through the whole block.
+///
+/// # Safety
+/// As for [`Simd`]; the elements that `place` names by `FORM` can be read.
+#[inline(always)]
+pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
+    place: &Place<S::T>,
+) -> [[S::V; V]; R] {
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let Place { a, a_strides, k, .. } = *place;
+        let mut rows = [a; R];
+        for (r, row) in rows.iter_mut().enumerate() {
+            *row = a.add(r * a_strides.0);
+        }
+        let mut sums = [[S::splat(S::T::ZERO); V]; R];
+        let mut t = 0;
+        while t + 4 <= k {
+            step::<S, R, V, FORM>(place, &rows, t, &mut sums);
+            step::<S, R, V, FORM>(place, &rows, t + 1, &mut sums);
+            step::<S, R, V, FORM>(place, &rows, t + 2, &mut sums);
+            step::<S, R, V, FORM>(place, &rows, t + 3, &mut sums);
+            t += 4;
+        }
+        while t < k {
+            step::<S, R, V, FORM>(place, &rows, t, &mut sums);
+            t += 1;
+        }
+        sums
+    }
+}
+
+/// One step along the summation: a row of B, an element of each row of A.
+///
+/// # Safety
+/// As for [`sums`].
+// A function, as a closure would not be compiled for the instruction set.
+#[inline(always)]
+unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
+    place: &Place<S::T>,
+    rows: &[*const S::T; R],
+    t: usize,
+    sums: &mut [[S::V; V]; R],
+) {
+    let stride = if FORM == DIRECT { place.b_stride } else { V * S::LANES };
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let b = place.b.add(t * stride);
+        let mut row = [sums[0][0]; V];
+        for (v, register) in row.iter_mut().enumerate() {
+            let b = b.add(v * S::LANES);
+            *register = if FORM == DIRECT && v + 1 == V {
+                S::load_part(b, place.columns - v * S::LANES)
+            } else {
+                S::load(b)
+            };
+        }
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let x = match FORM {
+                ROWS => rows[r].add(t),
+                PACKED => place.a.add(t * S::ROWS + r),
+                _ => rows[r].add(t * place.a_strides.1),
+            };
+            let x = S::splat(*x);
+            for (sum, &register) in sums.iter_mut().zip(&row) {
+                *sum = S::mul_add(x, register, *sum);
+            }
+        }
+    }
+}
+
+/// One tile: its sums, row by row, to `to`.
+///
+/// # Safety
+/// As for [`sums`]; `to` has room for `R * V` registers.
+#[inline(always)]
+pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
+    place: &Place<S::T>,
+    to: *mut S::T,
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let sums = sums::<S, R, V, FORM>(place);
+        for (r, row) in sums.iter().enumerate() {
+            for (v, &sum) in row.iter().enumerate() {
+                S::store(to.add((r * V + v) * S::LANES), sum);
+            }
+        }
+    }
+}
+
+/// Fetches what a tile's sums will change.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+pub(super) unsafe fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, rows: usize) {
+    let c = match *output {
+        Output::Set(c) | Output::Add(c) => c,
+        Output::Step { w, .. } => w,
+    };
+    for r in 0..rows {
+        for v in (0..place.columns).step_by(S::LANES) {
+            // SAFETY: any address will do.
+            unsafe { S::prefetch(c.wrapping_add(place.c + r * place.c_stride + v)) };
+        }
+    }
+}
+
+/// What becomes of a tile's sums, which [`tile`] has left at `from`. `check` gathers w - w of
+/// moved parameters.
+///
+/// # Safety
+/// As for [`Simd`]; the vectors of `output` hold the tile, and no one else uses it meanwhile.
+#[inline(always)]
+pub(super) unsafe fn settle<S: Simd>(
+    place: &Place<S::T>,
+    output: &Output<S::T>,
+    (rows, registers): (usize, usize),
+    mut from: *const S::T,
+    check: &mut S::V,
+) {
+    for r in 0..rows {
+        for v in 0..registers {
+            let count = place.columns - v * S::LANES;
+            let at = place.c + r * place.c_stride + v * S::LANES;
+            // SAFETY: the caller's word.
+            unsafe {
+                finish::<S>(output, at, count.min(S::LANES), S::load(from), check);
+                from = from.add(S::LANES);
+            }
+        }
+    }
+}
+
+/// What becomes of one register of sums, `count` lanes of which count.
+///
+/// # Safety
+/// As for [`settle`].
+#[inline(always)]
+unsafe fn finish<S: Simd>(
+    output: &Output<S::T>,
+    at: usize,
+    count: usize,
+    sum: S::V,
+    check: &mut S::V,
+) {
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let zero = S::splat(S::T::ZERO);
+        match *output {
+            Output::Set(c) => store::<S>(c.add(at), count, S::add(zero, sum)),
+            Output::Add(c) => {
+                store::<S>(c.add(at), count, S::add(load::<S>(c.add(at), count), sum));
+            }
+            Output::Step { w, v, before, hyper: [rate, momentum, l2] } => {
+                let before = if before.is_null() { zero } else { load::<S>(before.add(at), count) };
+                let old = load::<S>(w.add(at), count);
+                let mut g = S::add(before, sum);
+                if l2 != S::T::ZERO {
+                    g = S::mul_add(S::splat(l2), old, g);
+                }
+                if !v.is_null() {
+                    g = S::mul_add(S::splat(momentum), load::<S>(v.add(at), count), g);
+                    store::<S>(v.add(at), count, g);
+                }
+                let new = S::mul_add(S::splat(-rate), g, old);
+                store::<S>(w.add(at), count, new);
+                *check = S::add(*check, S::sub(new, new));
+            }
+        }
+    }
+}
+
+/// A register of which `count` lanes count.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+unsafe fn load<S: Simd>(from: *const S::T, count: usize) -> S::V {
+    // SAFETY: the caller's word.
+    unsafe { if count == S::LANES { S::load(from) } else { S::load_part(from, count) } }
+}
+
+/// Writes `count` lanes.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+unsafe fn store<S: Simd>(to: *mut S::T, count: usize, v: S::V) {
+    // SAFETY: the caller's word.
+    unsafe { if count == S::LANES { S::store(to, v) } else { S::store_part(to, count, v) } }
+}

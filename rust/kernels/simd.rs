@@ -1,0 +1,136 @@
+//! Vector registers behind one trait: the kernels that the compiler does not vectorise well by
+//! itself are written once over it.
+
+use super::Real;
+use super::gemm::tile::Place;
+
+/// A vector register of one instruction set, and what is done with it.
+///
+/// Every operation works lane by lane and rounds once.
+///
+/// # Safety
+/// Whoever calls an operation is compiled for an instruction set that has it: the caller is a
+/// function that [`simd_kernel`](super::simd_kernel) makes, or is inlined into one. Pointers reach
+/// as many elements as the operation reads or writes; they need no alignment.
+pub trait Simd: Copy + 'static {
+    /// The element.
+    type T: Real;
+    /// The register.
+    type V: Copy;
+    /// How many elements it holds.
+    const LANES: usize;
+    /// How many rows of a product are worked on together, so that two registers a row, the
+    /// operands beside them, fill the register file.
+    const ROWS: usize;
+
+    /// The same element in every lane.
+    ///
+    /// # Safety
+    /// As for the trait; so all below.
+    unsafe fn splat(x: Self::T) -> Self::V;
+    /// [`Simd::LANES`] elements.
+    unsafe fn load(from: *const Self::T) -> Self::V;
+    /// At most so many elements; the other lanes are +0.0.
+    unsafe fn load_part(from: *const Self::T, count: usize) -> Self::V;
+    /// Writes all lanes.
+    unsafe fn store(to: *mut Self::T, v: Self::V);
+    /// Writes the first lanes.
+    unsafe fn store_part(to: *mut Self::T, count: usize, v: Self::V);
+    /// a b + c, rounded once.
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// a + b.
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// a - b.
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// Copies [`Simd::LANES`] rows of as many elements, `stride` apart, to their transpose.
+    unsafe fn transpose(from: *const Self::T, stride: usize, to: *mut Self::T, to_stride: usize);
+    /// The sums of a tile, written to `to` row by row: a function of its own for each shape, so that
+    /// none is too large to compile well.
+    ///
+    /// # Safety
+    /// The elements that `place` names by `FORM` can be read; `to` has room for `R * V` registers.
+    unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
+        place: &Place<Self::T>,
+        to: *mut Self::T,
+    );
+    /// Fetches the line of an address into the cache; any address will do.
+    unsafe fn prefetch(at: *const Self::T);
+}
+
+/// The registers of an element type, one a instruction set.
+pub trait Vectors: Sized {
+    /// Plain lanes.
+    type Portable: Simd<T = Self>;
+    /// 256 bits.
+    type Avx2: Simd<T = Self>;
+    /// 512 bits.
+    type Avx512: Simd<T = Self>;
+}
+
+impl Vectors for f32 {
+    type Portable = super::portable::Portable<f32>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = super::avx2::F32;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = super::avx512::F32;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Avx2 = Self::Portable;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Avx512 = Self::Portable;
+}
+
+impl Vectors for f64 {
+    type Portable = super::portable::Portable<f64>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = super::avx2::F64;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = super::avx512::F64;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Avx2 = Self::Portable;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Avx512 = Self::Portable;
+}
+
+/// Compiles one body, written over [`Simd`], once for each instruction set.
+///
+/// `simd_kernel! { fn name<T, S>(x: &[T]) { body } }` defines `fn name<T: Real>(isa: Isa, x: &[T])`;
+/// in the body `S` is the register.
+macro_rules! simd_kernel {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$t:ident, $s:ident>($($arg:ident: $ty:ty),* $(,)?)
+     $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name<$t: $crate::kernels::Real>(
+            isa: $crate::kernels::Isa, $($arg: $ty),*
+        ) $(-> $ret)? {
+            #[inline(always)]
+            fn body<$t: $crate::kernels::Real, $s: $crate::kernels::simd::Simd<T = $t>>(
+                $($arg: $ty),*
+            ) $(-> $ret)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? {
+                body::<$t, <$t as $crate::kernels::simd::Vectors>::Avx2>($($arg),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+            fn avx512<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? {
+                body::<$t, <$t as $crate::kernels::simd::Vectors>::Avx512>($($arg),*)
+            }
+
+            match isa.0 {
+                $crate::kernels::Kind::Portable => {
+                    body::<$t, <$t as $crate::kernels::simd::Vectors>::Portable>($($arg),*)
+                }
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: an `Isa` of this kind exists only where the processor has the features.
+                $crate::kernels::Kind::Avx2 => unsafe { avx2::<$t>($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: likewise.
+                $crate::kernels::Kind::Avx512 => unsafe { avx512::<$t>($($arg),*) },
+            }
+        }
+    };
+}
+pub(super) use simd_kernel;

@@ -1,0 +1,319 @@
+//! Worker threads, owned by the process.
+//!
+//! They spin while a crew works, so that sharing a product costs well under a microsecond, and
+//! sleep otherwise. After a fork the child makes its own. Where a thread cannot be had there are
+//! fewer; where other programs hold up a worker, its crew works alone for a while.
+
+// Reason: a job borrows from the stack of the thread that shares it, and threads that outlive the
+// job can be handed such a borrow only as a pointer. `std::thread::scope` would start threads anew
+// for every product.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crate::kernels::fpu;
+use crate::kernels::gemm::{Alone, Crew, MAX_WORKERS};
+
+/// How often a worker looks for a job before it lets others have the core.
+const SPINS: u32 = 2_000;
+
+/// A worker that is later than this was held up by another program.
+const LATE: Duration = Duration::from_micros(300);
+
+/// For how long a crew then works alone: at first, and at most.
+const REST: (u64, u64) = (20_000, 1_000_000);
+
+/// What the workers share.
+struct Pool {
+    /// The process that the threads belong to.
+    process: u32,
+    /// Whether a crew is at work.
+    taken: AtomicBool,
+    /// Number of the job, whether it is open ([`OPEN`]), and how many workers are at it.
+    state: AtomicU64,
+    /// How many workers the crew has, the calling thread included.
+    workers: AtomicUsize,
+    /// The next chunk of the job.
+    next: AtomicUsize,
+    /// Whether a worker panicked in the job.
+    panicked: AtomicBool,
+    /// The job; written only while it is closed and no worker is at it.
+    job: UnsafeCell<Option<Job>>,
+    /// The threads, as far as they could be started.
+    threads: Mutex<Vec<Thread>>,
+    /// Microseconds since `start` until which crews work alone, and the length of the next rest.
+    rest_until: AtomicU64,
+    rest: AtomicU64,
+    /// The workers that took chunks for the present crew, a bit each.
+    helped: AtomicU64,
+    start: Instant,
+}
+
+/// Chunks, and what is done with each.
+#[derive(Clone, Copy)]
+struct Job {
+    chunks: usize,
+    work: *const (dyn Fn(usize, usize) + Sync),
+}
+
+// SAFETY: `job` is written by the one thread that holds `taken`, while the job is closed and no
+// worker is at it, and read by workers that have entered an open job: `state` orders the two.
+// Everything else is atomic or behind a lock.
+unsafe impl Sync for Pool {}
+// SAFETY: the pointer in `job` is to something `Sync`.
+unsafe impl Send for Pool {}
+
+/// The job can be entered.
+const OPEN: u64 = 1 << 31;
+/// One job further.
+const JOB: u64 = 1 << 32;
+/// The workers at a job.
+const COUNT: u64 = OPEN - 1;
+
+/// Runs `f` with a crew of at most so many workers, the calling thread included. Also tells how
+/// many of them did something.
+///
+/// Where another thread of the process has the workers, or none can be had, the caller is alone.
+pub fn with<R>(threads: usize, f: impl FnOnce(&dyn Crew) -> R) -> (R, usize) {
+    let threads = threads.min(MAX_WORKERS);
+    let Some(party) = (threads > 1).then(|| Party::new(threads)).flatten() else {
+        return (f(&Alone), 1);
+    };
+    let result = f(&party);
+    let helped = party.pool.helped.load(Ordering::Relaxed);
+    (result, 1 + helped.count_ones() as usize)
+}
+
+/// The pool of this process; none where a fork has caught its lock.
+fn pool() -> Option<&'static Pool> {
+    static POOL: Mutex<Option<&'static Pool>> = Mutex::new(None);
+    let mut pool = match POOL.try_lock() {
+        Ok(pool) => pool,
+        Err(std::sync::TryLockError::Poisoned(pool)) => pool.into_inner(),
+        Err(std::sync::TryLockError::WouldBlock) => return None,
+    };
+    let process = std::process::id();
+    match *pool {
+        Some(pool) if pool.process == process => Some(pool),
+        // The first in this process; what a parent left belongs to threads that are not here.
+        _ => Some(*pool.insert(Box::leak(Box::new(Pool {
+            process,
+            taken: AtomicBool::new(false),
+            state: AtomicU64::new(0),
+            workers: AtomicUsize::new(1),
+            next: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            job: UnsafeCell::new(None),
+            threads: Mutex::new(Vec::new()),
+            rest_until: AtomicU64::new(0),
+            rest: AtomicU64::new(REST.0),
+            helped: AtomicU64::new(0),
+            start: Instant::now(),
+        })))),
+    }
+}
+
+/// A crew of the pool, while it lives.
+struct Party {
+    pool: &'static Pool,
+    workers: usize,
+}
+
+impl Party {
+    fn new(threads: usize) -> Option<Self> {
+        let pool = pool()?;
+        if pool.taken.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let started = pool.start_threads(threads - 1);
+        let workers = 1 + started.min(threads - 1);
+        pool.helped.store(0, Ordering::Relaxed);
+        pool.workers.store(workers, Ordering::Release);
+        pool.wake(workers - 1);
+        Some(Self { pool, workers })
+    }
+}
+
+impl Drop for Party {
+    fn drop(&mut self) {
+        self.pool.workers.store(1, Ordering::Release);
+        self.pool.taken.store(false, Ordering::Release);
+    }
+}
+
+impl Crew for Party {
+    fn workers(&self) -> usize {
+        self.workers
+    }
+
+    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        if chunks < 2 || self.workers < 2 || self.pool.rests() {
+            return Alone.share(chunks, work);
+        }
+        self.pool.share(chunks, work);
+    }
+}
+
+impl Pool {
+    /// Starts threads until there are so many, or no more can be had; returns how many there are.
+    fn start_threads(&'static self, count: usize) -> usize {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        while threads.len() < count {
+            let worker = threads.len() + 1;
+            let builder = thread::Builder::new().name(format!("chainrule {worker}"));
+            match builder.spawn(move || self.serve(worker)) {
+                Ok(handle) => threads.push(handle.thread().clone()),
+                Err(_) => break,
+            }
+        }
+        threads.len()
+    }
+
+    fn wake(&self, count: usize) {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().take(count).for_each(Thread::unpark);
+    }
+
+    /// The life of a worker.
+    fn serve(&self, worker: usize) {
+        let _guard = fpu::Guard::new();
+        let (mut seen, mut spins) = (0, 0);
+        loop {
+            let state = self.state.load(Ordering::Acquire);
+            let wanted = worker < self.workers.load(Ordering::Acquire);
+            if !wanted {
+                thread::park();
+            } else if state & OPEN != 0 && state / JOB != seen {
+                let entered = self.state.compare_exchange_weak(
+                    state,
+                    state + 1,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
+                if entered.is_ok() {
+                    (seen, spins) = (state / JOB, 0);
+                    self.work(worker);
+                    self.state.fetch_sub(1, Ordering::Release);
+                }
+            } else if spins < SPINS {
+                spins += 1;
+                std::hint::spin_loop();
+            } else {
+                thread::yield_now();
+            }
+        }
+    }
+
+    /// Takes chunks of a job that the worker has entered, until there are none.
+    fn work(&self, worker: usize) {
+        // SAFETY: the worker has entered an open job, whose publication it has thereby seen; the
+        // job is not written, and what it borrows lives, until the worker has left.
+        let Some(Job { chunks, work }) = (unsafe { *self.job.get() }) else { return };
+        // SAFETY: likewise.
+        let work = unsafe { &*work };
+        let all = || {
+            loop {
+                let chunk = self.next.fetch_add(1, Ordering::Relaxed);
+                if chunk >= chunks {
+                    break;
+                }
+                let bit = 1 << worker;
+                if self.helped.load(Ordering::Relaxed) & bit == 0 {
+                    self.helped.fetch_or(bit, Ordering::Relaxed);
+                }
+                work(worker, chunk);
+            }
+        };
+        if catch_unwind(AssertUnwindSafe(all)).is_err() {
+            self.next.store(chunks, Ordering::Relaxed);
+            self.panicked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Publishes a job, takes part in it, and waits for those who do too.
+    ///
+    /// # Panics
+    /// Where `work` does; the pool stays as it was.
+    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        /// Closes the job and waits, also where the caller's own part panics.
+        struct Closing<'a>(&'a Pool);
+        impl Drop for Closing<'_> {
+            fn drop(&mut self) {
+                self.0.close();
+            }
+        }
+        // SAFETY: the crew is the only one, the job is closed and no worker is at it. The lifetime
+        // is forgotten: `close` returns only when no worker can reach the borrow any more.
+        unsafe {
+            let work: &'static (dyn Fn(usize, usize) + Sync) = std::mem::transmute(work);
+            *self.job.get() = Some(Job { chunks, work: &raw const *work });
+        }
+        self.next.store(0, Ordering::Relaxed);
+        let number = self.state.load(Ordering::Relaxed) / JOB + 1;
+        self.state.store(((number & (u64::MAX / JOB)) * JOB) | OPEN, Ordering::Release);
+        {
+            let _closing = Closing(self);
+            loop {
+                let chunk = self.next.fetch_add(1, Ordering::Relaxed);
+                if chunk >= chunks {
+                    break;
+                }
+                work(0, chunk);
+            }
+        }
+        assert!(!self.panicked.swap(false, Ordering::Relaxed), "a worker thread panicked");
+    }
+
+    /// Lets no more workers enter, and waits until none is left.
+    fn close(&self) {
+        self.state.fetch_and(!OPEN, Ordering::AcqRel);
+        let mut spins = 0;
+        let mut since = None;
+        while self.state.load(Ordering::Acquire) & COUNT != 0 {
+            spins += 1;
+            if spins < SPINS {
+                std::hint::spin_loop();
+            } else {
+                since.get_or_insert_with(Instant::now);
+                thread::yield_now();
+            }
+        }
+        if since.is_some_and(|since: Instant| since.elapsed() > LATE) {
+            let rest = self.rest.load(Ordering::Relaxed);
+            self.rest_until.store(self.now() + rest, Ordering::Relaxed);
+            self.rest.store((2 * rest).min(REST.1), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether crews work alone for now.
+    fn rests(&self) -> bool {
+        let until = self.rest_until.load(Ordering::Relaxed);
+        if until == 0 {
+            return false;
+        }
+        let now = self.now();
+        if now < until {
+            return true;
+        }
+        if now > until + 2 * REST.1 {
+            // A long time without being held up: the next rest is short again.
+            self.rest.store(REST.0, Ordering::Relaxed);
+            self.rest_until.store(0, Ordering::Relaxed);
+        }
+        false
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "half a million years of microseconds")]
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

@@ -1,0 +1,82 @@
+//! Every chunk once, whatever happens to the workers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::with;
+
+/// The workers are the process's: these tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Shares jobs until so many workers have taken part, for a minute at most.
+fn until_helped(threads: usize) -> usize {
+    let start = Instant::now();
+    loop {
+        let ((), helped) = with(threads, |crew| {
+            for _ in 0..100 {
+                let done: Vec<_> = (0..17).map(|_| AtomicUsize::new(0)).collect();
+                crew.share(17, &|worker, chunk| {
+                    assert!(worker < crew.workers());
+                    done[chunk].fetch_add(1, Ordering::Relaxed);
+                    let since = Instant::now();
+                    while since.elapsed() < Duration::from_micros(20) {
+                        std::hint::spin_loop();
+                    }
+                });
+                assert!(done.iter().all(|done| done.load(Ordering::Relaxed) == 1));
+            }
+        });
+        if helped == threads || start.elapsed() > Duration::from_secs(60) {
+            return helped;
+        }
+    }
+}
+
+#[test]
+fn every_chunk_is_done_once() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for threads in [1, 2, 3, 8, 3] {
+        assert_eq!(until_helped(threads), threads);
+    }
+}
+
+#[test]
+fn a_panic_reaches_the_caller_and_leaves_the_pool_usable() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for bad in 0..8 {
+        let result = std::panic::catch_unwind(|| {
+            with(2, |crew| {
+                crew.share(8, &|_, chunk| {
+                    if chunk == bad {
+                        std::panic::resume_unwind(Box::new("on purpose"));
+                    }
+                });
+            })
+        });
+        assert!(result.is_err());
+    }
+    assert_eq!(until_helped(2), 2);
+}
+
+#[test]
+fn a_crew_within_a_crew_is_alone() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (inner, _) = with(2, |_| with(2, |crew| crew.workers()));
+    assert_eq!(inner, (1, 1));
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn workers_keep_subnormals() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    crate::kernels::fpu::disturbed(|| {
+        with(2, |crew| {
+            crew.share(64, &|worker, _| {
+                let half = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+                assert!(worker == 0 || half > 0.0);
+                std::thread::sleep(Duration::from_micros(50));
+            });
+        });
+    });
+}
