@@ -10,11 +10,15 @@
 pub mod elementwise;
 pub mod fpu;
 pub mod gemm;
+pub mod lines;
 pub mod math;
+pub mod memory;
 pub mod oracle;
 mod portable;
 mod real;
 pub mod reduce;
+pub mod rows;
+pub mod sparse;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod update;
