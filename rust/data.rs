@@ -1,5 +1,9 @@
 //! A dataset: rows, what they should become, and the order in which an epoch takes them.
 
+mod lists;
+
+pub use lists::{Listed, Lists};
+
 use crate::error::Error;
 use crate::kernels::{Real, fpu};
 use crate::matrix::{checked_product, zeros};
@@ -61,6 +65,14 @@ impl<T: Real> Inputs<T> {
 /// The IEEE quotients i / 255 (rule 7 of `docs/exactness.md`).
 #[derive(Clone, Debug)]
 pub struct PixelTable<T>(Box<[T; 256]>);
+
+impl<T> PixelTable<T> {
+    /// The table.
+    #[must_use]
+    pub fn quotients(&self) -> &[T; 256] {
+        &self.0
+    }
+}
 
 impl<T: Real> PixelTable<T> {
     /// Computes the table.
@@ -167,6 +179,8 @@ pub struct Dataset<T> {
     pixels: PixelTable<T>,
     order: Vec<u32>,
     ordered_for: Option<u64>,
+    lit_share: Option<f64>,
+    lists: Option<Lists<T>>,
 }
 
 impl<T: Real> Dataset<T> {
@@ -221,6 +235,8 @@ impl<T: Real> Dataset<T> {
             pixels: PixelTable::new(),
             order: Vec::new(),
             ordered_for: None,
+            lit_share: None,
+            lists: None,
         })
     }
 
@@ -246,6 +262,36 @@ impl<T: Real> Dataset<T> {
     #[must_use]
     pub fn steps(&self) -> usize {
         self.rows.div_ceil(self.batch_size)
+    }
+
+    /// The share of inputs that are not zero, roughly; looked for once.
+    pub fn lit_share(&mut self) -> f64 {
+        let (inputs, n_in) = (&self.inputs, self.n_in);
+        *self.lit_share.get_or_insert_with(|| inputs.lit_share(n_in))
+    }
+
+    /// Makes the lists of what is not zero, once. Returns whether there are any: not where they
+    /// would take too much memory.
+    pub fn list(&mut self) -> bool {
+        if self.lists.is_none() && self.lit_share != Some(1.0) {
+            self.lists = self.inputs.lists(self.n_in);
+            if self.lists.is_none() {
+                self.lit_share = Some(1.0); // taken for dense from now on
+            }
+        }
+        self.lists.is_some()
+    }
+
+    /// The lists, where they have been made.
+    #[must_use]
+    pub fn lists(&self) -> Option<&Lists<T>> {
+        self.lists.as_ref()
+    }
+
+    /// The inputs as they are kept.
+    #[must_use]
+    pub fn inputs(&self) -> &Inputs<T> {
+        &self.inputs
     }
 
     /// All rows in their own order.
@@ -278,23 +324,38 @@ impl<T: Real> Dataset<T> {
         Ok(())
     }
 
+    /// The rows of some steps from `first` on, of the epoch that was last prepared.
+    ///
+    /// # Panics
+    /// Where the epoch has no such steps, or is not prepared.
+    #[must_use]
+    pub fn batches(&self, first: usize, steps: usize) -> Rows<'_> {
+        let start = first * self.batch_size;
+        let end = (start + steps * self.batch_size).min(self.rows);
+        match self.shuffle_seed {
+            None => Rows::Range(start, end - start),
+            Some(_) => Rows::Listed(&self.order[start..end]),
+        }
+    }
+
     /// The rows of a step of the epoch that [`Dataset::prepare`] was last called for.
     ///
     /// # Panics
     /// Where the epoch has no such step, or is not prepared.
     #[must_use]
     pub fn batch(&self, step: usize) -> Rows<'_> {
-        let start = step * self.batch_size;
-        let count = self.batch_size.min(self.rows - start);
-        match self.shuffle_seed {
-            None => Rows::Range(start, count),
-            Some(_) => Rows::Listed(&self.order[start..start + count]),
-        }
+        self.batches(step, 1)
     }
 
     /// Writes some rows to x (rows, n_in) and y (rows, n_out); a label becomes a row of 0 and 1.
     pub fn gather(&self, rows: Rows<'_>, x: &mut [T], y: &mut [T]) {
         self.inputs.gather(rows, self.n_in, &self.pixels, x);
+        self.answers(rows, y);
+    }
+
+    /// Writes what some rows should become to y (rows, n_out); a label becomes a row of 0 and 1.
+    #[inline]
+    pub fn answers(&self, rows: Rows<'_>, y: &mut [T]) {
         for (i, y) in y.chunks_exact_mut(self.n_out).enumerate() {
             match &self.answers {
                 Answers::Labels(labels) => {

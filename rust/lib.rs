@@ -53,8 +53,10 @@ pub mod layer;
 pub mod optimizer;
 pub mod network;
 pub mod data;
+pub mod steps;
 pub mod plan;
 pub mod workspace;
+pub mod online;
 pub mod train;
 #[cfg(feature = "python")]
 mod python;

@@ -127,6 +127,18 @@ impl<T: Real> State<T> {
         self.vectors.iter().map(|(name, vector)| (*name, vector.as_slice()))
     }
 
+    /// The velocity, where there is one.
+    #[must_use]
+    pub fn velocity(&self) -> Option<&[T]> {
+        self.vectors.first().map(|(_, velocity)| velocity.as_slice())
+    }
+
+    /// The velocity, to write.
+    #[must_use]
+    pub fn velocity_mut(&mut self) -> Option<&mut [T]> {
+        self.vectors.first_mut().map(|(_, velocity)| velocity.as_mut_slice())
+    }
+
     /// Takes over a vector.
     ///
     /// # Errors

@@ -1,17 +1,23 @@
 //! The one place that decides how the work is done, and says what it has decided.
 
+use crate::data::Dataset;
 use crate::error::Error;
-use crate::kernels::Isa;
+use crate::kernels::{Isa, Real};
+use crate::network::Network;
+use crate::optimizer::Optimizer;
 
 /// How the work is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     /// The instruction set of the kernels.
     pub isa: Isa,
     /// How many threads share the work.
     pub threads: usize,
-    /// Which telling of the algorithm runs.
+    /// Which telling of the algorithm ran last, or would run.
     pub path: Path,
+    /// The path that training takes wherever it can, for tests and measurements; it then takes the
+    /// layered one where it cannot.
+    pub forced: Option<Path>,
 }
 
 /// A telling of the algorithm; all give the same bits.
@@ -20,17 +26,42 @@ pub struct Plan {
 pub enum Path {
     /// Layer by layer, as `train.rs` tells it.
     Layered,
+    /// Row by row, each a step: `online.rs`.
+    Online,
+    /// The same, leaving out inputs that are 0.
+    OnlineSparse,
 }
 
 impl Path {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Layered, Self::Online, Self::OnlineSparse];
+
     /// The name that `explain` gives.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Layered => "layered",
+            Self::Online => "online",
+            Self::OnlineSparse => "online sparse",
         }
     }
+
+    /// The one of a name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`].
+    pub fn named(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|each| each.name() == name);
+        found.ok_or_else(|| Error::unknown_name("path", name, &Self::ALL.map(Self::name)))
+    }
 }
+
+/// The online form is for networks of at most so many parameters: they, copied and padded, stay
+/// in a core's own cache, or near it.
+pub const ONLINE_PARAMETERS: usize = 1 << 20;
+
+/// Lists pay where at most this share of the inputs is not zero.
+const SPARSE: f64 = 0.5;
 
 impl Plan {
     /// Decides: the instruction set named, else the widest there is; one thread, layer by layer.
@@ -39,8 +70,46 @@ impl Plan {
     /// [`Error::UnknownName`] where this processor has no such instruction set.
     pub fn new(isa: Option<&str>) -> Result<Self, Error> {
         let isa = isa.map_or_else(|| Ok(Isa::detect()), Isa::named)?;
-        Ok(Self { isa, threads: 1, path: Path::Layered })
+        Ok(Self { isa, threads: 1, path: Path::Layered, forced: None })
     }
+
+    /// Decides how to train, and has the lists made that this needs.
+    ///
+    /// It is asked with every slice of steps, as only then the optimiser is known; what it needs to
+    /// know of a dataset is looked for once, so that the answer stays the same through a fit.
+    pub fn decide<T: Real>(
+        &mut self,
+        network: &Network<T>,
+        data: &mut Dataset<T>,
+        optimizer: &Optimizer,
+    ) {
+        let wanted = self.forced.unwrap_or_else(|| best(network, data, optimizer));
+        self.path = match wanted {
+            _ if !wanted.can(network, data) => Path::Layered,
+            Path::OnlineSparse if !data.list() => Path::Online,
+            path => path,
+        };
+    }
+}
+
+impl Path {
+    /// Whether a network can be trained so.
+    fn can<T: Real>(self, network: &Network<T>, data: &Dataset<T>) -> bool {
+        match self {
+            Self::Layered => true,
+            Self::Online | Self::OnlineSparse => {
+                data.batch_size() == 1 && network.n_parameters() <= ONLINE_PARAMETERS
+            }
+        }
+    }
+}
+
+/// The fastest path.
+fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, _optimizer: &Optimizer) -> Path {
+    if !Path::Online.can(network, data) {
+        return Path::Layered;
+    }
+    if data.lit_share() <= SPARSE { Path::OnlineSparse } else { Path::Online }
 }
 
 #[cfg(test)]
@@ -57,5 +126,13 @@ mod tests {
         assert_eq!(Plan::new(None).unwrap().isa, Isa::detect());
         let message = Plan::new(Some("mmx")).unwrap_err().to_string();
         assert!(message.starts_with("expected isa to be one of portable"), "{message}");
+    }
+
+    #[test]
+    fn names_lead_back() {
+        for each in Path::ALL {
+            assert_eq!(Path::named(each.name()), Ok(each));
+        }
+        assert!(Path::named("dense").is_err());
     }
 }

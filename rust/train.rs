@@ -7,6 +7,7 @@
 mod run;
 mod trace;
 
+pub use crate::steps::{Steps, Totals, Trained};
 pub use trace::LayerTrace;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,45 +19,11 @@ use crate::kernels::gemm::{self, Scratch, Team};
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::layer::Layer;
 use crate::network::Network;
+use crate::online::Online;
 use crate::optimizer::{Optimizer, State, not_negative};
-use crate::plan::Plan;
+use crate::plan::{Path, Plan};
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
-
-/// Sums over the rows trained since they were last set to 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Totals {
-    /// The losses of the rows, added in the order of training.
-    pub loss: f64,
-    /// Rows that were classified rightly before the step they took part in.
-    pub correct: u64,
-    /// Hidden activations whose derivative was below [`crate::activation::SATURATED`].
-    pub saturated: u64,
-}
-
-/// Which steps to take.
-#[derive(Clone, Copy, Debug)]
-pub struct Steps<'a> {
-    /// The epoch: it decides the order of the rows.
-    pub epoch: u64,
-    /// The first step, counted within the epoch.
-    pub first: usize,
-    /// The learning rate of each step.
-    pub rates: &'a [f64],
-    /// What a step does with the gradient.
-    pub optimizer: Optimizer,
-}
-
-/// How the steps went.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trained {
-    /// The sums handed in, and what the complete steps add.
-    pub totals: Totals,
-    /// How many steps were completed.
-    pub steps: usize,
-    /// The layer in which something was no longer finite: training stopped there.
-    pub diverged: Option<usize>,
-}
 
 /// A network in training: its optimiser's state and its scratch beside it.
 #[derive(Debug)]
@@ -70,6 +37,7 @@ pub struct Trainer<T> {
     /// How many threads may work, and how many did last.
     threads: AtomicUsize,
     worked: AtomicUsize,
+    online: Option<Online<T>>,
 }
 
 impl<T: Real> Trainer<T> {
@@ -85,6 +53,7 @@ impl<T: Real> Trainer<T> {
             scratch: Scratch::new(),
             threads: AtomicUsize::new(1),
             worked: AtomicUsize::new(1),
+            online: None,
         }
     }
 
@@ -168,6 +137,10 @@ impl<T: Real> Trainer<T> {
             return Ok(Trained { totals, steps: 0, diverged: None });
         }
         data.prepare(steps.epoch)?;
+        self.plan.decide(&self.network, data, &steps.optimizer);
+        if self.plan.path != Path::Layered {
+            return self.train_online(data, steps, totals);
+        }
         let batch_size = data.batch_size();
         let mut workspace = match self.workspace.take().filter(|w| w.holds(batch_size)) {
             Some(workspace) => workspace,
@@ -182,6 +155,28 @@ impl<T: Real> Trainer<T> {
         });
         self.worked.store(worked, Ordering::Relaxed);
         (self.workspace, self.scratch) = (Some(workspace), scratch);
+        Ok(trained)
+    }
+
+    /// The same, row by row.
+    fn train_online(
+        &mut self,
+        data: &Dataset<T>,
+        steps: &Steps<'_>,
+        totals: Totals,
+    ) -> Result<Trained, Error> {
+        let velocity = !steps.optimizer.vectors().is_empty();
+        let mut online = match self.online.take().filter(|online| online.fits(velocity)) {
+            Some(online) => online,
+            None => Online::new(&self.network, velocity)?,
+        };
+        self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
+        let Self { network, state, plan, pixels, .. } = self;
+        let sparse = plan.path == Path::OnlineSparse;
+        let (isa, state) = (plan.isa, &mut *state);
+        let trained =
+            fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
+        self.online = Some(online);
         Ok(trained)
     }
 

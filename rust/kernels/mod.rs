@@ -14,12 +14,16 @@ mod avx512;
 pub mod elementwise;
 pub mod fpu;
 pub mod gemm;
+pub mod lines;
 pub mod math;
+pub mod memory;
 pub mod oracle;
 mod portable;
 mod real;
 pub mod reduce;
 mod simd;
+pub mod rows;
+pub mod sparse;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod update;

@@ -21,6 +21,7 @@ pub trait Real:
     + Neg<Output = Self>
     + super::math::Elementary
     + super::simd::Vectors
+    + super::lines::Registers
     + 'static
 {
     /// +0.0.
@@ -29,6 +30,8 @@ pub trait Real:
     const ONE: Self;
     /// 2.0.
     const TWO: Self;
+    /// Below it a number is far from overflow.
+    const FAR: Self;
     /// How many elements fill a 256-bit register.
     const LANES: usize;
     /// The dtype's name in Python and in files: `float32` or `float64`.
@@ -57,6 +60,7 @@ macro_rules! real {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const TWO: Self = 2.0;
+            const FAR: Self = $t::MAX / 8.0;
             const LANES: usize = $lanes;
             const DTYPE: &'static str = match $lanes {
                 8 => "float32",

@@ -1,0 +1,256 @@
+//! One row of which only what is not zero is listed: products and steps that leave zeros out.
+//!
+//! That is exact by rules 8 and 10 of `docs/exactness.md`. The blocks of rule 1 stay those of the
+//! index of all inputs, so an input's place within its block is one byte.
+
+use super::Real;
+use super::gemm::BLOCK;
+use super::lines::{Line, Lines, Wide};
+use super::rows::{Descent, added};
+
+/// An input that is not zero.
+pub trait Lit<T>: Copy {
+    /// Its place within its block of 256.
+    fn at(self) -> u8;
+    /// Its value; the table has those of pixels.
+    fn value(self, table: &[T; 256]) -> T;
+}
+
+/// A pixel that is not zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LitPixel {
+    /// Its place within its block of 256.
+    pub at: u8,
+    /// The pixel.
+    pub pixel: u8,
+}
+
+impl<T: Real> Lit<T> for LitPixel {
+    #[inline(always)]
+    fn at(self) -> u8 {
+        self.at
+    }
+    #[inline(always)]
+    fn value(self, table: &[T; 256]) -> T {
+        table[usize::from(self.pixel)]
+    }
+}
+
+/// A number that is not zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LitValue<T> {
+    /// The number.
+    pub value: T,
+    /// Its place within its block of 256.
+    pub at: u8,
+}
+
+impl<T: Real> Lit<T> for LitValue<T> {
+    #[inline(always)]
+    fn at(self) -> u8 {
+        self.at
+    }
+    #[inline(always)]
+    fn value(self, _table: &[T; 256]) -> T {
+        self.value
+    }
+}
+
+/// What of one row is not zero, block by block of rule 1.
+#[derive(Debug)]
+pub struct LitRow<'a, E> {
+    all: &'a [E],
+    bounds: &'a [u32],
+}
+
+impl<E> Clone for LitRow<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for LitRow<'_, E> {}
+
+impl<'a, E> LitRow<'a, E> {
+    /// The entries from `bounds[b]` to `bounds[b + 1]` of `all` are block b.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(all: &'a [E], bounds: &'a [u32]) -> Self {
+        Self { all, bounds }
+    }
+
+    /// How many blocks.
+    #[inline(always)]
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    /// The entries of one block.
+    #[inline(always)]
+    #[must_use]
+    pub fn block(&self, b: usize) -> &'a [E] {
+        &self.all[self.bounds[b] as usize..self.bounds[b + 1] as usize]
+    }
+
+    /// The entries of all blocks.
+    #[inline(always)]
+    #[must_use]
+    pub fn entries(&self) -> &'a [E] {
+        &self.all[self.bounds[0] as usize..self.bounds[self.blocks()] as usize]
+    }
+}
+
+/// z = x W by rule 1: x as listed, W (256 a block, lines), z (lines,).
+///
+/// # Panics
+/// Where there are fewer rows of weights than 256 a block.
+#[inline(always)]
+pub fn product<S: Lines, E: Lit<S::T>>(
+    s: S,
+    x: LitRow<'_, E>,
+    table: &[S::T; 256],
+    w: &[Line<S::T>],
+    z: &mut [Line<S::T>],
+) {
+    let lines = z.len();
+    let mut j = 0;
+    if size_of::<S::T>() == 4 {
+        while j + 4 <= lines {
+            strip::<S, E, 1, 4>(s, x, table, w, z, j);
+            j += 4;
+        }
+    }
+    while j + 2 <= lines {
+        strip::<S, E, 1, 2>(s, x, table, w, z, j);
+        j += 2;
+    }
+    if j < lines {
+        strip::<S, E, 3, 1>(s, x, table, w, z, j);
+    }
+}
+
+/// `L` lines of a product from line j on, `C` blocks side by side.
+#[inline(always)]
+fn strip<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
+    s: S,
+    x: LitRow<'_, E>,
+    table: &[S::T; 256],
+    w: &[Line<S::T>],
+    z: &mut [Line<S::T>],
+    j: usize,
+) {
+    let lines = z.len();
+    let mut sums = [Wide::splat(s, S::T::ZERO); L];
+    let mut b = 0;
+    while b + C <= x.blocks() {
+        let blocks: [&[E]; C] = std::array::from_fn(|c| x.block(b + c));
+        let together = blocks.iter().fold(usize::MAX, |n, block| n.min(block.len()));
+        let w = &w[b * BLOCK * lines..];
+        let chains = [[Wide::splat(s, S::T::ZERO); L]; C];
+        let heads = blocks.map(|block| &block[..together]);
+        let chains = follow::<S, E, C, L>(s, heads, table, w, lines, j, chains);
+        for (c, chain) in chains.into_iter().enumerate() {
+            let (w, rest) = (&w[c * BLOCK * lines..], &blocks[c][together..]);
+            let [chain] = follow::<S, E, 1, L>(s, [rest], table, w, lines, j, [chain]);
+            sums = added(sums, chain);
+        }
+        b += C;
+    }
+    while b < x.blocks() {
+        let chain = [[Wide::splat(s, S::T::ZERO); L]];
+        let w = &w[b * BLOCK * lines..];
+        let [chain] = follow::<S, E, 1, L>(s, [x.block(b)], table, w, lines, j, chain);
+        sums = added(sums, chain);
+        b += 1;
+    }
+    for (z, sum) in z[j..].iter_mut().zip(sums) {
+        sum.store(z);
+    }
+}
+
+/// Goes on with the chains of `C` blocks that list equally many, whose weights begin at `w`.
+#[inline(always)]
+fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
+    s: S,
+    x: [&[E]; C],
+    table: &[S::T; 256],
+    w: &[Line<S::T>],
+    lines: usize,
+    j: usize,
+    mut chains: [[Wide<S>; L]; C],
+) -> [[Wide<S>; L]; C] {
+    let n = x[0].len();
+    assert!(x.iter().all(|x| x.len() == n) && j + L <= lines);
+    assert!(w.len() >= C * BLOCK * lines);
+    for k in 0..n {
+        for (c, chain) in chains.iter_mut().enumerate() {
+            // SAFETY: k < n, the length of each list.
+            let lit = unsafe { *x[c].get_unchecked(k) };
+            let x = Wide::splat(s, lit.value(table));
+            let row = (c * BLOCK + usize::from(lit.at())) * lines + j;
+            for (l, chain) in chain.iter_mut().enumerate() {
+                // SAFETY: a byte is below `BLOCK`, and j + l below `lines`.
+                let w = unsafe { w.get_unchecked(row + l) };
+                *chain = x.mul_add(Wide::load(s, w), *chain);
+            }
+        }
+    }
+    chains
+}
+
+/// One step without l2 and momentum for the weights W (256 a block, lines) that x meets; r
+/// (lines,). The others have a gradient of 0, which changes nothing (rule 10).
+///
+/// # Panics
+/// Where there are fewer rows of weights than 256 a block.
+#[inline(always)]
+pub fn step<S: Lines, E: Lit<S::T>>(
+    s: S,
+    x: LitRow<'_, E>,
+    table: &[S::T; 256],
+    r: &[Line<S::T>],
+    w: &mut [Line<S::T>],
+    by: Descent<S::T>,
+) {
+    debug_assert!(by.l2 == S::T::ZERO);
+    for b in 0..x.blocks() {
+        let w = &mut w[b * BLOCK * r.len()..][..BLOCK * r.len()];
+        if let [r] = r {
+            let r = Wide::load(s, r);
+            for lit in x.block(b) {
+                // SAFETY: a byte is below `BLOCK`.
+                let w = unsafe { w.get_unchecked_mut(usize::from(lit.at())) };
+                by.plain(s, Wide::splat(s, lit.value(table)), r, Wide::load(s, w)).store(w);
+            }
+        } else {
+            for lit in x.block(b) {
+                let x = Wide::splat(s, lit.value(table));
+                let w = &mut w[usize::from(lit.at()) * r.len()..][..r.len()];
+                for (w, r) in w.iter_mut().zip(r) {
+                    by.plain(s, x, Wide::load(s, r), Wide::load(s, w)).store(w);
+                }
+            }
+        }
+    }
+}
+
+/// Writes what x lists to its places among the others (k,).
+#[inline(always)]
+pub fn scatter<T: Real, E: Lit<T>>(x: LitRow<'_, E>, table: &[T; 256], to: &mut [T]) {
+    for b in 0..x.blocks() {
+        for lit in x.block(b) {
+            to[b * BLOCK + usize::from(lit.at())] = lit.value(table);
+        }
+    }
+}
+
+/// Sets those places to 0.
+#[inline(always)]
+pub fn clear<T: Real, E: Lit<T>>(x: LitRow<'_, E>, to: &mut [T]) {
+    for b in 0..x.blocks() {
+        for lit in x.block(b) {
+            to[b * BLOCK + usize::from(lit.at())] = T::ZERO;
+        }
+    }
+}

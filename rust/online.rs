@@ -1,0 +1,361 @@
+//! The batch-1 form of training, for small networks: row by row, each row a step.
+//!
+//! It computes what `train.rs` tells, to the bit, and `train.rs` judges it. The parameters are
+//! copied into lines of a cache line each, padded with zeros, so that no loop has a tail and the
+//! step's data stay next to the core; what is 0 in the input is left out where the plan wants it;
+//! every layer but the first keeps W and its transpose, so that lanes run over outputs both ways.
+//!
+//! Whether every parameter stays finite is not looked at one by one: a running bound on their
+//! magnitude grows with each step by what the step can add at most. Only where it comes near the
+//! end of the range a step is done with care.
+
+mod careful;
+mod part;
+mod stages;
+
+use crate::activation::Activation;
+use crate::data::{Dataset, Inputs, Lists, PixelTable, Rows};
+use crate::error::Error;
+use crate::kernels::lines::{self, Line, Lines, Work};
+use crate::kernels::rows::{self, Bound, Descent};
+use crate::kernels::sparse::{self, LitPixel, LitRow, LitValue};
+use crate::kernels::{Isa, Real, memory};
+use crate::loss::Loss;
+use crate::matrix::zeros;
+use crate::network::Network;
+use crate::optimizer::{Optimizer, State};
+use crate::steps::{Steps, Totals, Trained};
+use careful::Careful;
+use part::Part;
+use stages::{Backward, Forward, ForwardLit, Step, StepFirst, StepLit};
+
+/// Rows are asked for so many steps before they are needed, and where they begin before that.
+const AHEAD: usize = 3;
+
+/// The bound is measured anew after so many steps, so that it does not creep up.
+const MEASURE: usize = 4096;
+
+/// A network's parameters in lines, and all scratch.
+#[derive(Clone, Debug)]
+pub struct Online<T> {
+    parts: Vec<Part<T>>,
+    loss: Loss,
+    /// What the row should become, (n_out,).
+    y: Vec<Line<T>>,
+    /// The row's inputs, where they are needed as numbers side by side.
+    x: Vec<T>,
+    bound: Bound<T>,
+}
+
+/// The inputs of one row.
+#[derive(Clone, Copy)]
+enum Row<'a, T> {
+    /// Pixels that are not 0.
+    Pixels(LitRow<'a, LitPixel>),
+    /// Numbers that are not 0, and the largest magnitude of all rows.
+    Values(LitRow<'a, LitValue<T>>, T),
+    /// Numbers.
+    Dense(&'a [T]),
+    /// Numbers in the scratch.
+    Gathered,
+}
+
+/// What a slice of steps is done with.
+struct Slice<'a, T> {
+    online: &'a mut Online<T>,
+    isa: Isa,
+    pixels: &'a PixelTable<T>,
+    data: &'a Dataset<T>,
+    sparse: bool,
+    steps: &'a Steps<'a>,
+    totals: Totals,
+}
+
+impl<T: Real> Online<T> {
+    /// Room for a network; for its optimiser's velocity too where it has one.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(network: &Network<T>, velocity: bool) -> Result<Self, Error> {
+        let layers = network.layers().iter().enumerate();
+        Ok(Self {
+            parts: layers
+                .map(|(l, at)| Part::new(at, l == 0, velocity))
+                .collect::<Result<_, _>>()?,
+            loss: network.loss(),
+            y: zeros(lines::lines(network.n_out()))?,
+            x: zeros(network.n_in())?,
+            bound: Bound::default(),
+        })
+    }
+
+    /// Whether it is for an optimiser with, or without, a velocity.
+    #[must_use]
+    pub fn fits(&self, velocity: bool) -> bool {
+        self.parts.iter().all(|part| part.has_velocity() == velocity)
+    }
+
+    /// Takes the steps; no allocation. The arguments are those of [`crate::train::Trainer::train`],
+    /// checked.
+    #[expect(clippy::too_many_arguments, reason = "all that a trainer has")]
+    pub fn train(
+        &mut self,
+        network: &mut Network<T>,
+        state: &mut State<T>,
+        isa: Isa,
+        pixels: &PixelTable<T>,
+        data: &Dataset<T>,
+        sparse: bool,
+        steps: &Steps<'_>,
+        totals: Totals,
+    ) -> Trained {
+        let (layers, parameters) = network.parts();
+        for (part, layer) in self.parts.iter_mut().zip(layers) {
+            part.load(layer, parameters, state.velocity());
+        }
+        self.x.fill(T::ZERO);
+        let slice = Slice { online: self, isa, pixels, data, sparse, steps, totals };
+        let trained = isa.run(slice);
+        for (part, layer) in self.parts.iter().zip(layers) {
+            part.store(layer, parameters, state.velocity_mut());
+        }
+        trained
+    }
+
+    /// Measures the bound anew.
+    fn measure(&mut self) {
+        self.bound = Bound::default();
+        for part in &self.parts {
+            part.measure(&mut self.bound);
+        }
+    }
+}
+
+impl<T: Real> Work<T> for Slice<'_, T> {
+    type Output = Trained;
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(mut self, s: S) -> Trained {
+        let Steps { first, rates, optimizer, .. } = *self.steps;
+        let Optimizer::Sgd { momentum, l2 } = optimizer;
+        let rows = self.data.batches(first, rates.len());
+        for (done, &rate) in rates.iter().enumerate() {
+            if done % MEASURE == 0 {
+                self.online.measure();
+            }
+            self.prefetch(rows, done);
+            let [rate, momentum, l2] = [rate, momentum, l2].map(T::from_f64);
+            let by = Descent { rate, momentum, l2 };
+            if let Some(layer) = self.step(s, rows.at(done), by) {
+                return Trained { totals: self.totals, steps: done, diverged: Some(layer) };
+            }
+        }
+        Trained { totals: self.totals, steps: rates.len(), diverged: None }
+    }
+}
+
+impl<T: Real> Slice<'_, T> {
+    /// Asks for what later steps need.
+    #[inline(always)]
+    fn prefetch(&self, rows: Rows<'_>, done: usize) {
+        if done + 2 * AHEAD >= rows.len() {
+            return;
+        }
+        let (near, far) = (rows.at(done + AHEAD), rows.at(done + 2 * AHEAD));
+        match self.data.lists().filter(|_| self.sparse) {
+            Some(Lists::Pixels(lists)) => {
+                lists.prefetch_bounds(far);
+                lists.prefetch_entries(near);
+            }
+            Some(Lists::Values(lists, _)) => {
+                lists.prefetch_bounds(far);
+                lists.prefetch_entries(near);
+            }
+            None => {
+                let at = near * self.online.x.len()..(near + 1) * self.online.x.len();
+                match self.data.inputs() {
+                    Inputs::Pixels(pixels) => memory::prefetch(&pixels[at]),
+                    Inputs::Values(values) => memory::prefetch(&values[at]),
+                }
+            }
+        }
+    }
+
+    /// One step; returns the layer, if any, in which something is no longer finite.
+    #[inline(always)]
+    fn step<S: Lines<T = T>>(&mut self, s: S, row: usize, by: Descent<T>) -> Option<usize> {
+        let data = self.data;
+        let inputs = match (data.lists().filter(|_| self.sparse), data.inputs()) {
+            (Some(Lists::Pixels(lists)), _) => Row::Pixels(lists.row(row)),
+            (Some(Lists::Values(lists, largest)), _) => Row::Values(lists.row(row), *largest),
+            (None, Inputs::Values(values)) => {
+                let n_in = self.online.x.len();
+                Row::Dense(&values[row * n_in..(row + 1) * n_in])
+            }
+            (None, inputs @ Inputs::Pixels(_)) => {
+                let x = &mut self.online.x;
+                inputs.gather(Rows::Range(row, 1), x.len(), self.pixels, x);
+                Row::Gathered
+            }
+        };
+        let label = data.label(row);
+        let n_out = data.sizes().1;
+        if let Some(label) = label {
+            lines::flat_mut(&mut self.online.y)[label] = T::ONE;
+        } else {
+            let y = &mut lines::flat_mut(&mut self.online.y)[..n_out];
+            data.answers(Rows::Range(row, 1), y);
+        }
+        self.online.forward(s, self.isa, inputs, self.pixels);
+        let mut after = self.totals;
+        let loss = self.online.loss(self.isa, label).to_f64();
+        after.loss += loss;
+        after.correct += u64::from(self.is_correct(s, row, label));
+        let diverged = if loss.is_finite() {
+            after.saturated += self.online.backward(s, self.isa);
+            let largest = match inputs {
+                Row::Pixels(_) | Row::Gathered => T::ONE,
+                Row::Values(_, largest) => largest,
+                Row::Dense(x) => rows::magnitude(s, x),
+            };
+            if self.online.stays_finite(s, largest, by) {
+                self.online.descend(s, inputs, self.pixels, by);
+                None
+            } else {
+                Careful::step(self.online, data, row, by)
+            }
+        } else {
+            Some(self.online.parts.len() - 1)
+        };
+        if let Some(label) = label {
+            lines::flat_mut(&mut self.online.y)[label] = T::ZERO;
+        }
+        if diverged.is_none() {
+            self.totals = after;
+        }
+        diverged
+    }
+
+    /// Whether the row is classified rightly.
+    #[inline(always)]
+    fn is_correct<S: Lines<T = T>>(&self, s: S, row: usize, label: Option<usize>) -> bool {
+        let last = &self.online.parts[self.online.parts.len() - 1];
+        match label {
+            Some(label) => rows::largest_is_at(s, &last.a, last.n_out, label),
+            None => self.data.is_correct(row, &lines::flat(&last.a)[..last.n_out]),
+        }
+    }
+}
+
+impl<T: Real> Online<T> {
+    /// z and a of every layer (Eq. 6, 7, 11).
+    #[inline(always)]
+    fn forward<S: Lines<T = T>>(
+        &mut self,
+        s: S,
+        isa: Isa,
+        inputs: Row<'_, T>,
+        pixels: &PixelTable<T>,
+    ) {
+        let table = pixels.quotients();
+        let Self { parts, x: gathered, .. } = self;
+        let (first, others) = parts.split_at_mut(1);
+        let part = &mut first[0];
+        match inputs {
+            Row::Pixels(x) => s.apart(ForwardLit { isa, x, table, part }),
+            Row::Values(x, _) => s.apart(ForwardLit { isa, x, table, part }),
+            Row::Dense(x) => s.apart(Forward { isa, x, part }),
+            Row::Gathered => s.apart(Forward { isa, x: gathered, part }),
+        }
+        let mut before = part;
+        for part in others {
+            s.apart(Forward { isa, x: before.outputs(), part });
+            before = part;
+        }
+    }
+
+    /// E of the row (Eq. 11).
+    #[inline(always)]
+    fn loss(&self, isa: Isa, label: Option<usize>) -> T {
+        let last = &self.parts[self.parts.len() - 1];
+        let n = last.n_out;
+        let (z, a) = (&lines::flat(&last.z)[..n], &lines::flat(&last.a)[..n]);
+        self.loss.forward(isa, z, a, &lines::flat(&self.y)[..n], label)
+    }
+
+    /// r of every layer (Eq. 24); returns how many hidden units are saturated.
+    #[inline(always)]
+    fn backward<S: Lines<T = T>>(&mut self, s: S, isa: Isa) -> u64 {
+        let last = self.parts.len() - 1;
+        let part = &mut self.parts[last];
+        if self.loss == Loss::SquaredError {
+            rows::twice_difference(s, &part.a, &self.y, &mut part.r); // dE/da = 2 (a - y)
+            part.slope(s, isa);
+        } else {
+            rows::difference(s, &part.a, &self.y, &mut part.r);
+        }
+        let mut saturated = 0;
+        for l in (0..last).rev() {
+            let (before, after) = self.parts.split_at_mut(l + 1);
+            let (part, next) = (&mut before[l], &after[0]);
+            saturated += s.apart(Backward { isa, next, part });
+        }
+        saturated
+    }
+
+    /// Whether the step surely leaves every parameter finite; then the bound covers it.
+    #[inline(always)]
+    fn stays_finite<S: Lines<T = T>>(&mut self, s: S, largest: T, by: Descent<T>) -> bool {
+        let mut reach = if largest > T::ONE { largest } else { T::ONE };
+        let mut r = Line::default();
+        for (l, part) in self.parts.iter().enumerate() {
+            rows::add_magnitudes(s, &part.r, &mut r);
+            let unbounded = matches!(part.activation, Activation::Identity | Activation::Relu);
+            if unbounded && l + 1 < self.parts.len() {
+                reach = reach + rows::magnitude(s, lines::flat(&part.a));
+            }
+        }
+        self.bound.grow(s, &r, reach, by) || {
+            self.measure();
+            self.bound.grow(s, &r, reach, by)
+        }
+    }
+
+    /// Moves every parameter against its gradient (Eq. 5).
+    #[inline(always)]
+    fn descend<S: Lines<T = T>>(
+        &mut self,
+        s: S,
+        inputs: Row<'_, T>,
+        pixels: &PixelTable<T>,
+        by: Descent<T>,
+    ) {
+        let table = pixels.quotients();
+        let Self { parts, x: gathered, .. } = self;
+        for l in (1..parts.len()).rev() {
+            let (before, after) = parts.split_at_mut(l);
+            s.apart(Step { before: &before[l - 1], part: &mut after[0], by });
+        }
+        let part = &mut parts[0];
+        let leaves_out = !part.has_velocity() && by.l2 == T::ZERO;
+        match inputs {
+            Row::Pixels(x) if leaves_out => s.apart(StepLit { x, table, part, by }),
+            Row::Values(x, _) if leaves_out => s.apart(StepLit { x, table, part, by }),
+            Row::Dense(x) => s.apart(StepFirst { x, part, by }),
+            Row::Gathered => s.apart(StepFirst { x: gathered, part, by }),
+            Row::Pixels(x) => {
+                sparse::scatter(x, table, gathered);
+                s.apart(StepFirst { x: gathered, part, by });
+                sparse::clear(x, gathered);
+            }
+            Row::Values(x, _) => {
+                sparse::scatter(x, table, gathered);
+                s.apart(StepFirst { x: gathered, part, by });
+                sparse::clear(x, gathered);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

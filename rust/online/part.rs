@@ -1,0 +1,170 @@
+//! One layer of the online form.
+
+use crate::activation::{Activation, SATURATED};
+use crate::error::Error;
+use crate::kernels::lines::{self, Line, Lines};
+use crate::kernels::rows::{self, BLOCK, Bound, Descent};
+use crate::kernels::{Isa, Real, reduce};
+use crate::layer::Layer;
+use crate::matrix::{checked_product, zeros};
+
+/// A layer's parameters in lines, each with its velocity or an empty one, and its scratch.
+#[derive(Clone, Debug)]
+pub(super) struct Part<T> {
+    pub(super) n_in: usize,
+    pub(super) n_out: usize,
+    pub(super) activation: Activation,
+    /// W (n_in, lines of n_out); of the first layer whole blocks of rows.
+    pub(super) w: Vec<Line<T>>,
+    pub(super) v: Vec<Line<T>>,
+    /// W (n_out, lines of n_in); not of the first layer.
+    pub(super) transposed: Vec<Line<T>>,
+    pub(super) v_transposed: Vec<Line<T>>,
+    biases: Vec<Line<T>>,
+    v_biases: Vec<Line<T>>,
+    /// 1 for each output in the last line, and 0 for its padding.
+    mask: Line<T>,
+    pub(super) z: Vec<Line<T>>,
+    pub(super) a: Vec<Line<T>>,
+    pub(super) r: Vec<Line<T>>,
+}
+
+impl<T: Real> Part<T> {
+    pub(super) fn new(layer: &Layer, first: bool, velocity: bool) -> Result<Self, Error> {
+        let (n_in, n_out) = (layer.n_in, layer.n_out);
+        let count = lines::lines(n_out);
+        let rows = if first { n_in.next_multiple_of(BLOCK) } else { n_in };
+        let transposed = if first { 0 } else { checked_product(n_out, lines::lines(n_in))? };
+        let weights = checked_product(rows, count)?;
+        let mut mask = Line([T::ONE; lines::LINE]);
+        mask.0[n_out - (count - 1) * lines::LINE..].fill(T::ZERO);
+        let velocity = |count| zeros(if velocity { count } else { 0 });
+        Ok(Self {
+            n_in,
+            n_out,
+            activation: layer.activation,
+            w: zeros(weights)?,
+            v: velocity(weights)?,
+            transposed: zeros(transposed)?,
+            v_transposed: velocity(transposed)?,
+            biases: zeros(count)?,
+            v_biases: velocity(count)?,
+            mask,
+            z: zeros(count)?,
+            a: zeros(count)?,
+            r: zeros(count)?,
+        })
+    }
+
+    pub(super) fn has_velocity(&self) -> bool {
+        !self.v.is_empty()
+    }
+
+    /// Takes over a layer's parameters and velocities from the network's vectors.
+    pub(super) fn load(&mut self, layer: &Layer, parameters: &[T], velocity: Option<&[T]>) {
+        let (n_in, n_out) = (self.n_in, self.n_out);
+        let copy = |vector: &[T], w: &mut [Line<T>], t: &mut [Line<T>], b: &mut [Line<T>]| {
+            let weights = vector[layer.weights()].chunks_exact(n_out);
+            let lines = lines::lines(n_out);
+            for (from, to) in weights.clone().zip(w.chunks_exact_mut(lines)) {
+                lines::flat_mut(to)[..n_out].copy_from_slice(from);
+            }
+            if !t.is_empty() {
+                let (t, stride) = (lines::flat_mut(t), lines::lines(n_in) * lines::LINE);
+                for (i, from) in weights.enumerate() {
+                    for (j, &from) in from.iter().enumerate() {
+                        t[j * stride + i] = from;
+                    }
+                }
+            }
+            lines::flat_mut(b)[..n_out].copy_from_slice(&vector[layer.biases()]);
+        };
+        copy(parameters, &mut self.w, &mut self.transposed, &mut self.biases);
+        if let Some(velocity) = velocity {
+            copy(velocity, &mut self.v, &mut self.v_transposed, &mut self.v_biases);
+        }
+    }
+
+    /// Gives them back.
+    pub(super) fn store(&self, layer: &Layer, parameters: &mut [T], velocity: Option<&mut [T]>) {
+        let copy = |w: &[Line<T>], b: &[Line<T>], vector: &mut [T]| {
+            let weights = vector[layer.weights()].chunks_exact_mut(self.n_out);
+            for (to, from) in weights.zip(w.chunks_exact(lines::lines(self.n_out))) {
+                to.copy_from_slice(&lines::flat(from)[..self.n_out]);
+            }
+            vector[layer.biases()].copy_from_slice(&lines::flat(b)[..self.n_out]);
+        };
+        copy(&self.w, &self.biases, parameters);
+        if let Some(velocity) = velocity {
+            copy(&self.v, &self.v_biases, velocity);
+        }
+    }
+
+    /// Adds the parameters and velocities to what is measured.
+    pub(super) fn measure(&self, bound: &mut Bound<T>) {
+        bound.cover(&self.w, &self.v);
+        bound.cover(&self.biases, &self.v_biases);
+        bound.cover(&self.transposed, &self.v_transposed);
+    }
+
+    /// Whether every parameter is finite.
+    pub(super) fn is_finite(&self) -> bool {
+        let weights = self.w.chunks_exact(lines::lines(self.n_out)).take(self.n_in);
+        let finite = |row: &[Line<T>]| lines::flat(row)[..self.n_out].iter().all(|x| x.is_finite());
+        weights.chain([&self.biases[..]]).all(finite)
+    }
+
+    /// a (n_out,).
+    #[inline(always)]
+    pub(super) fn outputs(&self) -> &[T] {
+        &lines::flat(&self.a)[..self.n_out]
+    }
+
+    /// r (n_out,).
+    #[inline(always)]
+    pub(super) fn deltas(&self) -> &[T] {
+        &lines::flat(&self.r)[..self.n_out]
+    }
+
+    /// z = W x + b, where z is W x, and a = sigma(z).
+    #[inline(always)]
+    pub(super) fn activate<S: Lines<T = T>>(&mut self, s: S, isa: Isa) {
+        let Self { biases, z, a, .. } = self;
+        match self.activation {
+            Activation::Identity => rows::identity(s, biases, z, a),
+            Activation::Sigmoid => rows::sigmoid(s, biases, z, a),
+            Activation::Tanh => rows::tanh(s, biases, z, a),
+            Activation::Relu => rows::relu(s, biases, z, a),
+            Activation::Softmax => {
+                rows::identity(s, biases, z, a);
+                let n = self.n_out;
+                reduce::softmax(isa, &lines::flat(z)[..n], &mut lines::flat_mut(a)[..n]);
+            }
+        }
+        rows::clear_padding(s, a, &self.mask);
+    }
+
+    /// r = sigma'(z) * dE/da in place of dE/da; returns how many units are saturated.
+    #[inline(always)]
+    pub(super) fn slope<S: Lines<T = T>>(&mut self, s: S, isa: Isa) -> u64 {
+        let Self { z, a, r, .. } = self;
+        let (n, small) = (self.n_out, T::from_f64(SATURATED));
+        match self.activation {
+            Activation::Identity => 0,
+            Activation::Sigmoid => rows::sigmoid_backward(s, a, r, n, small),
+            Activation::Tanh => rows::tanh_backward(s, a, r, n, small),
+            Activation::Relu => rows::relu_backward(s, z, r, n),
+            Activation::Softmax => {
+                reduce::softmax_backward(isa, &lines::flat(a)[..n], &mut lines::flat_mut(r)[..n]);
+                0
+            }
+        }
+    }
+
+    /// One step of the biases, whose gradient is r.
+    #[inline(always)]
+    pub(super) fn step_biases<S: Lines<T = T>>(&mut self, s: S, by: Descent<T>) {
+        let by = Descent { l2: T::ZERO, ..by };
+        rows::step(s, &[T::ONE], &self.r, &mut self.biases, &mut self.v_biases, by);
+    }
+}

@@ -1,0 +1,120 @@
+//! The stages of a step, each compiled as a function of its own.
+//!
+//! All in one the compiler would take minutes for; a call costs a nanosecond.
+
+use super::part::Part;
+use crate::kernels::lines::{self, Lines, Work};
+use crate::kernels::rows::{self, Descent};
+use crate::kernels::sparse::{self, Lit, LitRow};
+use crate::kernels::{Isa, Real};
+
+/// z and a of a layer from its inputs (Eq. 6, 7).
+pub(super) struct Forward<'a, T> {
+    pub(super) isa: Isa,
+    pub(super) x: &'a [T],
+    pub(super) part: &'a mut Part<T>,
+}
+
+impl<T: Real> Work<T> for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        rows::product(s, self.x, &self.part.w, &mut self.part.z);
+        self.part.activate(s, self.isa);
+    }
+}
+
+/// The same from those inputs that are not 0.
+pub(super) struct ForwardLit<'a, T, E> {
+    pub(super) isa: Isa,
+    pub(super) x: LitRow<'a, E>,
+    pub(super) table: &'a [T; 256],
+    pub(super) part: &'a mut Part<T>,
+}
+
+impl<T: Real, E: Lit<T>> Work<T> for ForwardLit<'_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        sparse::product(s, self.x, self.table, &self.part.w, &mut self.part.z);
+        self.part.activate(s, self.isa);
+    }
+}
+
+/// r of a layer from that of the next (Eq. 24); returns how many units are saturated.
+pub(super) struct Backward<'a, T> {
+    pub(super) isa: Isa,
+    pub(super) next: &'a Part<T>,
+    pub(super) part: &'a mut Part<T>,
+}
+
+impl<T: Real> Work<T> for Backward<'_, T> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) -> u64 {
+        let Self { isa, next, part } = self;
+        rows::product(s, next.deltas(), &next.transposed, &mut part.r); // dE/da = W^T r
+        part.slope(s, isa) // r = sigma'(z) * dE/da
+    }
+}
+
+/// One step of a layer, W both ways, from the layer before (Eq. 5).
+pub(super) struct Step<'a, T> {
+    pub(super) before: &'a Part<T>,
+    pub(super) part: &'a mut Part<T>,
+    pub(super) by: Descent<T>,
+}
+
+impl<T: Real> Work<T> for Step<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { before, part, by } = self;
+        part.step_biases(s, by);
+        let Part { w, v, transposed, v_transposed, r, .. } = part;
+        rows::step(s, before.outputs(), r, w, v, by);
+        let r = &lines::flat(r)[..part.n_out];
+        rows::step(s, r, &before.a, transposed, v_transposed, by);
+    }
+}
+
+/// One step of the first layer from its inputs.
+pub(super) struct StepFirst<'a, T> {
+    pub(super) x: &'a [T],
+    pub(super) part: &'a mut Part<T>,
+    pub(super) by: Descent<T>,
+}
+
+impl<T: Real> Work<T> for StepFirst<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { x, part, by } = self;
+        part.step_biases(s, by);
+        rows::step(s, x, &part.r, &mut part.w, &mut part.v, by);
+    }
+}
+
+/// One step of the first layer, for those weights only whose gradient is not 0.
+pub(super) struct StepLit<'a, T, E> {
+    pub(super) x: LitRow<'a, E>,
+    pub(super) table: &'a [T; 256],
+    pub(super) part: &'a mut Part<T>,
+    pub(super) by: Descent<T>,
+}
+
+impl<T: Real, E: Lit<T>> Work<T> for StepLit<'_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { x, table, part, by } = self;
+        part.step_biases(s, by);
+        sparse::step(s, x, table, &part.r, &mut part.w, by);
+    }
+}

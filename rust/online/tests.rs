@@ -1,0 +1,268 @@
+//! The online form judged by the layered one, bit for bit.
+
+use crate::activation::Activation::{self, Identity, Relu, Sigmoid, Softmax, Tanh};
+use crate::data::{Answers, Dataset, Inputs};
+use crate::init::Initialization;
+use crate::kernels::testing::{assert_bits, bits, extreme, mild};
+use crate::kernels::{Isa, Real};
+use crate::loss::Loss;
+use crate::network::Network;
+use crate::optimizer::Optimizer;
+use crate::plan::{Path, Plan};
+use crate::rng::Words;
+use crate::train::{Steps, Totals, Trained, Trainer};
+
+/// What a run starts from.
+struct Case<T> {
+    sizes: Vec<usize>,
+    activations: Vec<Activation>,
+    loss: Loss,
+    /// Other parameters than the drawn ones.
+    parameters: Option<Vec<T>>,
+    x: Inputs<T>,
+    y: Answers<T>,
+    rows: usize,
+    optimizer: Optimizer,
+    rate: f64,
+}
+
+/// What came out: how it went, slice by slice, and the state in the end.
+struct Outcome<T> {
+    slices: Vec<Trained>,
+    parameters: Vec<T>,
+    vectors: Vec<(&'static str, Vec<T>)>,
+}
+
+/// Two epochs of steps on a path, cut unevenly; ends where training diverges.
+fn run<T: Real>(case: &Case<T>, isa: Isa, path: Path) -> Outcome<T> {
+    let mut plan = Plan::new(Some(isa.name())).unwrap();
+    plan.forced = Some(path);
+    let network = Network::new(&case.sizes, &case.activations, case.loss).unwrap();
+    let ends = (network.n_in(), network.n_out());
+    let mut trainer = Trainer::new(network, plan);
+    trainer.initialize(3, &vec![Initialization::GlorotUniform; case.activations.len()]).unwrap();
+    if let Some(parameters) = &case.parameters {
+        trainer.set_state(parameters, &[]).unwrap();
+    }
+    let (x, y) = (case.x.clone(), case.y.clone());
+    let mut data = Dataset::new(x, y, case.rows, ends, 1, Some(7)).unwrap();
+    let (mut totals, mut slices) = (Totals::default(), Vec::new());
+    'epochs: for epoch in 0..2 {
+        let mut first = 0;
+        for count in [1, case.rows / 2, case.rows - 1 - case.rows / 2] {
+            let rates = &vec![case.rate; count][..];
+            let steps = Steps { epoch, first, rates, optimizer: case.optimizer };
+            let after = trainer.train(&mut data, &steps, totals).unwrap();
+            assert_eq!(trainer.plan().path, path);
+            slices.push(after);
+            totals = after.totals;
+            first += count;
+            if after.diverged.is_some() {
+                break 'epochs;
+            }
+        }
+    }
+    let (parameters, vectors) = trainer.state().unwrap();
+    Outcome { slices, parameters, vectors }
+}
+
+/// Compares paths on every instruction set; returns whether training diverged.
+fn judge<T: Real>(case: &Case<T>, paths: &[Path], what: &str) -> bool {
+    let expected = run(case, Isa::detect(), Path::Layered);
+    for isa in Isa::available() {
+        for &path in paths {
+            let what = format!("{what} {} {} {}", isa.name(), path.name(), T::DTYPE);
+            let found = run(case, isa, path);
+            for (found, expected) in found.slices.iter().zip(&expected.slices) {
+                let sums =
+                    |t: &Trained| (bits(t.totals.loss), t.totals.correct, t.totals.saturated);
+                assert_eq!(sums(found), sums(expected), "{what}");
+                assert_eq!(found.steps, expected.steps, "{what}");
+                assert_eq!(found.diverged, expected.diverged, "{what}");
+            }
+            assert_eq!(found.slices.len(), expected.slices.len(), "{what}");
+            assert_bits(&found.parameters, &expected.parameters, &what);
+            assert_eq!(found.vectors.len(), expected.vectors.len());
+            for ((_, found), (_, expected)) in found.vectors.iter().zip(&expected.vectors) {
+                assert_bits(found, expected, &what);
+            }
+        }
+    }
+    expected.slices.iter().any(|trained| trained.diverged.is_some())
+}
+
+const BOTH: [Path; 2] = [Path::Online, Path::OnlineSparse];
+
+/// Pixels of which about one in eight is not 0, some rows without any.
+fn pixels(rows: usize, n_in: usize) -> Vec<u8> {
+    let words = Words::new(11, 99, 0).take(rows * n_in).map(u64::to_le_bytes).enumerate();
+    let lit = |(i, [pixel, chance, ..]): (usize, [u8; 8])| {
+        if i / n_in % 5 == 4 || chance > 32 { 0 } else { pixel }
+    };
+    words.map(lit).collect()
+}
+
+fn labels<T: Real>(rows: usize, n_out: usize) -> Answers<T> {
+    Answers::Labels((0..u32::try_from(n_out).unwrap()).cycle().take(rows).collect())
+}
+
+fn sgd(momentum: f64, l2: f64) -> Optimizer {
+    Optimizer::Sgd { momentum, l2 }
+}
+
+const OPTIMIZERS: [(f64, f64); 4] = [(0.0, 0.0), (0.0, 0.01), (0.9, 0.0), (0.9, 0.01)];
+
+fn every_activation_and_loss<T: Real>() {
+    for hidden in [Identity, Sigmoid, Tanh, Relu] {
+        for (output, loss) in [
+            (Identity, Loss::SquaredError),
+            (Sigmoid, Loss::SquaredError),
+            (Tanh, Loss::SquaredError),
+            (Relu, Loss::SquaredError),
+            (Softmax, Loss::SquaredError),
+            (Softmax, Loss::CrossEntropy),
+            (Sigmoid, Loss::BinaryCrossEntropy),
+        ] {
+            for (momentum, l2) in OPTIMIZERS {
+                let case = Case {
+                    sizes: vec![40, 18, 9, 5],
+                    activations: vec![hidden, hidden, output],
+                    loss,
+                    parameters: None,
+                    x: Inputs::Pixels(pixels(12, 40)),
+                    y: labels::<T>(12, 5),
+                    rows: 12,
+                    optimizer: sgd(momentum, l2),
+                    rate: 0.1,
+                };
+                judge(&case, &BOTH, &format!("{hidden:?} {output:?} {loss:?} {momentum} {l2}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn activations_losses_and_optimizers() {
+    every_activation_and_loss::<f32>();
+    every_activation_and_loss::<f64>();
+}
+
+/// Odd widths, tails of blocks and of lines, and all kinds of inputs and answers.
+fn every_size<T: Real>() {
+    for sizes in [
+        &[1, 1][..],
+        &[3, 2, 1],
+        &[16, 16, 16],
+        &[255, 17, 3],
+        &[256, 33, 2],
+        &[257, 1, 64, 4],
+        &[784, 16, 16, 10],
+        &[1030, 70, 300, 7],
+    ] {
+        let (rows, n_in, n_out) = (9, sizes[0], sizes[sizes.len() - 1]);
+        let mut activations = vec![Tanh; sizes.len() - 1];
+        activations[sizes.len() - 2] = Identity;
+        let numbers = pixels(rows, n_in);
+        let values = numbers.iter().map(|&x| T::from_f64(if x % 2 == 1 { -0.5 } else { 2.0 }));
+        let sparse = numbers.iter().zip(values).map(|(&x, value)| match x {
+            0 => -T::ZERO,
+            _ => value,
+        });
+        let inputs = [
+            (Inputs::Pixels(numbers.clone()), &BOTH[..]),
+            (Inputs::Values(sparse.collect()), &BOTH[..]),
+            (Inputs::Values(mild(5, rows * n_in)), &BOTH[..1]),
+        ];
+        for (x, paths) in inputs {
+            for y in [labels(rows, n_out), Answers::Targets(mild(6, rows * n_out))] {
+                for (momentum, l2) in [(0.0, 0.0), (0.9, 0.01)] {
+                    let case = Case {
+                        sizes: sizes.to_vec(),
+                        activations: activations.clone(),
+                        loss: Loss::SquaredError,
+                        parameters: None,
+                        x: x.clone(),
+                        y: y.clone(),
+                        rows,
+                        optimizer: sgd(momentum, l2),
+                        rate: 0.01,
+                    };
+                    let paths = if n_in < 20 { &BOTH[..1] } else { paths };
+                    assert!(!judge(&case, paths, &format!("{sizes:?} {momentum}")));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sizes_inputs_and_answers() {
+    every_size::<f32>();
+    every_size::<f64>();
+}
+
+/// Parameters, inputs and rates of all magnitudes: overflow, underflow, zeros of both signs.
+fn every_magnitude<T: Real>() {
+    let (mut diverged, mut ended_well) = (0, 0);
+    for seed in 0..60_u8 {
+        for hidden in [Identity, Sigmoid, Tanh, Relu] {
+            let sizes = vec![30, 5, 6, 2];
+            let count = 31 * 5 + 6 * 6 + 7 * 2;
+            // Few extreme ones among mild ones: else every first step overflows.
+            let mix = |seed: u8, n, often| {
+                let seed = u64::from(seed);
+                let choose = mild::<f64>(seed + 1000, n);
+                let both = extreme::<T>(seed, n).into_iter().zip(mild::<T>(seed + 500, n));
+                let chosen = both.zip(choose).map(|((e, m), c)| if c > often { e } else { m });
+                chosen.collect::<Vec<_>>()
+            };
+            let often = [0.9, 0.98, 0.0, 0.99][usize::from(seed) % 4];
+            let mut x = mix(seed + 60, 8 * 30, often);
+            for (i, x) in x.iter_mut().enumerate() {
+                if i % 7 > 0 {
+                    *x = T::ZERO;
+                }
+            }
+            let (momentum, l2) = OPTIMIZERS[usize::from(seed) / 4 % 4];
+            let case = Case {
+                sizes,
+                activations: vec![hidden, hidden, [Identity, Relu, Sigmoid][usize::from(seed) % 3]],
+                loss: Loss::SquaredError,
+                parameters: Some(mix(seed, count, often)),
+                x: Inputs::Values(x),
+                y: labels(8, 2),
+                rows: 8,
+                optimizer: sgd(momentum, l2),
+                rate: [0.0, 0.1, 1e-30, 1e30][usize::from(seed) / 16 % 4],
+            };
+            if judge(&case, &BOTH, &format!("{seed} {hidden:?}")) {
+                diverged += 1;
+            } else {
+                ended_well += 1;
+            }
+        }
+    }
+    assert!(diverged > 20 && ended_well > 20, "{diverged} and {ended_well}: or it shows little");
+}
+
+#[test]
+fn magnitudes_and_divergence() {
+    every_magnitude::<f32>();
+    every_magnitude::<f64>();
+}
+
+#[test]
+fn other_work_is_layered() {
+    let plan = Plan { forced: Some(Path::Online), ..Plan::new(None).unwrap() };
+    let network = Network::<f32>::new(&[3, 2], &[Sigmoid], Loss::SquaredError).unwrap();
+    let mut trainer = Trainer::new(network, plan);
+    let data = |batch_size| {
+        let x = Inputs::Values(mild(1, 12));
+        Dataset::new(x, labels(4, 2), 4, (3, 2), batch_size, None).unwrap()
+    };
+    for (batch_size, path) in [(1, Path::Online), (2, Path::Layered)] {
+        let steps = Steps { epoch: 0, first: 0, rates: &[0.1], optimizer: sgd(0.0, 0.0) };
+        trainer.train(&mut data(batch_size), &steps, Totals::default()).unwrap();
+        assert_eq!(trainer.plan().path, path);
+    }
+}
