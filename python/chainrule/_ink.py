@@ -41,43 +41,81 @@ class Pieces(NamedTuple):
     """(m, 4): left, top, right, bottom; right and bottom lie one pixel outside."""
 
 
-def find(grey: NDArray[np.float32], *, full: bool) -> NDArray[np.float32] | None:
-    """How much ink is on each pixel, from 0 to 1; None where the paper is blank.
+def find(planes: NDArray[np.float32], *, full: bool, name: str) -> NDArray[np.float32]:
+    """How much ink is on each pixel (h, w), from 0 to 1.
 
     Parameters
     ----------
-    grey : (h, w) float32
+    planes : (c, h, w) float32
+        Brightness, or that of each colour.
     full : bool
-        Whether grey runs from 0 for black to 1 for white, and small differences mean nothing.
+        Whether planes run from 0 for black to 1 for white, and small differences mean nothing.
+    name : str
+        What messages call the picture.
+
+    Raises
+    ------
+    ValueError
+        Where there is no ink.
     """
-    paper, noise = _paper(grey)
-    difference = grey - paper
-    # Paper varies little and everywhere, ink much and in few places: cubed, the ink counts.
-    if np.sum(difference * difference * difference, dtype=np.float64) < 0:
-        np.negative(difference, out=difference)
+    difference = _difference(planes)
+    noise = _spread(difference[_frame(*difference.shape)])
     peak = float(difference.max())
-    if peak <= max(_BLANK_NOISE * noise, _BLANK if full else 0.0):
-        return None
+    if peak <= (_BLANK if full else 0.0):
+        raise ValueError(f"{name} is blank: expected ink that differs from its border")
+    if peak <= _BLANK_NOISE * noise:
+        raise ValueError(
+            f"{name} is blank, or what is on it too faint: no ink stands out from the noise of "
+            "its paper"
+        )
     difference -= np.float32(_NOISE * noise)
     difference *= np.float32(1 / (peak - _NOISE * noise))
-    return difference.clip(0, 1, out=difference)
+    np.clip(difference, 0, 1, out=difference)
+    return difference
 
 
-def _paper(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """The paper's brightness behind the ink, and the standard deviation of its noise.
+def _difference(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far each pixel (h, w) is from the paper, in the direction of the ink's colour.
+
+    Paper varies little and everywhere, ink much and in few places: cubed, the ink counts.
+    """
+    from_paper = [plane - _paper(plane) for plane in planes]
+    squared = from_paper[0] * from_paper[0]
+    for difference in from_paper[1:]:
+        squared += difference * difference
+    direction = np.array(
+        [np.sum(squared * difference, dtype=np.float64) for difference in from_paper]
+    )
+    # Divided so that no two colours differ by more than black and white do.
+    direction /= np.abs(direction).sum() or 1.0
+    result: NDArray[np.float32] = from_paper[0]
+    result *= np.float32(direction[0])
+    for weight, difference in zip(direction[1:], from_paper[1:], strict=True):
+        result += np.float32(weight) * difference
+    return result
+
+
+def _frame(h: int, w: int) -> NDArray[np.bool_]:
+    """The border: where paper is."""
+    frame = np.ones((h, w), bool)
+    thick = 1 + min(h, w) // 32
+    frame[thick:-thick, thick:-thick] = False
+    return frame
+
+
+def _paper(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The paper's brightness behind the ink, (h, w) or (1, 1).
 
     Light falls off smoothly across a photograph: a surface of second degree, fitted to the border,
     whose ink is left out step by step. Where more than half of the border is of one value, the
     paper is, too.
     """
-    h, w = grey.shape
-    frame = np.ones((h, w), bool)
-    thick = 1 + min(h, w) // 32
-    frame[thick:-thick, thick:-thick] = False
-    values = grey[frame].astype(np.float64)
+    h, w = plane.shape
+    frame = _frame(h, w)
+    values = plane[frame].astype(np.float64)
     middle = float(np.median(values))
     if float(np.median(np.abs(values - middle))) == 0:
-        return np.full((1, 1), middle, np.float32), 0.0
+        return np.full((1, 1), middle, np.float32)
     rows, columns = np.nonzero(frame)
     y, x = np.linspace(-1, 1, h), np.linspace(-1, 1, w)
     terms = _terms(x[columns], y[rows])
@@ -87,12 +125,13 @@ def _paper(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
         rest = values - terms @ surface
         near = np.abs(rest - np.median(rest)) <= 3 * _spread(rest)
         surface = np.linalg.lstsq(terms[near], values[near], rcond=None)[0]
-    noise = _spread(values - terms @ surface)
     # The same terms at every pixel, without a matrix of all of them.
     c = surface.astype(np.float32)
     u, v = x.astype(np.float32), y.astype(np.float32)[:, None]
-    paper = (c[0] + c[1] * u + c[3] * u * u) + (c[2] * v + c[5] * v * v) + c[4] * v * u
-    return paper, noise
+    paper: NDArray[np.float32] = (
+        (c[0] + c[1] * u + c[3] * u * u) + (c[2] * v + c[5] * v * v) + c[4] * v * u
+    )
+    return paper
 
 
 def _terms(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
