@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pieces", "around", "find", "group", "pieces"]
+__all__ = ["Pieces", "around", "count_rows", "find", "group", "pieces"]
 
 # Ink is what differs from the paper by a fifth of the strongest difference: less is the halo that
 # scaling and JPEG leave around strokes. On MNIST the ink is 20 pixels long by it, as it should be.
@@ -30,6 +30,13 @@ _SMALL = 0.5
 _NEAR = 0.1
 _NEAR_IF_SMALL = 0.35
 _LEAST_DIGIT = 0.4
+
+# What is no row, in heights of the tallest piece or, of two neighbours, of the lower one. Of 3,000
+# rows of training images, up to 0.3 of their height above or below the line, these refuse none; of
+# 60,000 training images by themselves, 18.
+_TALLEST_DIGIT = 1.4
+_LEAST_OVERLAP = 0.1
+_WIDEST_BREAK = 0.25
 
 
 class Pieces(NamedTuple):
@@ -227,6 +234,29 @@ def group(boxes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         boxes = np.delete(boxes, other, axis=0)
     kept = _longest(boxes) >= _LEAST_DIGIT * height
     return [groups[i] for i in np.argsort(boxes[:, 0], kind="stable") if kept[i]]
+
+
+def count_rows(boxes: NDArray[np.int64], groups: list[NDArray[np.int64]]) -> int:
+    """How many rows of digits these groups of the boxes (m, 4) of pieces stand in.
+
+    In a row, neighbours stand beside each other, and none is as high as two.
+    """
+    tops, heights = boxes[:, 1], boxes[:, 3] - boxes[:, 1]
+    height = int(heights.max())
+    digits = np.stack([around(boxes[group]) for group in groups])
+    high = digits[:, 3] - digits[:, 1]
+    overlaps = np.minimum(digits[1:, 3], digits[:-1, 3]) - np.maximum(digits[1:, 1], digits[:-1, 1])
+    parted = overlaps < _LEAST_OVERLAP * np.minimum(high[1:], high[:-1])
+    # From top to bottom, what is large enough for a digit: a new row begins below all before.
+    order = np.argsort(tops, kind="stable")
+    order = order[heights[order] >= _LEAST_DIGIT * height]
+    below = np.maximum.accumulate(boxes[order, 3])[:-1]
+    gaps = tops[order][1:] - below
+    if len(groups) == 1:  # a column, or one digit in two pieces
+        return 1 + int(np.count_nonzero(gaps > _WIDEST_BREAK * height))
+    if parted.any() or (high > _TALLEST_DIGIT * height).any():
+        return max(2, 1 + int(np.count_nonzero(gaps > -_LEAST_OVERLAP * height)))
+    return 1
 
 
 def _distances(boxes: NDArray[np.int64], height: int) -> NDArray[np.float64]:

@@ -115,7 +115,8 @@ def find_digits(picture: Any) -> Digits:
     Raises
     ------
     FormatError, ValueError, TypeError, OSError, ModuleNotFoundError
-        As for `prepare`; also where the ink is in more pieces than a row of digits has.
+        As for `prepare`; also where the ink is in more pieces than a row of digits has, and where
+        digits stand below each other, in more than one row.
 
     Examples
     --------
@@ -137,8 +138,15 @@ def find_digits(picture: Any) -> Digits:
             f"{seen.name}: expected a row of digits on plain paper; found ink in "
             f"{len(pieces.boxes)} pieces"
         )
+    groups = _ink.group(pieces.boxes)
+    rows = _ink.count_rows(pieces.boxes, groups)
+    if rows > 1:
+        raise ValueError(
+            f"{seen.name}: expected one row of digits; found {rows}; give each row as a picture of "
+            "its own"
+        )
     images, boxes = [], []
-    for group in _ink.group(pieces.boxes):
+    for group in groups:
         box = _ink.around(pieces.boxes[group])
         others = (pieces.labels > 0) & ~np.isin(pieces.labels, group + 1)
         images.append(_as_mnist(np.where(others, np.float32(0), ink), box))
