@@ -103,7 +103,7 @@ def main() -> None:
             default=float("nan"),
         )
         print(
-            f"{row['m']:5} {row['k']:5} {row['n']:5}  {row['library']:<28}{row['threads']}"
+            f"{row['m']:5} {row['k']:5} {row['n']:5}  {row['library']:<32} {row['threads']} "
             f"{rate:8.1f} GFLOP/s {rate / top:6.1%}"
         )
     if not arguments.quick:

@@ -244,7 +244,8 @@ def main() -> None:
         (
             f"Measured {measured['date']} on {machine['processor']}, {machine['cores']} cores "
             f"({', '.join(machine['instructions'])}), {machine['system']}, "
-            f"Python {machine['python']}; {machine['threads']} threads. Load before: {machine['load']:.2f}."
+            f"Python {machine['python']}; {machine['threads']} threads. "
+            f"Load before: {machine['load']:.2f}."
         ),
         f"Versions: {versions(everything)}.",
     ]

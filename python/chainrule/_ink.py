@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pieces", "around", "find", "group", "pieces"]
+__all__ = ["Pieces", "around", "count_rows", "find", "group", "pieces"]
 
 # Ink is what differs from the paper by a fifth of the strongest difference: less is the halo that
 # scaling and JPEG leave around strokes. On MNIST the ink is 20 pixels long by it, as it should be.
@@ -31,6 +31,13 @@ _NEAR = 0.1
 _NEAR_IF_SMALL = 0.35
 _LEAST_DIGIT = 0.4
 
+# What is no row, in heights of the tallest piece or, of two neighbours, of the lower one. Of 3,000
+# rows of training images, up to 0.3 of their height above or below the line, these refuse none; of
+# 60,000 training images by themselves, 18.
+_TALLEST_DIGIT = 1.4
+_LEAST_OVERLAP = 0.1
+_WIDEST_BREAK = 0.25
+
 
 class Pieces(NamedTuple):
     """Connected pieces of ink, m of them, dust left out."""
@@ -41,43 +48,81 @@ class Pieces(NamedTuple):
     """(m, 4): left, top, right, bottom; right and bottom lie one pixel outside."""
 
 
-def find(grey: NDArray[np.float32], *, full: bool) -> NDArray[np.float32] | None:
-    """How much ink is on each pixel, from 0 to 1; None where the paper is blank.
+def find(planes: NDArray[np.float32], *, full: bool, name: str) -> NDArray[np.float32]:
+    """How much ink is on each pixel (h, w), from 0 to 1.
 
     Parameters
     ----------
-    grey : (h, w) float32
+    planes : (c, h, w) float32
+        Brightness, or that of each colour.
     full : bool
-        Whether grey runs from 0 for black to 1 for white, and small differences mean nothing.
+        Whether planes run from 0 for black to 1 for white, and small differences mean nothing.
+    name : str
+        What messages call the picture.
+
+    Raises
+    ------
+    ValueError
+        Where there is no ink.
     """
-    paper, noise = _paper(grey)
-    difference = grey - paper
-    # Paper varies little and everywhere, ink much and in few places: cubed, the ink counts.
-    if np.sum(difference * difference * difference, dtype=np.float64) < 0:
-        np.negative(difference, out=difference)
+    difference = _difference(planes)
+    noise = _spread(difference[_frame(*difference.shape)])
     peak = float(difference.max())
-    if peak <= max(_BLANK_NOISE * noise, _BLANK if full else 0.0):
-        return None
+    if peak <= (_BLANK if full else 0.0):
+        raise ValueError(f"{name} is blank: expected ink that differs from its border")
+    if peak <= _BLANK_NOISE * noise:
+        raise ValueError(
+            f"{name} is blank, or what is on it too faint: no ink stands out from the noise of "
+            "its paper"
+        )
     difference -= np.float32(_NOISE * noise)
     difference *= np.float32(1 / (peak - _NOISE * noise))
-    return difference.clip(0, 1, out=difference)
+    np.clip(difference, 0, 1, out=difference)
+    return difference
 
 
-def _paper(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """The paper's brightness behind the ink, and the standard deviation of its noise.
+def _difference(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far each pixel (h, w) is from the paper, in the direction of the ink's colour.
+
+    Paper varies little and everywhere, ink much and in few places: cubed, the ink counts.
+    """
+    from_paper = [plane - _paper(plane) for plane in planes]
+    squared = from_paper[0] * from_paper[0]
+    for difference in from_paper[1:]:
+        squared += difference * difference
+    direction = np.array(
+        [np.sum(squared * difference, dtype=np.float64) for difference in from_paper]
+    )
+    # Divided so that no two colours differ by more than black and white do.
+    direction /= np.abs(direction).sum() or 1.0
+    result: NDArray[np.float32] = from_paper[0]
+    result *= np.float32(direction[0])
+    for weight, difference in zip(direction[1:], from_paper[1:], strict=True):
+        result += np.float32(weight) * difference
+    return result
+
+
+def _frame(h: int, w: int) -> NDArray[np.bool_]:
+    """The border: where paper is."""
+    frame = np.ones((h, w), bool)
+    thick = 1 + min(h, w) // 32
+    frame[thick:-thick, thick:-thick] = False
+    return frame
+
+
+def _paper(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The paper's brightness behind the ink, (h, w) or (1, 1).
 
     Light falls off smoothly across a photograph: a surface of second degree, fitted to the border,
     whose ink is left out step by step. Where more than half of the border is of one value, the
     paper is, too.
     """
-    h, w = grey.shape
-    frame = np.ones((h, w), bool)
-    thick = 1 + min(h, w) // 32
-    frame[thick:-thick, thick:-thick] = False
-    values = grey[frame].astype(np.float64)
+    h, w = plane.shape
+    frame = _frame(h, w)
+    values = plane[frame].astype(np.float64)
     middle = float(np.median(values))
     if float(np.median(np.abs(values - middle))) == 0:
-        return np.full((1, 1), middle, np.float32), 0.0
+        return np.full((1, 1), middle, np.float32)
     rows, columns = np.nonzero(frame)
     y, x = np.linspace(-1, 1, h), np.linspace(-1, 1, w)
     terms = _terms(x[columns], y[rows])
@@ -87,12 +132,13 @@ def _paper(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
         rest = values - terms @ surface
         near = np.abs(rest - np.median(rest)) <= 3 * _spread(rest)
         surface = np.linalg.lstsq(terms[near], values[near], rcond=None)[0]
-    noise = _spread(values - terms @ surface)
     # The same terms at every pixel, without a matrix of all of them.
     c = surface.astype(np.float32)
     u, v = x.astype(np.float32), y.astype(np.float32)[:, None]
-    paper = (c[0] + c[1] * u + c[3] * u * u) + (c[2] * v + c[5] * v * v) + c[4] * v * u
-    return paper, noise
+    paper: NDArray[np.float32] = (
+        (c[0] + c[1] * u + c[3] * u * u) + (c[2] * v + c[5] * v * v) + c[4] * v * u
+    )
+    return paper
 
 
 def _terms(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
@@ -188,6 +234,29 @@ def group(boxes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         boxes = np.delete(boxes, other, axis=0)
     kept = _longest(boxes) >= _LEAST_DIGIT * height
     return [groups[i] for i in np.argsort(boxes[:, 0], kind="stable") if kept[i]]
+
+
+def count_rows(boxes: NDArray[np.int64], groups: list[NDArray[np.int64]]) -> int:
+    """How many rows of digits these groups of the boxes (m, 4) of pieces stand in.
+
+    In a row, neighbours stand beside each other, and none is as high as two.
+    """
+    tops, heights = boxes[:, 1], boxes[:, 3] - boxes[:, 1]
+    height = int(heights.max())
+    digits = np.stack([around(boxes[group]) for group in groups])
+    high = digits[:, 3] - digits[:, 1]
+    overlaps = np.minimum(digits[1:, 3], digits[:-1, 3]) - np.maximum(digits[1:, 1], digits[:-1, 1])
+    parted = overlaps < _LEAST_OVERLAP * np.minimum(high[1:], high[:-1])
+    # From top to bottom, what is large enough for a digit: a new row begins below all before.
+    order = np.argsort(tops, kind="stable")
+    order = order[heights[order] >= _LEAST_DIGIT * height]
+    below = np.maximum.accumulate(boxes[order, 3])[:-1]
+    gaps = tops[order][1:] - below
+    if len(groups) == 1:  # a column, or one digit in two pieces
+        return 1 + int(np.count_nonzero(gaps > _WIDEST_BREAK * height))
+    if parted.any() or (high > _TALLEST_DIGIT * height).any():
+        return max(2, 1 + int(np.count_nonzero(gaps > -_LEAST_OVERLAP * height)))
+    return 1
 
 
 def _distances(boxes: NDArray[np.int64], height: int) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Pictures of any kind, as the brightness of their pixels."""
+"""Pictures of any kind, as the brightness of their pixels, or of the three colours in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chainrule.errors import FormatError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["FORMATS", "MOST_PIXELS", "Grey", "read"]
+__all__ = ["FORMATS", "MOST_PIXELS", "Picture", "read"]
 
 # Decoded, that is 256 MB at four bytes a pixel; no phone's usual picture has more.
 MOST_PIXELS = 64_000_000
@@ -30,23 +30,25 @@ _PIXELS = 4_000_000
 # Those without surprises: Pillow would run another program for PostScript, for one.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 
+_WEIGHTS = np.array([0.299, 0.587, 0.114])  # of the colours in brightness, by ITU-R BT.601
+
 _UNNAMED = "the picture"
 
 
-class Grey(NamedTuple):
-    """The brightness of a picture."""
+class Picture(NamedTuple):
+    """The brightness of a picture, or of each of its colours."""
 
-    pixels: NDArray[np.float32]
-    """(h, w)"""
+    planes: NDArray[np.float32]
+    """(1, h, w), or (3, h, w): red, green and blue, where they are not alike."""
     full: bool
-    """Whether pixels run from 0, black, to 1, white; else in units that nobody told us."""
+    """Whether values run from 0, black, to 1, white; else in units that nobody told us."""
     step: int
     """How many pixels of the picture, in each direction, were averaged to one."""
     name: str
     """What messages call the picture."""
 
 
-def read(picture: Any) -> Grey:
+def read(picture: Any) -> Picture:
     """Read a path, the bytes of a file, an open file, a Pillow image or an array."""
     if isinstance(picture, (str, os.PathLike)):
         name = _files.shown(picture)
@@ -72,7 +74,7 @@ def read(picture: Any) -> Grey:
 # ---- files
 
 
-def _decoded(file: Any, name: str) -> Grey:
+def _decoded(file: Any, name: str) -> Picture:
     image_module = need("PIL.Image", "images")
     with _as_format_error(name):
         image = image_module.open(file, formats=FORMATS)
@@ -113,7 +115,7 @@ def _too_large() -> str:
 # ---- Pillow images
 
 
-def _from_image(image: Image.Image, name: str) -> Grey:
+def _from_image(image: Image.Image, name: str) -> Picture:
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise FormatError(f"{name}: {_too_large()}; found {width} x {height}")
@@ -127,24 +129,23 @@ def _from_image(image: Image.Image, name: str) -> Grey:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """Grey, or grey with opacity. What has more than 8 bits keeps them."""
-    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return image
+    """Grey, RGB, or RGB and opacity. What has more than 8 bits keeps them."""
+    if image.mode in {"L", "I", "F"} or image.mode.startswith("I;16"):
+        deep = image.mode != "L"
+        return image if deep or not image.has_transparency_data else image.convert("RGBA")
+    if image.mode == "1":
+        return image.convert("L")
     if image.mode == "LAB":
         return image.getchannel("L")
     if image.mode == "La":
         return image.convert("LA")
-    if image.has_transparency_data:
-        return image.convert("RGBA").convert("LA")
-    if image.mode == "CMYK":
-        return image.convert("RGB").convert("L")
-    return image.convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 # ---- arrays
 
 
-def _from_array(array: NDArray[Any]) -> Grey:
+def _from_array(array: NDArray[Any]) -> Picture:
     if array.ndim not in {2, 3} or array.size == 0 or (array.ndim == 3 and array.shape[2] > 4):
         raise ValueError(
             "picture must have shape (h, w) or (h, w, channels), with 1 to 4 channels; got "
@@ -155,25 +156,26 @@ def _from_array(array: NDArray[Any]) -> Grey:
     return _grey(array, "picture")
 
 
-def _grey(values: NDArray[Any], name: str) -> Grey:
+def _grey(values: NDArray[Any], name: str) -> Picture:
     """(h, w), or (h, w, channels): grey, grey and opacity, RGB, or RGB and opacity."""
-    if not np.isfinite(values).all():
+    is_float = values.dtype.kind == "f"
+    if is_float and not np.isfinite(values).all():
         wrong = np.count_nonzero(~np.isfinite(values))
         raise ValueError(f"{name} must be finite: {wrong} of {values.size} values are not")
-    n = 1 if values.ndim == 2 else values.shape[2]
-    channels = values.reshape(*values.shape[:2], n)
+    channels = values[None] if values.ndim == 2 else np.moveaxis(values, 2, 0)
+    n = len(channels)
     n_colours = n - (n % 2 == 0)
-    step = math.ceil(math.sqrt(channels[:, :, 0].size / _PIXELS))
-    white = _white(channels)
+    step = math.ceil(math.sqrt(channels[0].size / _PIXELS))
+    white = _white(values)
     brightest = max(abs(float(values.max())), abs(float(values.min()))) or 1.0
-    is_float = values.dtype.kind == "f"
-    colours = _averaged(channels[:, :, :n_colours], step, brightest if is_float else white)
-    weights = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601, as Pillow has them
-    grey: NDArray[np.float32] = colours[:, :, 0] if n_colours == 1 else colours @ weights
+    one = brightest if is_float else white
+    planes = np.stack([_averaged(plane, step, one) for plane in channels[:n_colours]])
     if n_colours < n:
-        opacity = _averaged(channels[:, :, n_colours:], step, white)[:, :, 0].clip(0, 1)
-        grey = _on_paper(grey, opacity)
-    return Grey(grey, not is_float, step, name)
+        opacity = _averaged(channels[-1], step, white).clip(0, 1)
+        planes = _on_paper(planes, opacity)
+    if all(np.array_equal(plane, planes[0]) for plane in planes[1:]):
+        planes = planes[:1]
+    return Picture(planes, not is_float, step, name)
 
 
 def _white(values: NDArray[Any]) -> float:
@@ -184,28 +186,31 @@ def _white(values: NDArray[Any]) -> float:
     return 2.0 ** max(8, int(values.max()).bit_length()) - 1
 
 
-def _averaged(channels: NDArray[Any], step: int, one: float) -> NDArray[np.float32]:
+def _averaged(plane: NDArray[Any], step: int, one: float) -> NDArray[np.float32]:
     """The mean over squares of step x step pixels, divided by `one`.
 
     What is left over at the right and the bottom is left out.
     """
-    if channels.dtype.kind == "f":  # first: float64 holds more than float32 does
-        channels, one = channels / one, 1.0
+    if plane.dtype.kind == "f":  # first: float64 holds more than float32 does
+        plane, one = plane / one, 1.0
     if step == 1:
-        return channels.astype(np.float32) / np.float32(one)
-    h, w, n = channels.shape
-    squares = channels[: h // step * step, : w // step * step]
-    shape = (h // step, step, w // step, step, n)
+        return plane.astype(np.float32) / np.float32(one)
+    h, w = plane.shape
+    squares = plane[: h // step * step, : w // step * step]
+    shape = (h // step, step, w // step, step)
     means: NDArray[np.float32] = squares.reshape(shape).mean(axis=(1, 3), dtype=np.float32)
     return means / np.float32(one)
 
 
-def _on_paper(grey: NDArray[np.float32], opacity: NDArray[np.float32]) -> NDArray[np.float32]:
+def _on_paper(planes: NDArray[np.float32], opacity: NDArray[np.float32]) -> NDArray[np.float32]:
     """Put what is transparent before a paper on which one sees what is not."""
-    seen = grey[opacity > 0.5]
+    seen = planes[:, opacity > 0.5]
     if seen.size == 0:
-        return np.zeros_like(grey)
-    low, middle, high = np.percentile(seen, [2, 50, 98])
-    brings_its_own = high - low > 0.5
-    paper = middle if brings_its_own else float(middle <= 0.5)
-    return opacity * grey + (1 - opacity) * np.float32(paper)
+        return np.zeros_like(planes)
+    low, middle, high = np.percentile(seen, [2, 50, 98], axis=1)
+    brings_its_own = (high - low).max() > 0.5
+    brightness = middle @ _WEIGHTS if len(planes) == 3 else middle[0]
+    paper = middle if brings_its_own else np.full_like(middle, brightness <= 0.5)
+    result: NDArray[np.float32] = opacity * planes
+    result += (1 - opacity) * paper.astype(np.float32)[:, None, None]
+    return result

@@ -40,10 +40,10 @@ class Digits(NamedTuple):
 def prepare(picture: Any) -> NDArray[np.uint8]:
     """Make a picture of one digit look as those of MNIST do.
 
-    What differs from the border is ink, whether darker or lighter; light that falls off across a
-    photograph, noise and dust are left out. The ink is cropped, its longest side scaled to 20
-    pixels (Lanczos-3) and its centre of mass placed at pixel (14, 14). No ink is lost: where so
-    placed it would not fit, it is moved to where it does. Ink that is 20 pixels long already is
+    What differs from the border is ink, darker, lighter or of another colour; light that falls off
+    across a photograph, noise and dust are left out. The ink is cropped, its longest side scaled
+    to 20 pixels (Lanczos-3) and its centre of mass placed at pixel (14, 14). No ink is lost: where
+    so placed it would not fit, it is moved to where it does. Ink that is 20 pixels long already is
     moved by whole pixels only, so that an image of MNIST is given back as it was.
 
     Parameters
@@ -66,7 +66,8 @@ def prepare(picture: Any) -> NDArray[np.uint8]:
         Where the file is no picture, is cut or damaged, or has more than `MOST_PIXELS` pixels,
         which is seen before it is decoded.
     ValueError
-        Where the picture is blank; where an array is of another shape, or not finite.
+        Where the picture is blank, or noise hides what is on it; where an array is of another
+        shape, or not finite.
     TypeError
         Where picture is none of these.
     OSError
@@ -114,7 +115,8 @@ def find_digits(picture: Any) -> Digits:
     Raises
     ------
     FormatError, ValueError, TypeError, OSError, ModuleNotFoundError
-        As for `prepare`; also where the ink is in more pieces than a row of digits has.
+        As for `prepare`; also where the ink is in more pieces than a row of digits has, and where
+        digits stand below each other, in more than one row.
 
     Examples
     --------
@@ -130,28 +132,33 @@ def find_digits(picture: Any) -> Digits:
     array([[ 5, 10,  8, 30],
            [20, 10, 32, 30]])
     """
-    grey, ink, pieces = _look(picture)
+    seen, ink, pieces = _look(picture)
     if len(pieces.boxes) > _MOST_PIECES:
         raise ValueError(
-            f"{grey.name}: expected a row of digits on plain paper; found ink in "
+            f"{seen.name}: expected a row of digits on plain paper; found ink in "
             f"{len(pieces.boxes)} pieces"
         )
+    groups = _ink.group(pieces.boxes)
+    rows = _ink.count_rows(pieces.boxes, groups)
+    if rows > 1:
+        raise ValueError(
+            f"{seen.name}: expected one row of digits; found {rows}; give each row as a picture of "
+            "its own"
+        )
     images, boxes = [], []
-    for group in _ink.group(pieces.boxes):
+    for group in groups:
         box = _ink.around(pieces.boxes[group])
         others = (pieces.labels > 0) & ~np.isin(pieces.labels, group + 1)
         images.append(_as_mnist(np.where(others, np.float32(0), ink), box))
         boxes.append(box)
-    return Digits(np.stack(images), np.stack(boxes) * grey.step)
+    return Digits(np.stack(images), np.stack(boxes) * seen.step)
 
 
-def _look(picture: Any) -> tuple[_picture.Grey, NDArray[np.float32], _ink.Pieces]:
+def _look(picture: Any) -> tuple[_picture.Picture, NDArray[np.float32], _ink.Pieces]:
     """The picture, its ink (h, w), and the pieces of the ink: at least one."""
-    grey = _picture.read(picture)
-    ink = _ink.find(grey.pixels, full=grey.full)
-    if ink is None:
-        raise ValueError(f"{grey.name} is blank: expected ink that differs from its border")
-    return grey, ink, _ink.pieces(ink)
+    seen = _picture.read(picture)
+    ink = _ink.find(seen.planes, full=seen.full, name=seen.name)
+    return seen, ink, _ink.pieces(ink)
 
 
 def _as_mnist(ink: NDArray[np.float32], box: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """Row 130 of the table of faults, and rows 125 to 129 where `predict` reads pictures."""
 
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -130,7 +131,7 @@ def test_fault_130_cut(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
 def test_fault_130_damaged(kind):
-    """Any byte may be any other: there is a picture in it, or FormatError, or it is blank."""
+    """Any byte may be any other: there is a picture in it, or FormatError, or no row of digits."""
     content = encoded(draw([5]).resize((40, 55)), kind)
     rng = np.random.default_rng(6)
     for _ in range(150):
@@ -142,7 +143,7 @@ def test_fault_130_damaged(kind):
         except FormatError:
             pass
         except ValueError as error:
-            assert "blank" in str(error) or "pieces" in str(error)  # noqa: PT017
+            assert re.search("blank|pieces|one row", str(error))  # noqa: PT017
         else:
             assert digits.images.shape[1:] == (28, 28)
 

@@ -63,7 +63,7 @@ def test_one_digit_is_what_prepare_makes_of_it(mnist):
 
 def test_order_is_from_left_to_right_whatever_the_height(digits):
     picture = np.zeros((100, 120), np.uint8)
-    for i, (digit, top) in enumerate(zip(digits[:4], (60, 2, 30, 66), strict=True)):
+    for i, (digit, top) in enumerate(zip(digits[:4], (20, 6, 16, 30), strict=True)):
         picture[top : top + 28, 30 * i : 30 * i + 28] = digit
     for image, digit in zip(find_digits(picture).images, digits[:4], strict=True):
         assert np.abs(image.astype(int) - prepare(digit)).max() <= 1
@@ -146,6 +146,62 @@ def test_more_pieces_than_digits_have():
     picture[2:-2:4, 2:-2:4] = 255
     with pytest.raises(ValueError, match="a row of digits on plain paper; found ink in 2401 piece"):
         find_digits(picture)
+
+
+def two_rows(digits, *, aside, below):
+    """2 7 above 3 4: the lower row so far to the right, and so far from ink to ink below."""
+    picture = np.zeros((44 + below, 130), np.uint8)
+    start = 6 + max(0, -aside)
+    for k, left, top in (
+        (2, 0, 2),
+        (7, 44, 2),
+        (3, aside, 22 + below),
+        (4, 44 + aside, 22 + below),
+    ):
+        picture[top : top + 20, start + left : start + left + 20] = digits[k][4:24, 4:24]
+    return picture
+
+
+@pytest.mark.parametrize("aside", [-44, -22, -8, 0, 8, 22, 50])
+@pytest.mark.parametrize("below", [1, 4, 10, 40])
+def test_two_rows(digits, aside, below):
+    """In columns, shifted, and between each other."""
+    picture = two_rows(digits, aside=aside, below=below)
+    with pytest.raises(ValueError, match="picture: expected one row of digits; found 2; give each"):
+        find_digits(picture)
+
+
+def test_more_rows(digits):
+    one = row(digits[:5], [6] * 4)
+    for n in (2, 3, 5):
+        with pytest.raises(ValueError, match=f"expected one row of digits; found {n}; "):
+            find_digits(np.concatenate([one] * n))
+    with pytest.raises(ValueError, match="expected one row of digits; found 2; "):
+        find_digits(np.concatenate([digits[2], digits[3]]))  # a column
+
+
+def test_one_row_however_written(mnist, rng):
+    """Not quite in line, of different heights, rising, with dots, and the bar of a 5 apart."""
+    images = [image for image in mnist.train.images[:300] if whole(image)]
+    for n in range(2, 9):
+        for _ in range(6):
+            picture = np.zeros((120, 60 * n + 20), np.uint8)
+            slope = rng.integers(-6, 7)
+            for i in range(n):
+                scale = rng.uniform(1.4, 2)
+                image = scaled(images[rng.integers(len(images))], scale)
+                top = 30 + rng.integers(-6, 7) + slope * i - slope * n // 2
+                h, w = image.shape
+                picture[top : top + h, 10 + 60 * i : 10 + 60 * i + w] = image
+            assert len(find_digits(picture).images) == n
+    dot, bar = (27, 2, 32, 7), (76, 3, 96, 6)
+    written = [(28, 12, 32, 50), dot, (50, 14, 66, 49), (70, 12, 90, 52), bar]
+    assert boxes(*written) == [(27, 2, 32, 50), (50, 14, 66, 49), (70, 3, 96, 52)]
+    assert len(find_digits(draw([5, 5, 1, 5], width=5)).images) == 4
+
+
+def test_a_broken_digit_is_no_column():
+    assert boxes((20, 5, 40, 28), (22, 32, 42, 55)) == [(20, 5, 42, 55)]
 
 
 def test_a_file_is_named(tmp_path):

@@ -237,10 +237,29 @@ def test_arrays(large):
         np.testing.assert_array_equal(prepare(picture), prepare(mask))
 
 
-def test_colours_are_weighed_as_pillow_does():
-    picture = draw([3], ink=(150, 20, 20), paper=(200, 240, 220))
-    difference = prepare(np.asarray(picture)).astype(int) - prepare(picture.convert("L"))
-    assert np.abs(difference).max() <= 3
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [((150, 20, 20), (200, 240, 220)), ((255, 0, 0), (0, 130, 0)), ((0, 130, 0), (255, 0, 0)),
+     ((0, 0, 255), (98, 0, 0)), ((60, 130, 60), (130, 90, 90)), ((255, 255, 0), (255, 255, 255))],
+)  # fmt: skip
+def test_colours_count_and_not_only_brightness(ink, paper):
+    """Red on green of the same luminance, for one."""
+    expected = prepare(draw([3]).convert("L"))
+    picture = draw([3], ink=ink, paper=paper)
+    for form in (picture, np.asarray(picture), np.asarray(picture) / 255, picture.quantize(4)):
+        assert np.abs(prepare(form).astype(int) - expected).max() <= 3
+    compressed = prepare(encoded(picture, "JPEG", quality=80)).astype(int)
+    assert np.abs(compressed - expected).mean() < 12
+
+
+def test_colours_in_uneven_light_and_noise(rng):
+    """Red on green again; the light falls off by more than the colours differ."""
+    picture = np.asarray(draw([3], ink=(200, 40, 30), paper=(50, 119, 30))).astype(float)
+    h, w = picture.shape[:2]
+    light = 1.1 - 0.6 * np.mgrid[0 : 1 : h * 1j, 0 : 1 : w * 1j].sum(axis=0) / 2
+    picture = picture * light[:, :, None] + rng.normal(0, 6, picture.shape)
+    prepared = prepare(picture.clip(0, 255).astype(np.uint8)).astype(int)
+    assert np.abs(prepared - prepare(draw([3]))).mean() < 12
 
 
 def test_a_large_picture_is_averaged(image):
@@ -274,6 +293,12 @@ def test_blank_paper_of_a_camera(rng, tmp_path):
     path.write_bytes(encoded(Image.fromarray(light.astype(np.uint8)), "JPEG"))
     with pytest.raises(ValueError, match=r"empty\.jpg is blank"):
         prepare(path)
+
+
+def test_noise_is_called_noise(rng):
+    for picture in (rng.integers(90, 160, (60, 80)), rng.integers(0, 256, (60, 80, 3))):
+        with pytest.raises(ValueError, match="no ink stands out from the noise of its paper"):
+            prepare(picture.astype(np.uint8))
 
 
 @pytest.mark.parametrize(

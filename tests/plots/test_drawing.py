@@ -43,7 +43,7 @@ def test_network_drawing(ax, ours):
         assert len(segments) == n_in * n_out
         assert len(np.unique(segments[:, 1], axis=0)) == n_out
     assert [text.get_text() for text in ax.get_xticklabels()] == [
-        "2\ninput", "3\nsigmoid", "2\nsigmoid",
+        "2\ninputs", "3\nsigmoid", "2\nsigmoid",
     ]  # fmt: skip
     assert len(ax.get_legend().get_texts()) == 2
 
@@ -120,7 +120,7 @@ def test_network_drawing_shows_weights_and_biases(ax, ours):
     # Each on its line, all of a layer equally far apart.
     segments = np.concatenate([each[0] for each in edges(ax)])
     places = np.array([text.get_position() for text in ax.texts[7:]])
-    for (start, end), place in zip(segments, places, strict=True):
+    for (_, start, end, _), place in zip(segments, places, strict=True):
         part = (place[0] - start[0]) / (end[0] - start[0])
         assert np.allclose(start + part * (end - start), place)
     for layer in (places[:6], places[6:]):

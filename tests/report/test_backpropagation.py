@@ -115,28 +115,49 @@ def test_section_is_drawn(numbers):
     blocks = section.blocks
     assert [block.figure for block in blocks if isinstance(block, _section.Plot)] == [8, 9, 10]
     equations = [block.equation for block in blocks if isinstance(block, _section.Formula)]
-    assert equations == [10, 11, 11, 12, 13, 14, 24, 24]
+    assert equations == [10, 11, 12, 13, 14, 24]
     html = _page.page([section], pictures, title="t", subtitle="s", introduction="", colophon="")
     assert [html.count(f'id="eq-{number}"') for number in sorted({*equations})] == [1] * 6
 
 
+def shown(cells):
+    text = re.sub("<[^>]*>", "", " ".join(cells)).replace("−", "-")
+    return [float(number) for number in text.split()]
+
+
 def test_both_forms_stand_side_by_side(numbers):
-    table = next(
+    forward, backward = (
         block
         for block in _backpropagation.section(numbers).blocks
         if isinstance(block, _section.Table) and block.head[:2] == ["layer", "by"]
     )
-    assert len(table.head) == 8
-    assert len(table.rows) == 6
-    for neuron, by_numbers, by_matrices in zip(
-        numbers.neurons, table.rows[::2], table.rows[1::2], strict=True
-    ):
-        assert by_numbers[1:2] + by_matrices[1:2] == ["numbers", "matrices"]
-        assert by_numbers[2:] == by_matrices[2:]
-        shown = [float(re.sub("<[^>]*>", "", cell).replace("−", "-")) for cell in by_numbers[2:]]
-        # Under their symbols: z, a, dE/da, r, dE/dW, dE/db.
-        order = [neuron.z, neuron.a, neuron.dE_da, neuron.r, neuron.dE_dW, neuron.dE_db]
-        assert shown == pytest.approx(order, abs=6e-8)
+    # Under their symbols: z and a; dE/da, r = dE/db, dE/dW.
+    for table, names in ((forward, ("z", "a")), (backward, ("dE_da", "r", "dE_dW"))):
+        assert len(table.head) == 2 + len(names)
+        assert len(table.rows) == 6
+        for neuron, by_numbers, by_matrices in zip(
+            numbers.neurons, table.rows[::2], table.rows[1::2], strict=True
+        ):
+            assert by_numbers[1:2] + by_matrices[1:2] == ["numbers", "matrices"]
+            assert by_numbers[2:] == by_matrices[2:]
+            expected = [getattr(neuron, name) for name in names]
+            assert shown(by_numbers[2:]) == pytest.approx(expected, abs=6e-6)
+
+
+def test_every_symbol_of_the_network_is_shown(numbers):
+    forward, backward = (
+        block
+        for block in _backpropagation.section(numbers).blocks
+        if isinstance(block, _section.Table) and block.head[:2] == ["layer", "neuron"]
+    )
+    trace = numbers.network.trace
+    places = [[1, 1], [1, 2], [1, 3], [2, 1], [2, 2]]
+    for place, ahead, back in zip(places, forward.rows, backward.rows, strict=True):
+        layer, i = trace[place[0] - 1], place[1] - 1
+        expected = [*place, layer.z[0, i], layer.a[0, i]]
+        assert shown(ahead) == pytest.approx(expected, abs=6e-5)
+        expected = [*place, layer.dE_da[0, i], layer.r[0, i], *layer.dE_dW[0, i]]
+        assert shown(back) == pytest.approx(expected, abs=6e-5)
 
 
 def drawn(traced, direction):
@@ -209,3 +230,39 @@ def test_numbers_in_the_graphs_do_not_overlap(seed, name):
             assert whole.x0 <= box.x0 < box.x1 <= whole.x1
             assert whole.y0 <= box.y0 < box.y1 <= whole.y1
             assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def pieces(start, end, boxes):
+    """Lengths in pixels of what boxes leave of a line."""
+    along = np.linspace(start, end, 2001)
+    free = np.ones(len(along), bool)
+    for box in boxes:
+        free &= ~((along >= [box.x0, box.y0]) & (along <= [box.x1, box.y1])).all(axis=1)
+    ends = np.flatnonzero(np.diff(np.r_[False, free, False].astype(int)))
+    return np.diff(ends)[::2] * np.hypot(*(end - start)) / 2000
+
+
+@pytest.mark.parametrize("name", ["09-chain", "09-forward", "09-backward"])
+@pytest.mark.parametrize("seed", range(4))
+def test_lines_keep_clear_of_the_numbers_on_them(seed, name):
+    """Of each line a good piece is seen on either side of its number, and no minus touches it."""
+    section = _backpropagation.section(report.backpropagation(seed=seed))
+    plot = next(b for b in section.blocks if isinstance(b, _section.Plot) and b.name == name)
+    for panel in plot.panels:
+        with plots.style():
+            figure = Figure(figsize=panel.size, layout="constrained")
+            panel.draw(figure)
+            figure.draw_without_rendering()
+        (ax,) = figure.axes
+        point = figure.dpi / 72
+        units = [t.get_bbox_patch().get_window_extent() for t in ax.texts if "=" in t.get_text()]
+        numbers = [t for t in ax.texts if "=" not in t.get_text()]
+        lines = [line for each in ax.collections for line in each.get_segments()]
+        assert {style[1] for each in ax.collections for style in each.get_linestyles()} == {None}
+        for text, line in zip(numbers, lines, strict=True):
+            white, letters = text.get_bbox_patch().get_window_extent(), text.get_window_extent()
+            assert letters.x0 - white.x0 >= 3 * point
+            assert white.x1 - letters.x1 >= 3 * point
+            _, start, end, _ = ax.transData.transform(line)
+            before, after = pieces(start, end, [white, *units])
+            assert min(before, after) >= 4 * point

@@ -1,13 +1,15 @@
 """Section 6: the sigmoid's derivative is its slope; layers without activation are one matrix."""
 
 import math
+import re
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from chainrule import Network
 from chainrule.report import _neuron, _page, neuron
-from chainrule.report._section import scientific
+from chainrule.report._section import Plot, scientific
 
 SEEDS = range(5)
 
@@ -90,13 +92,27 @@ def test_one_layer_has_the_biases_of_all():
     assert bias.tolist() == [5 * 7 + 6 * 8 + 9]
 
 
+def test_drawing_shows_the_numbers_of_the_text(numbers):
+    section = _neuron.section(numbers)
+    figure = Figure()
+    next(block for block in section.blocks if isinstance(block, Plot)).panels[0].draw(figure)
+    (ax,) = figure.axes
+    drawn = " ".join(text.get_text() for text in ax.texts)
+    told = re.findall(r'<span class="n">([^<]*)</span>', _neuron._example(numbers))
+    assert len(told) == 3 + 3 + 3
+    for value in told:
+        assert value in drawn.split()
+    assert len(re.findall(r"x = ", drawn)) == 3
+    assert ax.get_xticklabels()[0].get_text() == "3\ninputs"
+
+
 def test_section_tells_the_numbers(numbers):
     section = _neuron.section(numbers)
     pictures = dict(_page.draw([section]))
     assert list(pictures) == ["06-neuron-unit", "06-neuron-sigmoid"]
     text = _page.page([section], pictures, title="", subtitle="", introduction="", colophon="")
-    assert f"{numbers.z:.3f}".replace("-", "−") in text
-    assert f"{numbers.a:.3f}" in text
+    assert f"{numbers.z:.3g}".replace("-", "−") in text
+    assert f"{numbers.a:.3g}" in text
     assert scientific(numbers.difference) in text
     assert scientific(numbers.bent.epsilons) in text
     for equation in (6, 7):

@@ -210,7 +210,8 @@ def _add_report(commands: Any) -> None:
         description=(
             "Compute all that the report shows, from gradient descent on a quadratic form to the\n"
             "trained network, and write it as one self-contained HTML page, with its figures as\n"
-            "SVG and PNG beside it. The engine is CHAINRULE_BACKEND's, or the best there is."
+            "SVG and PNG beside it. The engine is CHAINRULE_BACKEND's, or the best there is: with\n"
+            "rust it takes some ten seconds of one core, with numpy some twenty."
         ),
     )
     report.add_argument("--out", required=True, metavar="DIR", help="the folder to write to")

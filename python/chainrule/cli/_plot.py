@@ -18,10 +18,14 @@ def check(plot: Path, output: Path, *, force: bool) -> None:
         raise ValueError(f"{plot}: the name of a plot must end in one of {endings}")
     if plot.resolve() == output.resolve():
         raise ValueError(f"{plot}: --plot and --output must name two files")
-    # It would tell of its font cache among our lines.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    silence_matplotlib()
     need("matplotlib", "plots")
     _outputs.check(plot, "plot", force=force)
+
+
+def silence_matplotlib() -> None:
+    """Keep what it tells of its caches and folders from among our lines."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def write(

@@ -7,17 +7,20 @@ from argparse import Namespace
 from pathlib import Path
 
 from chainrule import _validate, mnist, report
-from chainrule.cli import _outputs, _show
+from chainrule.cli import _outputs, _plot, _show
 from chainrule.report import Section
 
 
 def run(options: Namespace) -> None:
     """Compute the sections, write the page, and say where it is."""
     began = time.perf_counter()
+    _plot.silence_matplotlib()
     seed = _validate.seed(options.seed)
+    if not options.out:
+        raise ValueError("--out must name a folder; got ''")
     folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    _outputs.check(folder / report.PAGE, "report", force=options.force)
+    for path in report.existing(folder):
+        _outputs.check(path, "report", force=options.force)
     told: list[str] = []
 
     def tell(section: Section) -> None:
@@ -26,6 +29,8 @@ def run(options: Namespace) -> None:
             _show.say(f"{section.number:>2}  {section.title}")
 
     data = mnist.load(options.data)
+    folder.mkdir(parents=True, exist_ok=True)
+    _outputs.check(folder / report.PAGE, "report", force=options.force)
     page = report.write(folder, data=data, seed=seed, force=options.force, progress=tell)
     seconds = time.perf_counter() - began
     if options.json:

@@ -14,6 +14,7 @@ from chainrule.plots._style import BLUE, GREY, INK, SMALL, VERMILION, WIDTH, can
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.path import Path
     from numpy.typing import NDArray
 
 DIRECTIONS = ("both", "forward", "backward")
@@ -21,9 +22,10 @@ _LABELLED = 6  # the most units in a layer that numbers can be written to
 _CROSSING = 3  # the same for weights: of one of the two layers
 _RADIUS = 0.32  # of a unit, where 1 lies between two
 _WIDEST = 2.2  # points: the line of a layer's largest weight
-_BOX = {"both": 0.8, "forward": 0.8, "backward": 0.64}  # inches: the width of one with numbers
+_LETTER = 0.07  # inches: the width of one, on average, of `SMALL` points
 _LAID_OUT = 1.25  # how much wider the layout makes axes that have nothing at their sides
 _THINNEST = 0.5  # points: the least of a line with a number on it
+_PAD = 0.2  # of a box, in letters' heights
 
 
 class _Layer:
@@ -64,8 +66,8 @@ def network_drawing(
     r"""Draw a network as a graph: its units, and a line for each weight between two of them.
 
     A line is the wider the larger its weight is beside the largest of its layer; blue where it is
-    positive, vermilion and dashed where it is negative. Of a layer of many units the first and the
-    last are drawn, with dots between them.
+    positive, vermilion where it is negative, and then dashed too, unless its number is on it. Of a
+    layer of many units the first and the last are drawn, with dots between them.
 
     Parameters
     ----------
@@ -104,7 +106,7 @@ def network_drawing(
     >>> import chainrule
     >>> ax = chainrule.plots.network_drawing(chainrule.Network([784, 16, 16, 10]))
     >>> [text.get_text() for text in ax.get_xticklabels()]
-    ['784\ninput', '16\nsigmoid', '16\nsigmoid', '10\nsigmoid']
+    ['784\ninputs', '16\nsigmoid', '16\nsigmoid', '10\nsigmoid']
     >>> network = chainrule.Network([2, 3, 1])
     >>> ax = chainrule.plots.network_drawing(network, sample=([0.0, 1.0], 1.0), parameters=True)
     """
@@ -125,20 +127,22 @@ def network_drawing(
         texts = _unit_texts(symbols, sizes, digits, narrow=direction == "backward")
         if direction == "backward":
             edges = gradients
+    narrow = direction == "backward"
     width, height = _size(layers, texts, parameters=parameters)
     with canvas(ax, height=height, width=width) as drawn:
-        box = None if not numbered else _BOX[direction]
-        apart = _set_up(drawn, layers, _captions(network, sizes), box)
-        _draw_edges(drawn, edges, layers, apart, _THINNEST if parameters else 0.0)
+        boxes = [_box(lines) for lines in texts]
+        widths = _number_widths(edges if parameters else None, boxes, digits)
+        places = _set_up(drawn, layers, _captions(network, sizes), boxes, widths)
+        _draw_edges(drawn, edges, layers, _between(places, boxes), numbered=parameters)
         if edges is not None and not parameters:
-            _tell_signs(drawn, "dE/dW" if direction == "backward" else "weight")
+            _tell_signs(drawn, "dE/dW" if narrow else "weight")
         if numbered:
-            _draw_texts(drawn, layers, apart, texts, 0.2 if direction == "backward" else 0.35)
+            _draw_texts(drawn, layers, places, texts)
         else:
-            _draw_units(drawn, layers, apart)
+            _draw_units(drawn, layers, places)
         if parameters:
             assert edges is not None
-            _write_weights(drawn, edges, layers, apart, digits)
+            _write_weights(drawn, edges, layers, _between(places, boxes), digits)
     return drawn
 
 
@@ -161,47 +165,90 @@ def _captions(network: Network | Iterable[int], sizes: Sequence[int]) -> list[st
     """Below each layer: its size, and its activation where that is known."""
     if not isinstance(network, Network):
         return [str(size) for size in sizes]
-    names = ("input", *network.activation, network.output_activation)
+    inputs = "input" if network.sizes[0] == 1 else "inputs"
+    names = (inputs, *network.activation, network.output_activation)
     return [f"{size}\n{name}" for size, name in zip(sizes, names, strict=True)]
 
 
+def _box(texts: Sequence[str]) -> float:
+    """Width in inches, about, of a layer's widest box with numbers in it."""
+    letters = max(len(line) for text in texts for line in text.split("\n"))
+    return _LETTER * letters + 2 * _PAD * SMALL / 72
+
+
+def _number_widths(
+    weights: Sequence[NDArray[Any]] | None, boxes: Sequence[float], digits: int
+) -> list[float]:
+    """Width in inches, about, of the widest number on the lines of each layer, where there are."""
+    if weights is None:
+        return [0.0] * (len(boxes) - 1)
+    return [_LETTER * max(len(_number(w, digits)) for w in W.ravel()) for W in weights]
+
+
 def _set_up(
-    ax: Axes, layers: Sequence[_Layer], captions: Sequence[str], box: float | None
-) -> float:
-    """Make the room, for round units or for boxes; return how far apart the layers stand."""
+    ax: Axes,
+    layers: Sequence[_Layer],
+    captions: Sequence[str],
+    boxes: Sequence[float],
+    numbers: Sequence[float],
+) -> list[float]:
+    """Make the room, for round units or for boxes; return where the layers stand."""
     slots = max(layer.slots for layer in layers)
-    ratio = ax.bbox.width / ax.bbox.height
-    # Captions and the legend leave a drawing wider than the axes are before their layout.
-    apart = float(np.clip(1.4 * ratio * slots / len(layers), 1.5, max(3.0, 0.9 * slots)))
-    margin = _RADIUS + 0.1
-    if box is not None:  # half of one, in the units of the drawing
-        wide = max(_LAID_OUT * points_wide(ax) / 72, 2 * box)
-        margin = apart * (len(layers) - 1) * box / 2 / (wide - box)
-    ax.set_xlim(-margin, (len(layers) - 1) * apart + margin)
-    ax.set_ylim(-slots / 2, slots / 2)
-    if box is None:
+    if boxes:  # in inches; of each line as much is seen beside its number
+        taken = sum(boxes) + sum(numbers)
+        wide = max(_LAID_OUT * points_wide(ax) / 72, 1.2 * taken)
+        gap = (wide - taken) / len(numbers)
+        places = [
+            sum(boxes[:i]) + sum(numbers[:i]) + i * gap + box / 2 for i, box in enumerate(boxes)
+        ]
+        ax.set_xlim(0, wide)
+    else:
+        ratio = ax.bbox.width / ax.bbox.height
+        # Captions and the legend leave a drawing wider than the axes are before their layout.
+        apart = float(np.clip(1.4 * ratio * slots / len(layers), 1.5, max(3.0, 0.9 * slots)))
+        places = [i * apart for i in range(len(layers))]
+        ax.set_xlim(-_RADIUS - 0.1, places[-1] + _RADIUS + 0.1)
         ax.set_aspect("equal")
-    ax.set_xticks([i * apart for i in range(len(layers))], captions)
+    ax.set_ylim(-slots / 2, slots / 2)
+    ax.set_xticks(places, captions)
     ax.set_yticks([])
     ax.tick_params(length=0)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
-    return apart
+    return places
+
+
+def _between(places: Sequence[float], boxes: Sequence[float]) -> list[list[float]]:
+    """For each pair of layers: where their lines start, leave a box, reach the next, and end.
+
+    Without boxes the lines go straight from centre to centre.
+    """
+    if not boxes:
+        return [list(pair) for pair in pairwise(places)]
+    return [
+        [start, start + box / 2, end - following / 2, end]
+        for (start, end), (box, following) in zip(pairwise(places), pairwise(boxes), strict=True)
+    ]
 
 
 def _draw_edges(
     ax: Axes,
     weights: Sequence[NDArray[Any]] | None,
     layers: Sequence[_Layer],
-    apart: float,
-    thinnest: float,
+    between: Sequence[Sequence[float]],
+    *,
+    numbered: bool,
 ) -> None:
-    """A `LineCollection` for each layer of weights: its lines by target, then source."""
+    """A `LineCollection` for each layer of weights: its lines by target, then source.
+
+    With a number on it a line is not dashed: what a box leaves of a dash looks like a point.
+    """
     from matplotlib.collections import LineCollection
 
     for i, (source, target) in enumerate(pairwise(layers)):
+        half = len(between[i]) // 2
         ends = [
-            [(i * apart, before), ((i + 1) * apart, after)]
+            list(zip(between[i], [before] * half + [after] * half, strict=True))
             for after in target.heights
             for before in source.heights
         ]
@@ -214,8 +261,10 @@ def _draw_edges(
             LineCollection(
                 ends,
                 colors=[BLUE if weight >= 0 else VERMILION for weight in shown],
-                linestyles=["-" if weight >= 0 else "--" for weight in shown],
-                linewidths=np.maximum(_WIDEST * np.abs(shown) / largest, thinnest),
+                linestyles=["-" if weight >= 0 or numbered else "--" for weight in shown],
+                linewidths=np.maximum(
+                    _WIDEST * np.abs(shown) / largest, _THINNEST if numbered else 0.0
+                ),
                 zorder=1,
             )
         )
@@ -236,28 +285,31 @@ def _tell_signs(ax: Axes, name: str) -> None:
     )
 
 
-def _draw_units(ax: Axes, layers: Sequence[_Layer], apart: float) -> None:
+def _draw_units(ax: Axes, layers: Sequence[_Layer], places: Sequence[float]) -> None:
     """A circle for each unit, and three dots for those that are left out."""
     from matplotlib.patches import Circle
 
-    for i, layer in enumerate(layers):
+    for layer, x in zip(layers, places, strict=True):
         for height in layer.heights:
-            unit = Circle((i * apart, height), _RADIUS, facecolor="white", edgecolor=INK)
+            unit = Circle((x, height), _RADIUS, facecolor="white", edgecolor=INK)
             ax.add_patch(unit)
         if layer.dots is not None:
-            places = layer.dots + np.array([0.28, 0.0, -0.28])
-            ax.scatter([i * apart] * 3, places, s=4, color=INK, linewidths=0)
+            heights = layer.dots + np.array([0.28, 0.0, -0.28])
+            ax.scatter([x] * 3, heights, s=4, color=INK, linewidths=0)
 
 
 def _draw_texts(
-    ax: Axes, layers: Sequence[_Layer], apart: float, texts: Sequence[Sequence[str]], pad: float
+    ax: Axes,
+    layers: Sequence[_Layer],
+    places: Sequence[float],
+    texts: Sequence[Sequence[str]],
 ) -> None:
     """A box for each unit with its numbers in it."""
-    for i, (layer, lines) in enumerate(zip(layers, texts, strict=True)):
+    for layer, x, lines in zip(layers, places, texts, strict=True):
         for height, text in zip(layer.heights, lines, strict=True):
             ax.text(
-                i * apart, height, text, ha="center", va="center", fontsize=SMALL, color=INK,
-                bbox={"boxstyle": f"round,pad={pad}", "facecolor": "white", "edgecolor": INK},
+                x, height, text, ha="center", va="center", fontsize=SMALL, color=INK,
+                bbox={"boxstyle": f"round,pad={_PAD}", "facecolor": "white", "edgecolor": INK},
                 zorder=3,
             )  # fmt: skip
 
@@ -266,7 +318,7 @@ def _write_weights(
     ax: Axes,
     weights: Sequence[NDArray[Any]],
     layers: Sequence[_Layer],
-    apart: float,
+    between: Sequence[Sequence[float]],
     digits: int,
 ) -> None:
     """Each weight on its line, where the numbers of a layer stand the same way apart."""
@@ -277,16 +329,27 @@ def _write_weights(
         # so that all numbers stand equally far apart.
         n_in, n_out = len(source.units), len(target.units)
         part = 1 / (1 + n_out) if n_out <= n_in else n_in / (1 + n_in)
+        _, left, right, _ = between[i]
         for j, after in enumerate(target.heights):
             for k, before in enumerate(source.heights):
                 ax.text(
-                    (i + part) * apart, (1 - part) * before + part * after,
+                    (1 - part) * left + part * right, (1 - part) * before + part * after,
                     _number(matrix[j, k], digits),
                     ha="center", va="center", fontsize=SMALL,
                     color=BLUE if matrix[j, k] >= 0 else VERMILION,
-                    bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
+                    bbox={"boxstyle": _clearance, "facecolor": "white", "edgecolor": "none"},
                     zorder=2,
                 )  # fmt: skip
+
+
+def _clearance(x0: float, y0: float, width: float, height: float, size: float) -> Path:
+    """The white about a number on a line: wide enough to tell a minus from the line."""
+    from matplotlib.path import Path
+
+    x, y = 0.35 * size, 0.1 * size
+    left, right, bottom, top = x0 - x, x0 + width + x, y0 - y, y0 + height + y
+    corners = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
+    return Path(corners, closed=True)
 
 
 def _check_room(sizes: Sequence[int], *, parameters: bool) -> None:

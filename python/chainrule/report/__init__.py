@@ -17,7 +17,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,7 @@ __all__ = [
     "counting",
     "descending",
     "digits",
+    "existing",
     "limits",
     "neuron",
     "numerical",
@@ -119,7 +120,7 @@ def write(
     seed : int
         All that is drawn comes from it. Only the measured times differ from run to run.
     force : bool
-        Replace files of an earlier report.
+        Replace the files of an earlier report.
     progress : callable, optional
         Called with each section when it has been computed.
 
@@ -133,19 +134,20 @@ def write(
     ModuleNotFoundError
         Where matplotlib or latex2mathml, of the extra `report`, is missing.
     FileExistsError
-        Where the folder holds a page already and `force` is not set; nothing is computed then.
+        Where the folder holds files of a report already and `force` is not set; nothing is computed
+        then.
     OSError
-        Where a file cannot be written.
+        Where a file cannot be written. An earlier page stays then, and no part of one is left.
+    ValueError
+        Where the folder's name is empty.
     FileNotFoundError, FormatError
         As `mnist.load` raises them.
     """
     _page.check_extras()
+    if not os.fspath(folder):
+        raise ValueError("folder must have a name; got ''")
     target = Path(folder)
-    page = target / PAGE
-    if page.exists() and not force:
-        raise FileExistsError(
-            errno.EEXIST, "there is a report already; force=True replaces it", str(page)
-        )
+    _refuse(existing(target), force=force)
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=target):  # now, not after all the work
         pass
@@ -166,11 +168,38 @@ def write(
         introduction=_introduction(seed),
         colophon=_colophon(time.perf_counter() - began),
     )
-    for name, picture in pictures.items():
-        _files.write(target / f"{name}.svg", picture.svg)
-        _files.write(target / f"{name}.png", picture.png)
-    _files.write(page, text.encode("utf-8"))  # last: where it is, all is
+    made = {target / f"{name}.svg": picture.svg for name, picture in pictures.items()}
+    made |= {target / f"{name}.png": picture.png for name, picture in pictures.items()}
+    page = target / PAGE
+    made[page] = text.encode("utf-8")  # last: where it is, all is
+    _refuse([path for path in made if path.exists()], force=force)  # it took a while
+    for path, content in made.items():
+        _files.write(path, content)
     return page
+
+
+def existing(folder: Path) -> list[Path]:
+    """Return what a folder has of a report already, or what is named as if it were.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        May be missing.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The page, and all `NN-*.svg` and `NN-*.png`, NN being two digits.
+    """
+    found = [path for ending in ("svg", "png") for path in folder.glob(f"[0-9][0-9]-*.{ending}")]
+    page = folder / PAGE
+    return [page] * page.exists() + sorted(found)
+
+
+def _refuse(there: Sequence[Path], *, force: bool) -> None:
+    if there and not force:
+        message = "a file of a report is there already; force=True replaces it"
+        raise FileExistsError(errno.EEXIST, message, str(there[0]))
 
 
 def _introduction(seed: int) -> str:
@@ -179,14 +208,17 @@ def _introduction(seed: int) -> str:
         "Recognize Hand-written Digits\u201d, goes from a quadratic form to a network that reads "
         "digits. This page goes the same way with the code of today. Numbers set like "
         f"{reported('this')} and the numbers of equations and figures are the report\u2019s own; "
-        f"every other number was computed in this run, from the seed {number(seed)}.</p>"
+        f"every other number was chosen here or computed in this run, from the seed {number(seed)}."
+        "</p>"
     )
 
 
 def _colophon(seconds: float) -> str:
     engine = _backend.choose()
     return (
-        f"<p>Made by <code>chainrule report</code> in {number(seconds, '.0f')} s: chainrule "
-        f"{_backend.version()}, engine {engine}, Python {platform.python_version()}, NumPy "
-        f"{np.__version__}.</p>"
+        "<p>Made by <code>chainrule report</code> in "
+        f"{number(seconds, '.0f', varies=True)} s: chainrule "
+        f"{number(_backend.version(), varies=True)}, engine {engine}, Python "
+        f"{number(platform.python_version(), varies=True)}, NumPy "
+        f"{number(np.__version__, varies=True)}.</p>"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math as scalar
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -24,6 +24,7 @@ from chainrule.report._section import (
     math,
     number,
     scientific,
+    sizes,
 )
 
 if TYPE_CHECKING:
@@ -33,18 +34,15 @@ if TYPE_CHECKING:
 
 CHAIN = (1, 1, 1, 1)
 SIZES = (2, 3, 2)
-COMPOSED, OUTER = r"y = \sin(x^2)", r"y = \sin u"
+COMPOSED, OUTER, OUTER_SLOPE = r"y = \sin(x^2)", r"y = \sin u", r"\cos u"
+COMES_BACK = r"\sum_j w_{ji} r_j"
 AT = 1.5  # where the example of the chain rule is differentiated
 
 _DE_DA = r"\frac{\partial E}{\partial a}"
-SYMBOLS = (  # in the order of computing
-    "z",
-    "a",
-    _DE_DA,
-    "r",
-    r"\frac{\partial E}{\partial W}",
-    r"\frac{\partial E}{\partial b}",
-)
+_DE_DW = r"\frac{\partial E}{\partial W}"
+_DE_DB = r"\frac{\partial E}{\partial b}"
+FORWARD = ("z", "a")
+BACKWARD = (_DE_DA, rf"r = {_DE_DB}", _DE_DW)  # in the order of computing
 
 
 class Neuron(NamedTuple):
@@ -196,17 +194,17 @@ def _compose(x: float) -> Composed:
     )
 
 
-def _traced(sizes: Sequence[int], rng: np.random.Generator) -> Traced:
+def _traced(units: Sequence[int], rng: np.random.Generator) -> Traced:
     """A network with numbers short enough to compute along with, and its trace."""
-    network = Network(sizes, dtype="float64")
+    network = Network(units, dtype="float64")
     # Large weights, as those of a trained network are: the gradient reaches the first layer.
     weights = [
         rng.choice([-1, 1], W.shape) * rng.uniform(0.6, 1.9, W.shape) for W in network.weights
     ]
     biases = [rng.uniform(-0.5, 0.5, b.shape) for b in network.biases]
     network.set_parameters([W.round(1) for W in weights], [b.round(1) for b in biases])
-    x = rng.uniform(0.5, 1.0, (1, sizes[0])).round(1)
-    y = np.zeros((1, sizes[-1]))
+    x = rng.uniform(0.5, 1.0, (1, units[0])).round(1)
+    y = np.zeros((1, units[-1]))
     y[0, 0] = 1
     gradients, measured = network.gradients(x, y), network.numerical_gradients(x, y)
     flat, numerical = (
@@ -252,23 +250,21 @@ def _tell_rule(composed: Composed) -> list[Block]:
         Text(
             f"Take {math(COMPOSED)}, that is {math(OUTER)} with "
             f"{math('u = x^2')}, at x = {number(composed.x)} (an example of this page’s, not the "
-            "report’s). The rule multiplies cos u by 2x. The last column knows nothing of it: it "
-            "is the central difference of Eq. 9, on the whole of y."
+            f"report’s). The rule multiplies {math(OUTER_SLOPE)} by {math('2x')}. The last row "
+            "knows nothing of it: it is the central difference of Eq. 9, on the whole of y."
         ),
         Table(
-            ["u", "y", _fraction("u", "x"), _fraction("y", "u"), "their product", "by differences"],
+            ["", f"at x = {number(composed.x)}"],
             [
-                [
-                    number(value, ".7f")
-                    for value in (
-                        composed.u,
-                        composed.y,
-                        composed.du_dx,
-                        composed.dy_du,
-                        composed.by_rule,
-                        composed.by_differences,
-                    )
-                ]
+                [name, number(value, ".7f")]
+                for name, value in (
+                    (math("u"), composed.u),
+                    (math("y"), composed.y),
+                    (_fraction("u", "x"), composed.du_dx),
+                    (_fraction("y", "u"), composed.dy_du),
+                    ("their product", composed.by_rule),
+                    ("by differences", composed.by_differences),
+                )
             ],
             "Both sides of the chain rule; they differ by "
             f"{scientific(abs(composed.by_rule - composed.by_differences))}.",
@@ -285,9 +281,13 @@ def _tell_chain(numbers: Backpropagation) -> list[Block]:
             "activation with y:"
         ),
         Formula(
-            r"z^{(l)} = w^{(l)} a^{(l-1)} + b^{(l)}, \quad a^{(l)} = \sigma(z^{(l)})", equation=11
+            (
+                r"z^{(l)} = w^{(l)} a^{(l-1)} + b^{(l)}, \quad",
+                r"a^{(l)} = \sigma(z^{(l)}), \quad",
+                r"E = (a^{(L)} - y)^2",
+            ),
+            equation=11,
         ),
-        Formula(r"E = (a^{(L)} - y)^2", equation=11),
         Text(
             "(With several outputs E is their sum. The report calls it a mean squared error, but "
             "nothing is divided.) A weight acts on E through z and a of its layer, so three rates "
@@ -304,8 +304,8 @@ def _tell_chain(numbers: Backpropagation) -> list[Block]:
             equation=13,
         ),
         Text(
-            f"At the output {math(_DE_DA)} is 2(a − y). Below, it comes from the layer above, "
-            "and so the computation runs backwards:"
+            f"At the output {math(_DE_DA)} is {math('2(a - y)')}. Below, it comes from the layer "
+            "above, and so the computation runs backwards:"
         ),
         Formula(
             r"\frac{\partial E}{\partial a^{(l-1)}} = w^{(l)} \, \sigma'(z^{(l)}) \, "
@@ -318,8 +318,7 @@ def _tell_chain(numbers: Backpropagation) -> list[Block]:
             f"network itself, for the target y = {number(float(chain.y[0]), '.0f')}. Forward, from "
             "left to right: w on the lines, b, z and a in the neurons. Backward, from right to "
             "left: r = σ′(z) ∂E/∂a in the neurons, which is ∂E/∂b too, and ∂E/∂w on the lines. "
-            "Blue is positive, vermilion and dashed negative; a line is the wider the larger its "
-            "number.",
+            "Blue is positive, vermilion negative; a line is the wider the larger its number.",
             [_panel(chain, "forward", 1.7, named=True), _panel(chain, "backward", 1.5, named=True)],
             figure=8,
         ),
@@ -334,16 +333,18 @@ def _tell_matrices(numbers: Backpropagation) -> list[Block]:
             "and the rates of these ways add up. That sum is a matrix product, and all indices go "
             "away, with the two that the report mistook: its Eq. 15 writes "
             f"{math('a_i')} where {math('a_j')} is meant, its Eq. 16 {math('w_{ij}')} where "
-            f"{math('w_{ji}')} is meant. For each layer:"
+            f"{math('w_{ji}')} is meant. The report’s Eq. 15 to 23 go that way step by step: from "
+            f"one weight’s {math('r_i a_j')}, and the sum {math(COMES_BACK)} that comes "
+            "back to one activation, to the products of vectors and matrices that its Eq. 24 "
+            "gathers. For each layer:"
         ),
         Formula(
-            r"r = \sigma'(z) \odot \frac{\partial E}{\partial a}, \quad "
-            r"\frac{\partial E}{\partial a_{\mathrm{below}}} = W^{T} r",
-            equation=24,
-        ),
-        Formula(
-            r"\frac{\partial E}{\partial W} = r \, a_{\mathrm{below}}^{T}, \quad "
-            r"\frac{\partial E}{\partial b} = r",
+            (
+                r"r = \sigma'(z) \odot \frac{\partial E}{\partial a}, \quad",
+                r"\frac{\partial E}{\partial a_{\mathrm{below}}} = W^{T} r, \quad",
+                r"\frac{\partial E}{\partial W} = r \, a_{\mathrm{below}}^{T}, \quad",
+                r"\frac{\partial E}{\partial b} = r",
+            ),
             equation=24,
         ),
         Text(
@@ -352,33 +353,47 @@ def _tell_matrices(numbers: Backpropagation) -> list[Block]:
             "chain above the matrices have one entry each, and Eq. 24 must give what Eq. 12 to 14 "
             "give. It does:"
         ),
-        Table(
-            ["layer", "by", *map(math, SYMBOLS)],
-            [
-                [number(layer + 1), by, *(number(value, ".5f") for value in _in_order(values))]
-                for layer, (neuron, trace) in enumerate(
-                    zip(numbers.neurons, numbers.chain.trace, strict=True)
-                )
-                for by, values in (
-                    ("numbers", neuron),
-                    ("matrices", Neuron(*(float(array.item()) for array in trace))),
-                )
-            ],
-            "Every symbol of the chain, by the recursion on numbers (Eq. 12 to 14) and by the "
-            "matrices (Eq. 24). The largest difference anywhere, in double precision, is "
-            f"{scientific(difference) if difference else number(0)}, which is rounding.",
+        _both(numbers, FORWARD, ("z", "a"), "The way forward, by numbers and by matrices."),
+        _both(
+            numbers,
+            BACKWARD,
+            ("dE_da", "r", "dE_dW"),
+            "The way back, by the recursion on numbers (Eq. 12 to 14) and by the matrices (Eq. "
+            "24). The largest difference between two symbols of the same name, in double "
+            f"precision, is {scientific(difference) if difference else number(0)}: rounding.",
         ),
     ]
 
 
+def _both(
+    numbers: Backpropagation, symbols: Sequence[str], names: Sequence[str], caption: str
+) -> Table:
+    """Some symbols of the chain, as both ways compute them."""
+    return Table(
+        ["layer", "by", *map(math, symbols)],
+        [
+            [
+                number(layer),
+                by,
+                *(number(float(np.asarray(getattr(found, name)).item()), ".5f") for name in names),
+            ]
+            for layer, pair in enumerate(
+                zip(numbers.neurons, numbers.chain.trace, strict=True), start=1
+            )
+            for by, found in zip(("numbers", "matrices"), pair, strict=True)
+        ],
+        caption,
+    )
+
+
 def _tell_network(traced: Traced) -> list[Block]:
-    sizes = "-".join(map(str, traced.network.sizes))
     evaluations = 2 * traced.network.n_parameters
     target = ", ".join(number(float(value), ".0f") for value in traced.y)
     return [
         Text(
-            f"The same Eq. 24 on a {sizes} network, drawn from its weights. Each r of the middle "
-            "layer collects what comes back along all the lines that leave its neuron."
+            f"The same Eq. 24 on a {sizes(traced.network.sizes)} network, drawn from its weights. "
+            "Each r of the middle layer collects what comes back along all the lines that leave "
+            "its neuron."
         ),
         Plot(
             "09-forward",
@@ -395,33 +410,37 @@ def _tell_network(traced: Traced) -> list[Block]:
             figure=10,
         ),
         Table(
-            ["layer", "neuron", *map(math, SYMBOLS[:4]), math(SYMBOLS[5]), math(SYMBOLS[4])],
+            ["layer", "neuron", *map(math, FORWARD)],
+            [
+                [*place, number(float(trace.z[0, i]), ".4f"), number(float(trace.a[0, i]), ".4f")]
+                for place, trace, i in _neurons(traced)
+            ],
+            f"The way forward in numbers; it ends with E = {number(traced.loss, '.4f')}.",
+        ),
+        Table(
+            ["layer", "neuron", *map(math, BACKWARD)],
             [
                 [
-                    number(layer + 1),
-                    number(neuron + 1),
-                    *(
-                        number(float(array[0, neuron]), ".4f")
-                        for array in (trace.z, trace.a, trace.dE_da, trace.r, trace.dE_db)
-                    ),
-                    "\u00a0\u00a0".join(
-                        number(float(value), ".4f") for value in trace.dE_dW[0, neuron]
-                    ),
+                    *place,
+                    number(float(trace.dE_da[0, i]), ".4f"),
+                    number(float(trace.r[0, i]), ".4f"),
+                    "\u00a0 ".join(number(float(value), ".4f") for value in trace.dE_dW[0, i]),
                 ]
-                for layer, trace in enumerate(traced.trace)
-                for neuron in range(trace.z.shape[1])
+                for place, trace, i in _neurons(traced)
             ],
-            f"The whole of it in numbers. E is {number(traced.loss, '.4f')}. The last column is a "
-            "row of the matrix: one number for each line into the neuron, from the top. The "
-            f"gradient differs from {number(evaluations)} evaluations’ worth of central "
-            f"differences (Eq. 9) by {scientific(traced.numerical_error)} of its length.",
+            "The way back. The last column is a row of the matrix: one number for each line into "
+            "the neuron, from the top. The gradient differs from "
+            f"{number(evaluations)} evaluations’ worth of central differences (Eq. 9) by "
+            f"{scientific(traced.numerical_error)} of its length.",
         ),
     ]
 
 
-def _in_order(neuron: Neuron) -> tuple[float, ...]:
-    """In the order of computing: that of `SYMBOLS`."""
-    return (neuron.z, neuron.a, neuron.dE_da, neuron.r, neuron.dE_dW, neuron.dE_db)
+def _neurons(traced: Traced) -> Iterator[tuple[list[str], LayerTrace, int]]:
+    """Of each neuron: the cells of its layer's and its own number, both from 1; and its trace."""
+    for layer, trace in enumerate(traced.trace, start=1):
+        for i in range(trace.z.shape[1]):
+            yield [number(layer), number(i + 1)], trace, i
 
 
 def _fraction(above: str, below: str) -> str:

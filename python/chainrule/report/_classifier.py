@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STUDENTS = 400
+NEAR = 0.01  # of the closed answer: descent has arrived
 CELLS = 24  # of the surface, along each side
 FAILED, PASSED = plots.PALETTE[1], plots.PALETTE[0]
 
@@ -136,7 +137,7 @@ def classifier(*, students: int = STUDENTS, seed: int = 0) -> Classifier:
         rmse=values,
         closed_weights=closed,
         closed_rmse=closed_rmse,
-        arrival=int(np.argmax(values <= 1.01 * closed_rmse)),
+        arrival=int(np.argmax(values <= (1 + NEAR) * closed_rmse)),
         accuracy=float(np.mean(fitted.predict(x) == passed)),
         majority=float(max(passed.mean(), 1 - passed.mean())),
         scaled=_bowl(phi, y, quadratic.LEARNING_RATE, float(values[-1])),
@@ -176,7 +177,6 @@ def section(numbers: Classifier) -> Section:
     """Tell it."""
     hours, minutes = numbers.best
     eta = math(r"\eta")
-    phi = math(r"\varphi(x) = (x_1^2, x_2^2, x_1 x_2, x_1, x_2, 1)")
     step = math(r"w \leftarrow w - \eta \nabla E")
     limit = math(r"2 / \lambda_{\max}")
     decay = math(r"(1 - \eta \lambda_{\min})^{\text{steps}}")
@@ -204,7 +204,13 @@ def section(numbers: Classifier) -> Section:
                 "A straight line cannot part them, since both short and long nights go with "
                 "failing. A quadratic form can bend:"
             ),
-            Formula(r"f(x) = w_1 x_1^2 + w_2 x_2^2 + w_3 x_1 x_2 + w_4 x_1 + w_5 x_2 + w_6", 1),
+            Formula(
+                (
+                    r"f(x) = w_1 x_1^2 + w_2 x_2^2 + w_3 x_1 x_2",
+                    r"{} + w_4 x_1 + w_5 x_2 + w_6",
+                ),
+                1,
+            ),
             Text(
                 f"A student is expected to pass where {math('f(x) > 0.5')}. How far "
                 f"{math('f')} is from the labels is said by the root of the mean square error,"
@@ -212,31 +218,31 @@ def section(numbers: Classifier) -> Section:
             Formula(
                 r"E(w) = \sqrt{\frac{1}{n} \sum_{i=1}^{n} \left(f(x^{(i)}) - y^{(i)}\right)^2}", 2
             ),
-            Text(
-                "which depends on the six weights. Its gradient follows by the chain rule, "
-                f"{phi} being what the "
-                "weights are multiplied with:"
-            ),
+            Text("which depends on the six weights. Its gradient follows by the chain rule:"),
             Formula(
                 r"\nabla E = \frac{1}{n E} \sum_{i=1}^{n} "
                 r"\left(f(x^{(i)}) - y^{(i)}\right) \varphi(x^{(i)})",
                 3,
             ),
+            Text("in which the weights are multiplied with"),
+            Formula(r"\varphi(x) = (x_1^2, x_2^2, x_1 x_2, x_1, x_2, 1)"),
             Text(
-                f"Descent starts from weights of 0 and takes {number(numbers.steps, ',d')} steps "
-                f"{step} (Eq. 5, of which the next section has "
+                f"Descent starts from weights of {number(0)} and takes "
+                f"{number(numbers.steps, ',d')} steps {step} (Eq. 5, of which the next section has "
                 f"more) at the rate {eta} = {number(numbers.scaled.rate)}. The RMSE "
                 f"falls from {number(numbers.rmse[0], '.4f')} to "
                 f"{number(numbers.rmse[-1], '.4f')}. For a quadratic form the least RMSE can also "
                 f"be computed at once, by least squares: {number(numbers.closed_rmse, '.4f')}. "
-                f"Descent is within 1 % of it from step {number(numbers.arrival)} on."
+                f"Descent is within {number(NEAR, '.0%')} of it from step "
+                f"{number(numbers.arrival)} on."
             ),
             Plot(
                 "02-fit",
                 "First, the RMSE after each step of descent: with scaled inputs it comes "
                 "down to the closed answer; in hours and minutes, at half the highest rate that "
                 "those allow, it is stuck above. Then, the fitted surface f under the "
-                "students: those who passed lie at 1, those who failed at 0.",
+                "students: those who passed lie above, where f would be "
+                f"{number(1)}, those who failed below, at {number(0)}.",
                 [
                     Panel(lambda figure: _draw_rmse(figure, numbers), (3.6, 3.1), "rmse"),
                     Panel(lambda figure: _draw_surface(figure, numbers), (3.6, 3.1), "surface"),
@@ -256,11 +262,11 @@ def section(numbers: Classifier) -> Section:
                 f"below {limit}, the steepest curvature deciding, and goes "
                 f"down the flattest as {decay}. In "
                 f"hours and minutes {math('x_2^2')} goes up to thousands while the last feature "
-                "is always 1, so that the curvatures differ by a factor of "
+                f"is always {number(1)}, so that the curvatures differ by a factor of "
                 f"{scientific(numbers.raw.spread)}, and the rate that the steepest allows is "
                 "far too small for the flattest. Here each input is therefore first moved and "
-                "stretched to run from \u22121 to 1; that changes the weights, but not the forms "
-                "that can be reached."
+                f"stretched to run from {number(-1)} to {number(1)}; that changes the weights, but "
+                "not the forms that can be reached."
             ),
             _scales(numbers),
         ],
@@ -268,13 +274,17 @@ def section(numbers: Classifier) -> Section:
 
 
 def _weights(numbers: Classifier) -> Table:
-    last = numbers.weights[-1]
     rows = [
-        [label, *(number(value, ".4f") for value in values)]
-        for label, values in (("descent", last), ("least squares", numbers.closed_weights))
+        [math(f"w_{i}"), number(by_descent, ".4f"), number(closed, ".4f")]
+        for i, (by_descent, closed) in enumerate(
+            zip(numbers.weights[-1], numbers.closed_weights, strict=True), start=1
+        )
     ]
-    head = ["", *(math(f"w_{i}") for i in range(1, 7))]
-    return Table(head, rows, "The weights, of inputs scaled to run from \u22121 to 1.")
+    return Table(
+        ["", "descent", "least squares"],
+        rows,
+        f"The weights, of inputs scaled to run from {number(-1)} to {number(1)}.",
+    )
 
 
 def _scales(numbers: Classifier) -> Table:
@@ -286,7 +296,7 @@ def _scales(numbers: Classifier) -> Table:
         return [label, *(number(v, form) if p else scientific(v) for v, p in cells)]
 
     return Table(
-        ["", "\u22121 to 1", "hours, minutes"],
+        ["", f"{number(-1)} to {number(1)}", "hours, minutes"],
         [
             row("steepest curvature", [bowl.steepest for bowl in columns], ".3g"),
             row("flattest curvature", [bowl.flattest for bowl in columns], ".3g"),

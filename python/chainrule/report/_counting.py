@@ -8,7 +8,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from chainrule import _report_run, _validate, plots
-from chainrule.report._section import Formula, Panel, Plot, Section, Table, Text, number, reported
+from chainrule.report._section import (
+    Formula,
+    Panel,
+    Plot,
+    Section,
+    Table,
+    Text,
+    math,
+    number,
+    reported,
+    sizes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,10 +99,13 @@ def section(numbers: Counting) -> Section:
             Text(
                 "In a fully connected network each unit has a weight for each unit of the layer "
                 "before it, and one bias; the inputs have neither. With layers of "
-                "n<sub>0</sub>, n<sub>1</sub>, ..., n<sub>L</sub> units, inputs first, that makes"
+                f"{math('n_0, n_1, ..., n_L')} units, inputs first, that makes"
             ),
             Formula(r"n = \sum_{l=1}^{L} n_{l-1} \, n_l + \sum_{l=1}^{L} n_l", equation=8),
-            Text(f"parameters. For {numbers.name}{', the network of the report' if own else ''}:"),
+            Text(
+                f"parameters. For {sizes(numbers.sizes)}"
+                f"{', the network of the report' if own else ''}:"
+            ),
             Formula(f"({products}) + ({units})"),
             Text(
                 f"which is {number(sum(numbers.weights), ',d')} weights and "
@@ -100,13 +114,13 @@ def section(numbers: Counting) -> Section:
             ),
             Plot(
                 "07-network",
-                f"The {numbers.name} network{left_out}. "
+                f"The {sizes(numbers.sizes)} network{left_out}. "
                 "Each line is a weight, each circle behind the first column has a bias.",
                 [Panel(draw, (4.2, 2.8))],
             ),
             Table(
-                ["network", "weights", "biases", "parameters"],
-                [_row(numbers), *(_row(counting(sizes)) for sizes in OTHERS)],
+                ["network", "weights", "biases", "param\u00adeters"],
+                [_row(numbers), *(_row(counting(other)) for other in OTHERS)],
                 "Parameters of this network and of others. Nearly all of them are weights, and "
                 "most lie where the largest two layers meet.",
             ),
@@ -116,7 +130,7 @@ def section(numbers: Counting) -> Section:
 
 def _row(counted: Counting) -> list[str]:
     return [
-        counted.name,
+        sizes(counted.sizes),
         number(sum(counted.weights), ",d"),
         number(sum(counted.biases), ",d"),
         number(counted.total, ",d"),

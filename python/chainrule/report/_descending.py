@@ -170,9 +170,10 @@ def section(numbers: Descending) -> Section:
                 "where the curve is nearly level.",
                 [Panel(lambda figure: _draw_curve(figure, numbers), (4.2, 2.6))],
             ),
+            Text("A function of two variables is a surface, such as"),
+            Formula(r"f(x_1, x_2) = x_1^4/4 - x_1^2/2 + x_1/10 + x_2^2/2"),
             Text(
-                f"On the surface {math('f(x_1, x_2)')} = "
-                f"{math('x_1^4/4 - x_1^2/2 + x_1/10 + x_2^2/2')} descent starts from "
+                "Descent on it starts from "
                 f"({number(first[0], '.1f')}, {number(first[1], '.1f')}), where {math('f')} is "
                 f"{number(values[0], '.3f')}, and after {number(SURFACE_STEPS)} steps at the rate "
                 f"{number(SURFACE_RATE)} is at ({number(last[0], '.3f')}, "
@@ -205,8 +206,8 @@ def section(numbers: Descending) -> Section:
             Plot(
                 "03-directions",
                 "The slope in every direction, measured (dots, one in twenty) and by Eq. 4 (line): "
-                "a cosine. It is lowest against the gradient, highest along it, and 0 at right "
-                "angles to it, along the level line.",
+                "a cosine. It is lowest against the gradient, highest along it, and nothing at "
+                "right angles to it, along the level line.",
                 [Panel(lambda figure: _draw_directions(figure, numbers), (4.2, 2.6))],
             ),
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,9 +78,6 @@ def section(numbers: Digits) -> Section:
     def draw(figure: Figure) -> None:
         plots.digits(numbers.images, numbers.labels, columns=10, ax=figure.add_subplot())
 
-    def cells(name: str, counts: NDArray[Any]) -> list[str]:
-        return [name, *(number(int(count), ",d") for count in counts)]
-
     return Section(
         1,
         "data",
@@ -89,14 +86,15 @@ def section(numbers: Digits) -> Section:
             Text(
                 f"A picture of a digit is {number(numbers.images.shape[1])} by "
                 f"{number(numbers.images.shape[2])} pixels of grey, and what is wanted is a number "
-                "from 0 to 9. A network gives that in two steps, "
+                f"from {number(0)} to {number(9)}. A network gives that in two steps, "
                 f"{math(TWO_STEPS)}: from the pixels one output for each digit, and from "
                 "those the digit whose output is the "
                 f"largest. The MNIST database has {number(numbers.n_train, ',d')} pictures to "
                 f"train on and {number(numbers.n_test, ',d')} by other writers to test with. "
-                "A pixel is 0 for paper and 255 for ink, which the network sees as 0 to 1; "
-                f"{number(100 * numbers.ink, '.1f')} % of the training pixels are not 0, and their "
-                f"mean is {number(numbers.pixel_mean, '.3f')}."
+                f"A pixel is {number(0)} for paper and {number(255)} for ink, which the network "
+                f"sees as {number(0)} to {number(1)}; {number(100 * numbers.ink, '.1f')} % of the "
+                "training pixels have some ink, and the mean of all is "
+                f"{number(numbers.pixel_mean, '.3f')}."
             ),
             Plot(
                 "01-digits",
@@ -106,10 +104,12 @@ def section(numbers: Digits) -> Section:
                 figure=1,
             ),
             Table(
-                ["digit", *map(str, range(10))],
+                ["digit", "training", "test"],
                 [
-                    cells("training", numbers.train_counts),
-                    cells("test", numbers.test_counts),
+                    [number(digit), number(int(training), ",d"), number(int(test), ",d")]
+                    for digit, (training, test) in enumerate(
+                        zip(numbers.train_counts, numbers.test_counts, strict=True)
+                    )
                 ],
                 "How many pictures there are of each digit.",
             ),

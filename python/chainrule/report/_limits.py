@@ -148,7 +148,7 @@ def section(numbers: Limits) -> Section:
                 f"Descent in that trough, {number(TROUGH_STEPS)} steps from one start at three "
                 "rates; the cross is the lowest point. In order: it converges; it comes along the "
                 "trough while jumping from side to side, and never comes to rest; it leaves, "
-                "further with each step (that picture shows more of x2).",
+                f"further with each step (that picture shows more of {math('x_2')}).",
                 [
                     Panel(
                         partial(_draw_rate, numbers=numbers, name=name),

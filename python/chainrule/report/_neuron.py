@@ -20,6 +20,7 @@ from chainrule.report._section import (
     math,
     number,
     scientific,
+    sizes,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ STEP = 1e-5  # of the differences that the derivative is compared with
 ROWS = 200  # inputs that the networks are compared on
 ACTIVATION = r"a = \sigma(z)"
 TANH = r"\tanh z = 2 \, \sigma(2 z) - 1"
-TWO_LAYERS = "W_2 (W_1 x + b_1) + b_2 = (W_2 W_1) x + (W_2 b_1 + b_2)"
+TWO_LAYERS = ("W_2 (W_1 x + b_1) + b_2", "{} = (W_2 W_1) x + (W_2 b_1 + b_2)")
 EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -200,7 +201,6 @@ def _largest(values: NDArray[Any]) -> float:
 
 def section(numbers: Neuron) -> Section:
     """Tell it."""
-    sizes = "-".join(map(str, numbers.sizes))
     end = number(RANGE, ".0f")
     return Section(
         6,
@@ -209,10 +209,14 @@ def section(numbers: Neuron) -> Section:
         [
             Text(
                 "Such networks are made of one part, repeated. A neuron weighs its inputs "
-                f"{math('a_i')} and adds a bias,"
+                f"{math('a_i')}, which in the first layer are the {math('x_i')} of the network, "
+                "and adds a bias,"
             ),
             Formula(r"z = \sum_i w_i \, a_i + b", equation=6),
-            Text("and puts the sum through the sigmoid, which takes any number to one in (0, 1):"),
+            Text(
+                "and puts the sum through the sigmoid, which takes any number to one "
+                f"in {math('(0, 1)')}:"
+            ),
             Formula(r"\sigma(z) = \frac{1}{1 + e^{-z}}", equation=7),
             Text(
                 f"The tanh of the networks above is the same curve, stretched: {math(TANH)}. "
@@ -230,20 +234,21 @@ def section(numbers: Neuron) -> Section:
             ),
             Plot(
                 "06-neuron",
-                "The neuron of the example, its weights on the lines and its bias b in the unit; "
-                "and what the sigmoid makes of z: it rises from 0 to 1, and its derivative is a "
-                "hill, flat on either side.",
+                "The neuron of the example: inputs x, weights on the lines, b, z and a in the "
+                f"unit. And what the sigmoid makes of z: it rises from {number(0)} to {number(1)}, "
+                "and its derivative is a hill, flat on either side.",
                 [
                     Panel(lambda figure: _draw_neuron(figure, numbers), (3.4, 2.8), "unit"),
                     Panel(lambda figure: _draw_curves(figure, numbers), (3.4, 2.8), "sigmoid"),
                 ],
                 figure=7,
             ),
+            Text("The bend is what makes layers worth having. Without it two layers are"),
+            Formula(TWO_LAYERS),
             Text(
-                "The bend is what makes layers worth having. Without it "
-                f"{math(TWO_LAYERS)}, which is one "
-                f"layer again, and so on for any number of them. The {sizes} network with no "
-                f"activation is the one {number(numbers.matrix.shape[0])} by "
+                "which is one layer again, and so on for any number of them. The "
+                f"{sizes(numbers.sizes)} network with no activation is the one "
+                f"{number(numbers.matrix.shape[0])} by "
                 f"{number(numbers.matrix.shape[1])} matrix that is the product of its own, and a "
                 f"bias: over {number(ROWS)} random inputs the two differ by at most "
                 f"{scientific(numbers.difference)}, where rounding alone may "
@@ -258,13 +263,13 @@ def _example(numbers: Neuron) -> str:
     """One neuron in numbers."""
     weights = numbers.network.weights[0][0]
     terms = [
-        f"{number(float(w), '.3f')} · {number(float(a), '.3f')}"
+        f"{number(float(w), '.3g')} · {number(float(a), '.3g')}"
         for w, a in zip(weights, numbers.inputs, strict=True)
     ]
-    terms.append(number(float(numbers.network.biases[0][0]), ".3f"))
+    terms.append(number(float(numbers.network.biases[0][0]), ".3g"))
     return (
         f"An example, of random weights and inputs: {math('z')} = {' + '.join(terms)} = "
-        f"{number(numbers.z, '.3f')}, and {math(ACTIVATION)} = {number(numbers.a, '.3f')}."
+        f"{number(numbers.z, '.3g')}, and {math(ACTIVATION)} = {number(numbers.a, '.3g')}."
     )
 
 
@@ -281,7 +286,7 @@ def _table(numbers: Neuron) -> Table:
             [
                 name,
                 scientific(difference),
-                scientific(epsilons) if epsilons > 1e4 else number(epsilons, ".1f"),
+                scientific(epsilons) if epsilons > 1e4 else number(epsilons, ".1f", varies=True),
             ]
             for name, difference, epsilons in rows
         ],
@@ -293,7 +298,13 @@ def _table(numbers: Neuron) -> Table:
 
 
 def _draw_neuron(figure: Figure, numbers: Neuron) -> None:
-    plots.network_drawing(numbers.network, parameters=True, ax=figure.add_subplot())
+    plots.network_drawing(
+        numbers.network,
+        sample=(numbers.inputs, 0),
+        parameters=True,
+        direction="forward",
+        ax=figure.add_subplot(),
+    )
 
 
 def _draw_curves(figure: Figure, numbers: Neuron) -> None:

@@ -96,7 +96,7 @@ def _block(block: Block, pictures: Mapping[str, Picture], seen: set[int]) -> str
     """One block as HTML; `seen` holds the equations that have their anchor already."""
     match block:
         case Text(html):
-            return f"<p>{html}</p>"
+            return f"<p>{_glued(html)}</p>"
         case Formula(latex, equation):
             return _formula(latex, equation, seen)
         case Table():
@@ -105,8 +105,14 @@ def _block(block: Block, pictures: Mapping[str, Picture], seen: set[int]) -> str
             return _plot(block, pictures)
 
 
-def _formula(latex: str, equation: int | None, seen: set[int]) -> str:
-    mathml = math(latex, display=True)
+def _glued(html: str) -> str:
+    """Text of which no line begins with what follows a formula, such as a comma."""
+    return re.sub(r"(<math(?:(?!<math).)*</math>[,.;:)]+)", r'<span class="glued">\1</span>', html)
+
+
+def _formula(latex: str | tuple[str, ...], equation: int | None, seen: set[int]) -> str:
+    parts = (latex,) if isinstance(latex, str) else latex
+    mathml = f'<div class="parts">{"".join(math(part, display=True) for part in parts)}</div>'
     if equation is None:
         return f'<div class="formula">{mathml}</div>'
     anchor = "" if equation in seen else f' id="eq-{equation}"'
@@ -121,15 +127,14 @@ def _table(table: Table) -> str:
     rows = "".join(_row("td", row, flush_right) for row in table.rows)
     return (
         f'<figure><div class="table"><table><thead>{head}</thead><tbody>{rows}</tbody></table>'
-        f"</div><figcaption>{table.caption}</figcaption></figure>"
+        f"</div><figcaption>{_glued(table.caption)}</figcaption></figure>"
     )
 
 
 def _row(tag: str, cells: Sequence[str], flush_right: Sequence[bool]) -> str:
     """One row; a column of numbers is set flush right, with its head."""
     kinds = (' class="numeric"' if right else "" for right in flush_right)
-    whole = (re.sub(r"(?<=\d)-(?=\d)", "\u2011", cell) for cell in cells)  # 784-16-16-10
-    made = (f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, whole, strict=True))
+    made = (f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
     return f"<tr>{''.join(made)}</tr>"
 
 
@@ -146,7 +151,7 @@ def _plot(plot: Plot, pictures: Mapping[str, Picture]) -> str:
     source = f'<span class="source">Fig. {plot.figure} of the report</span>' if plot.figure else ""
     return (
         f'<figure id="{plot.name}"><div class="panels">{drawn}</div>'
-        f"<figcaption>{plot.caption} {source}</figcaption></figure>"
+        f"<figcaption>{_glued(plot.caption)} {source}</figcaption></figure>"
     )
 
 
@@ -157,7 +162,8 @@ def _inline(name: str, svg: bytes, panel: Panel, label: str) -> str:
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", text)
     width = panel.size[0] * 96  # CSS pixels
-    opening = f'<svg role="img" aria-label="{label}" style="width:{width:.0f}px" '
+    # Not the width itself, which the style would then not make smaller in print.
+    opening = f'<svg role="img" aria-label="{label}" style="--width:{width:.0f}px" '
     return text.replace("<svg ", opening, 1)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule import _report_run, plots
 from chainrule.network import Network
-from chainrule.report._section import Panel, Plot, Section, Table, Text, number, reported
+from chainrule.report._section import Panel, Plot, Section, Table, Text, number, reported, sizes
 from chainrule.schedules import Linear
 
 if TYPE_CHECKING:
@@ -43,6 +43,41 @@ class Result:
     wrong_predictions: NDArray[np.int64]
     wrong_outputs: NDArray[np.float32]
     """(WRONG,): the largest output of each."""
+    blank: NDArray[np.bool_]
+    """(784,): the pixels that have no ink in any training image."""
+
+    @property
+    def after_a_tenth(self) -> float:
+        """The accuracy of the training curve's point at a tenth of the steps."""
+        steps = np.array(self.history.steps)
+        return self._curve[int(np.argmax(steps >= steps[-1] / 10))]
+
+    @property
+    def chance(self) -> float:
+        """The standard deviation of the last points' accuracy if each were a mere sample."""
+        p = float(np.mean(self._second_half))
+        return float(np.sqrt(p * (1 - p) / self.history.steps[0]))
+
+    @property
+    def scatter(self) -> float:
+        """What it is, about a straight line through the second half of the curve."""
+        half = self._second_half
+        at = np.arange(len(half))
+        rest = half - np.polyval(np.polyfit(at, half, 1), at)
+        return float(np.sqrt((rest**2).sum() / max(1, len(half) - 2)))
+
+    @property
+    def blank_weight(self) -> float:
+        """The largest weight of a pixel without ink, without its sign."""
+        return float(np.abs(self.network.weights[0][:, self.blank]).max())
+
+    @property
+    def _curve(self) -> list[float]:
+        return [float(value or 0.0) for value in self.history.accuracy]
+
+    @property
+    def _second_half(self) -> NDArray[np.float64]:
+        return np.array(self._curve[len(self._curve) // 2 : -1])  # the last is of fewer pictures
 
 
 def result(data: Mnist, *, seed: int = 0, steps: int = _report_run.STEPS) -> Result:
@@ -93,13 +128,13 @@ def result(data: Mnist, *, seed: int = 0, steps: int = _report_run.STEPS) -> Res
         wrong_labels=test.labels[worst].astype(np.int64),
         wrong_predictions=predictions[worst],
         wrong_outputs=largest[worst],
+        blank=train.images.max(axis=0).ravel() == 0,
     )
 
 
 def section(numbers: Result) -> Section:
     """Tell it."""
     network, history, confusion = numbers.network, numbers.history, numbers.confusion
-    sizes = "-".join(map(str, network.sizes))
     steps = network.steps_done
     mistakes = confusion - np.diag(np.diag(confusion))
     true, predicted = (int(i) for i in np.unravel_index(mistakes.argmax(), mistakes.shape))
@@ -133,10 +168,11 @@ def section(numbers: Result) -> Section:
         "The result",
         [
             Text(
-                f"The report trains a {sizes} network of sigmoids with the squared error, one "
-                f"picture a step, for {reported(f'{_report_run.STEPS:,}')} steps. Here it is "
-                f"trained so again, for {number(steps, ',d')} steps, with a rate that falls "
-                f"linearly from {number(_report_run.RATE)} to 0, from seed {number(network.seed)}."
+                f"The report trains a {sizes(network.sizes)} network of sigmoids with the squared "
+                f"error, one picture a step, for {reported(f'{_report_run.STEPS:,}')} steps. Here "
+                f"it is trained so again, for {number(steps, ',d')} steps, with a rate that falls "
+                f"linearly from {number(_report_run.RATE)} to {number(0)}, from seed "
+                f"{number(network.seed)}."
             ),
             Table(
                 ["", "this run", "the report"],
@@ -148,7 +184,7 @@ def section(numbers: Result) -> Section:
                     ],
                     [
                         "time to train",
-                        number(numbers.seconds, ".2f") + " s",
+                        number(numbers.seconds, ".2f", varies=True) + " s",
                         reported(f"{minutes}m{seconds:02d}s"),
                     ],
                     ["steps", number(steps, ",d"), reported(f"{_report_run.STEPS:,}")],
@@ -159,8 +195,11 @@ def section(numbers: Result) -> Section:
             Plot(
                 "10-training",
                 "Loss and accuracy over the training images, each as it was seen, since the point "
-                "before. Most is learned in the first tenth; then the falling rate lets the noise "
-                "of single steps die away.",
+                "before. Most is learned at first: after a tenth of the steps the accuracy is "
+                f"{number(numbers.after_a_tenth, '.3f')}, of {number(history.accuracy[-1], '.3f')} "
+                f"at the end. A point is of {number(history.steps[0])} pictures, and so few "
+                f"scatter by some {number(numbers.chance, '.3f')} by chance alone; from the middle "
+                f"on the points do by {number(numbers.scatter, '.3f')}.",
                 [Panel(draw_loss, name="loss"), Panel(draw_accuracy, name="accuracy")],
             ),
             Plot(
@@ -179,9 +218,11 @@ def section(numbers: Result) -> Section:
             Plot(
                 "10-weights",
                 f"The weights of the {number(network.sizes[1])} units of the first layer as "
-                "pictures: blue where ink raises a unit's z, red where it lowers it. The border, "
-                "where there is never ink, keeps the initial noise; within it units look for "
-                "strokes and gaps rather than for whole digits.",
+                "pictures: blue where ink raises a unit's z, red where it lowers it. Of the "
+                f"{number(int(numbers.blank.sum()))} pixels at the border that have no ink in any "
+                "training picture the weights stay where they began, as good as white: they are "
+                f"{number(numbers.blank_weight, '.3f')} at most. Within it units look for strokes "
+                "and gaps rather than for whole digits.",
                 [Panel(draw_weights, (4.2, 4.2))],
             ),
         ],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule import plots
 from chainrule.network import Network
-from chainrule.report._section import Block, Panel, Plot, Section, Table, Text, number
+from chainrule.report._section import Block, Panel, Plot, Section, Table, Text, number, sizes
 from chainrule.schedules import Linear
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def spirals(*, seed: int = 0) -> Spirals:
     x, labels = _points(rng, POINTS)
     fresh_x, fresh_labels = _points(rng, FRESH)
 
-    def attempt(sizes: Sequence[int]) -> Attempt:
-        network = Network(sizes, activation="tanh", loss="binary_cross_entropy", seed=seed)
+    def attempt(units: Sequence[int]) -> Attempt:
+        network = Network(units, activation="tanh", loss="binary_cross_entropy", seed=seed)
         network.fit(
             x,
             labels,
@@ -115,7 +115,7 @@ def spirals(*, seed: int = 0) -> Spirals:
         fresh_x=fresh_x,
         fresh_labels=fresh_labels,
         line_accuracy=_line_accuracy(x, labels),
-        attempts=tuple(attempt(sizes) for sizes in SIZES),
+        attempts=tuple(attempt(units) for units in SIZES),
     )
 
 
@@ -172,13 +172,13 @@ def section(numbers: Spirals) -> Section:
                 figure=6,
             ),
             Table(
-                ["network", "parameters", "steps", "trained on", "fresh"],
+                ["network", "param\u00adeters", "steps", "trained on", "fresh"],
                 [_row(attempt) for attempt in numbers.attempts],
                 "Accuracy of the three networks on the points that they were trained on, and on "
                 "fresh ones. All are trained alike: tanh in the hidden layers, "
                 "a sigmoid and binary cross-entropy at the output, batches of "
                 f"{number(BATCH_SIZE)} points, a rate that falls linearly from {number(RATE)} to "
-                "0.",
+                f"{number(0)}.",
             ),
             Text(
                 f"The single layer gets only {number(single.accuracy, '.3f')} of the fresh points "
@@ -214,7 +214,7 @@ def _hidden(attempt: Attempt) -> int:
 def _row(attempt: Attempt) -> list[str]:
     network = attempt.network
     return [
-        attempt.name,
+        sizes(network.sizes),
         number(network.n_parameters),
         number(network.steps_done, ",d"),
         number(attempt.train_accuracy, ".3f"),
