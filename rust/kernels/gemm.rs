@@ -269,9 +269,16 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
     assert!(scratch.len() >= SCRATCH);
     let (panel_space, rows_space) = scratch.split_at_mut(BLOCK * 32);
     let (a, b) = (job.a.rows_from(part.i, part.m), job.b.columns_from(part.j, part.n));
-    let direct = part.m <= DIRECT_ROWS && (b.column_stride() == 1 || part.n == 1);
-    let in_place = job.rows_in_place();
-    assert!(direct || in_place || part.m <= CHUNK_ROWS);
+    let form = if part.m <= DIRECT_ROWS && (b.column_stride() == 1 || part.n == 1) {
+        form::DIRECT
+    } else if job.rows_in_place() {
+        form::ROWS
+    } else if a.row_stride() == 1 && part.n <= 2 * S::LANES {
+        form::COLUMNS // A would be packed for a single panel
+    } else {
+        form::PACKED
+    };
+    assert!(form != form::PACKED || part.m <= CHUNK_ROWS);
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let mut check = S::splat(S::T::ZERO);
@@ -293,7 +300,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
                 columns: part.n,
                 k,
             };
-            if !direct && !in_place {
+            if form == form::PACKED {
                 pack_rows::<S>(a, rows_space.as_mut_ptr());
                 place.a = rows_space.as_ptr();
             }
@@ -301,32 +308,21 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
             while j < part.n {
                 let columns = (part.n - j).min(2 * S::LANES);
                 place.columns = columns;
-                let packed = panel_space.as_mut_ptr();
-                if direct {
-                    place.b = b.data().as_ptr().add(j);
+                let panel = b.columns_from(j, columns);
+                place.b = panel.data().as_ptr();
+                if form != form::DIRECT {
+                    let packed = panel_space.as_mut_ptr();
                     if columns > S::LANES {
-                        panel::<S, 2, { form::DIRECT }>(place, part.m, &output, &mut check);
+                        pack_panel::<S, 2>(panel, packed);
                     } else {
-                        panel::<S, 1, { form::DIRECT }>(place, part.m, &output, &mut check);
+                        pack_panel::<S, 1>(panel, packed);
                     }
-                } else {
-                    let b = b.columns_from(j, columns);
                     place.b = packed;
-                    if columns > S::LANES {
-                        pack_panel::<S, 2>(b, packed);
-                        if in_place {
-                            panel::<S, 2, { form::ROWS }>(place, part.m, &output, &mut check);
-                        } else {
-                            panel::<S, 2, { form::PACKED }>(place, part.m, &output, &mut check);
-                        }
-                    } else {
-                        pack_panel::<S, 1>(b, packed);
-                        if in_place {
-                            panel::<S, 1, { form::ROWS }>(place, part.m, &output, &mut check);
-                        } else {
-                            panel::<S, 1, { form::PACKED }>(place, part.m, &output, &mut check);
-                        }
-                    }
+                }
+                if columns > S::LANES {
+                    tiles_of::<S, 2>(form, place, part.m, &output, &mut check);
+                } else {
+                    tiles_of::<S, 1>(form, place, part.m, &output, &mut check);
                 }
                 place.c += columns;
                 j += columns;
@@ -343,6 +339,29 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
 /// Where a tile's sums stand, a cache line each register.
 #[repr(align(64))]
 struct Sums<T>([T; 8 * 2 * 16]);
+
+/// All tiles of a panel of `V` registers' columns, by the form of the operands.
+///
+/// # Safety
+/// As for [`panel`].
+#[inline(always)]
+unsafe fn tiles_of<S: Simd, const V: usize>(
+    form: u8,
+    place: Place<S::T>,
+    m: usize,
+    output: &Output<S::T>,
+    check: &mut S::V,
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        match form {
+            form::ROWS => panel::<S, V, { form::ROWS }>(place, m, output, check),
+            form::PACKED => panel::<S, V, { form::PACKED }>(place, m, output, check),
+            form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, m, output, check),
+            _ => panel::<S, V, { form::DIRECT }>(place, m, output, check),
+        }
+    }
+}
 
 /// All tiles of a panel of `V` registers' columns, from top to bottom.
 ///

@@ -12,8 +12,10 @@ pub(super) mod form {
     pub(in super::super) const PACKED: u8 = 1;
     /// Both in place, A of any strides.
     pub(in super::super) const DIRECT: u8 = 2;
+    /// A in place, its rows side by side; B packed.
+    pub(in super::super) const COLUMNS: u8 = 3;
 }
-use form::{DIRECT, PACKED, ROWS};
+use form::{COLUMNS, DIRECT, PACKED, ROWS};
 
 /// What becomes of the sums of a block. Element (i, j) of C stands at `i * stride + j` of each
 /// vector; a vector that is not there is a null pointer.
@@ -116,6 +118,7 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
             let x = match FORM {
                 ROWS => rows[r].add(t),
                 PACKED => place.a.add(t * S::ROWS + r),
+                COLUMNS => place.a.add(t * place.a_strides.1 + r),
                 _ => rows[r].add(t * place.a_strides.1),
             };
             let x = S::splat(*x);
