@@ -279,6 +279,13 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
         form::PACKED
     };
     assert!(form != form::PACKED || part.m <= CHUNK_ROWS);
+    if let (form::DIRECT, 1, Output::Set(c)) = (form, part.m, job.output)
+        && a.columns() > BLOCK
+    {
+        // SAFETY: the caller's word; the row is within C.
+        unsafe { lone_row::<S>(a, b, c.add(part.i * job.stride + part.j)) };
+        return true;
+    }
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let mut check = S::splat(S::T::ZERO);
@@ -339,6 +346,63 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
 /// Where a tile's sums stand, a cache line each register.
 #[repr(align(64))]
 struct Sums<T>([T; 8 * 2 * 16]);
+
+/// C = A B for a lone row A (1, k) of several blocks. One chain a column would wait for itself:
+/// four blocks are under way at a time, and added in order.
+///
+/// # Safety
+/// As for [`Simd`]; `c` has room for a row of B.
+#[inline(always)]
+unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mut S::T) {
+    let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
+    let mut j = 0;
+    while j < b.columns() {
+        let columns = (b.columns() - j).min(2 * S::LANES);
+        let registers = columns.div_ceil(S::LANES);
+        let mut first = 0;
+        while first < a.columns() {
+            let left = a.columns() - first;
+            let (blocks, k) = match left / BLOCK {
+                0 => (1, left),
+                whole => (whole.min(4), BLOCK),
+            };
+            let place = Place {
+                a: a.data().as_ptr().wrapping_add(first * a.column_stride()),
+                a_strides: (BLOCK * a.column_stride(), a.column_stride()),
+                b: b.data().as_ptr().wrapping_add(first * b.row_stride() + j),
+                b_stride: b.row_stride(),
+                c: j,
+                c_stride: 0,
+                columns,
+                k,
+            };
+            let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
+            let to = sums.0.as_mut_ptr();
+            // SAFETY: the caller's word; the blocks lie within A and B.
+            unsafe {
+                let mut check = S::splat(S::T::ZERO);
+                match (blocks, registers) {
+                    (1, 1) => S::tile::<1, 1, { form::BLOCKS }>(&place, to),
+                    (2, 1) => S::tile::<2, 1, { form::BLOCKS }>(&place, to),
+                    (3, 1) => S::tile::<3, 1, { form::BLOCKS }>(&place, to),
+                    (_, 1) => S::tile::<4, 1, { form::BLOCKS }>(&place, to),
+                    (1, _) => S::tile::<1, 2, { form::BLOCKS }>(&place, to),
+                    (2, _) => S::tile::<2, 2, { form::BLOCKS }>(&place, to),
+                    (3, _) => S::tile::<3, 2, { form::BLOCKS }>(&place, to),
+                    _ => S::tile::<4, 2, { form::BLOCKS }>(&place, to),
+                }
+                // Block after block onto the same row.
+                settle::<S>(&place, &output, (1, registers), to, &mut check);
+                for block in 1..blocks {
+                    let from = to.add(block * registers * S::LANES);
+                    settle::<S>(&place, &Output::Add(c), (1, registers), from, &mut check);
+                }
+            }
+            first += blocks * BLOCK;
+        }
+        j += columns;
+    }
+}
 
 /// All tiles of a panel of `V` registers' columns, by the form of the operands.
 ///

@@ -44,6 +44,15 @@ fn products_around_each_width_and_block() {
 }
 
 #[test]
+fn a_lone_row_of_many_blocks() {
+    for k in [511, 512, 784, 1024, 1025, 2900] {
+        for n in [1, 3, 10, 16, 17, 33, 70] {
+            check_all_kinds(1, n, k);
+        }
+    }
+}
+
+#[test]
 #[ignore = "takes half a minute"]
 fn products_of_every_shape_and_block() {
     for k in [1, 2, 255, 256, 257, 600] {
