@@ -269,9 +269,23 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
     assert!(scratch.len() >= SCRATCH);
     let (panel_space, rows_space) = scratch.split_at_mut(BLOCK * 32);
     let (a, b) = (job.a.rows_from(part.i, part.m), job.b.columns_from(part.j, part.n));
-    let direct = part.m <= DIRECT_ROWS && (b.column_stride() == 1 || part.n == 1);
-    let in_place = job.rows_in_place();
-    assert!(direct || in_place || part.m <= CHUNK_ROWS);
+    let form = if part.m <= DIRECT_ROWS && (b.column_stride() == 1 || part.n == 1) {
+        form::DIRECT
+    } else if job.rows_in_place() {
+        form::ROWS
+    } else if a.row_stride() == 1 && part.n <= 2 * S::LANES {
+        form::COLUMNS // A would be packed for a single panel
+    } else {
+        form::PACKED
+    };
+    assert!(form != form::PACKED || part.m <= CHUNK_ROWS);
+    if let (form::DIRECT, 1, Output::Set(c)) = (form, part.m, job.output)
+        && a.columns() > BLOCK
+    {
+        // SAFETY: the caller's word; the row is within C.
+        unsafe { lone_row::<S>(a, b, c.add(part.i * job.stride + part.j)) };
+        return true;
+    }
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let mut check = S::splat(S::T::ZERO);
@@ -293,7 +307,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
                 columns: part.n,
                 k,
             };
-            if !direct && !in_place {
+            if form == form::PACKED {
                 pack_rows::<S>(a, rows_space.as_mut_ptr());
                 place.a = rows_space.as_ptr();
             }
@@ -301,32 +315,21 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
             while j < part.n {
                 let columns = (part.n - j).min(2 * S::LANES);
                 place.columns = columns;
-                let packed = panel_space.as_mut_ptr();
-                if direct {
-                    place.b = b.data().as_ptr().add(j);
+                let panel = b.columns_from(j, columns);
+                place.b = panel.data().as_ptr();
+                if form != form::DIRECT {
+                    let packed = panel_space.as_mut_ptr();
                     if columns > S::LANES {
-                        panel::<S, 2, { form::DIRECT }>(place, part.m, &output, &mut check);
+                        pack_panel::<S, 2>(panel, packed);
                     } else {
-                        panel::<S, 1, { form::DIRECT }>(place, part.m, &output, &mut check);
+                        pack_panel::<S, 1>(panel, packed);
                     }
-                } else {
-                    let b = b.columns_from(j, columns);
                     place.b = packed;
-                    if columns > S::LANES {
-                        pack_panel::<S, 2>(b, packed);
-                        if in_place {
-                            panel::<S, 2, { form::ROWS }>(place, part.m, &output, &mut check);
-                        } else {
-                            panel::<S, 2, { form::PACKED }>(place, part.m, &output, &mut check);
-                        }
-                    } else {
-                        pack_panel::<S, 1>(b, packed);
-                        if in_place {
-                            panel::<S, 1, { form::ROWS }>(place, part.m, &output, &mut check);
-                        } else {
-                            panel::<S, 1, { form::PACKED }>(place, part.m, &output, &mut check);
-                        }
-                    }
+                }
+                if columns > S::LANES {
+                    tiles_of::<S, 2>(form, place, part.m, &output, &mut check);
+                } else {
+                    tiles_of::<S, 1>(form, place, part.m, &output, &mut check);
                 }
                 place.c += columns;
                 j += columns;
@@ -343,6 +346,86 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
 /// Where a tile's sums stand, a cache line each register.
 #[repr(align(64))]
 struct Sums<T>([T; 8 * 2 * 16]);
+
+/// C = A B for a lone row A (1, k) of several blocks. One chain a column would wait for itself:
+/// four blocks are under way at a time, and added in order.
+///
+/// # Safety
+/// As for [`Simd`]; `c` has room for a row of B.
+#[inline(always)]
+unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mut S::T) {
+    let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
+    let mut j = 0;
+    while j < b.columns() {
+        let columns = (b.columns() - j).min(2 * S::LANES);
+        let registers = columns.div_ceil(S::LANES);
+        let mut first = 0;
+        while first < a.columns() {
+            let left = a.columns() - first;
+            let (blocks, k) = match left / BLOCK {
+                0 => (1, left),
+                whole => (whole.min(4), BLOCK),
+            };
+            let place = Place {
+                a: a.data().as_ptr().wrapping_add(first * a.column_stride()),
+                a_strides: (BLOCK * a.column_stride(), a.column_stride()),
+                b: b.data().as_ptr().wrapping_add(first * b.row_stride() + j),
+                b_stride: b.row_stride(),
+                c: j,
+                c_stride: 0,
+                columns,
+                k,
+            };
+            let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
+            let to = sums.0.as_mut_ptr();
+            // SAFETY: the caller's word; the blocks lie within A and B.
+            unsafe {
+                let mut check = S::splat(S::T::ZERO);
+                match (blocks, registers) {
+                    (1, 1) => S::tile::<1, 1, { form::BLOCKS }>(&place, to),
+                    (2, 1) => S::tile::<2, 1, { form::BLOCKS }>(&place, to),
+                    (3, 1) => S::tile::<3, 1, { form::BLOCKS }>(&place, to),
+                    (_, 1) => S::tile::<4, 1, { form::BLOCKS }>(&place, to),
+                    (1, _) => S::tile::<1, 2, { form::BLOCKS }>(&place, to),
+                    (2, _) => S::tile::<2, 2, { form::BLOCKS }>(&place, to),
+                    (3, _) => S::tile::<3, 2, { form::BLOCKS }>(&place, to),
+                    _ => S::tile::<4, 2, { form::BLOCKS }>(&place, to),
+                }
+                // Block after block onto the same row.
+                settle::<S>(&place, &output, (1, registers), to, &mut check);
+                for block in 1..blocks {
+                    let from = to.add(block * registers * S::LANES);
+                    settle::<S>(&place, &Output::Add(c), (1, registers), from, &mut check);
+                }
+            }
+            first += blocks * BLOCK;
+        }
+        j += columns;
+    }
+}
+
+/// All tiles of a panel of `V` registers' columns, by the form of the operands.
+///
+/// # Safety
+/// As for [`panel`].
+#[inline(always)]
+unsafe fn tiles_of<S: Simd, const V: usize>(
+    form: u8,
+    place: Place<S::T>,
+    m: usize,
+    output: &Output<S::T>,
+    check: &mut S::V,
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        match form {
+            form::ROWS => panel::<S, V, { form::ROWS }>(place, m, output, check),
+            form::PACKED => panel::<S, V, { form::PACKED }>(place, m, output, check),
+            form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, m, output, check),
+            _ => panel::<S, V, { form::DIRECT }>(place, m, output, check),
+        }
+    }
+}
 
 /// All tiles of a panel of `V` registers' columns, from top to bottom.
 ///

@@ -1,6 +1,6 @@
 //! The products judged by the oracle, bit for bit.
 
-use super::{BLOCK, accumulate, product};
+use super::{Alone, BLOCK, Crew, Descent, Scratch, Team, accumulate, product};
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::{MatMut, MatRef};
@@ -39,6 +39,15 @@ fn products_around_each_width_and_block() {
     for k in [0, 1, 2, 255, 256, 257, 600] {
         for (m, n) in [(1, 1), (1, 16), (1, 70), (1, 101), (3, 5), (4, 8), (5, 13), (7, 31)] {
             check_all_kinds(m, n, k);
+        }
+    }
+}
+
+#[test]
+fn a_lone_row_of_many_blocks() {
+    for k in [511, 512, 784, 1024, 1025, 2900] {
+        for n in [1, 3, 10, 16, 17, 33, 70] {
+            check_all_kinds(1, n, k);
         }
     }
 }
@@ -108,4 +117,138 @@ fn a_sum_of_zeros_is_a_positive_zero() {
 fn shapes_that_do_not_fit_are_refused() {
     let (a, b) = (MatRef::new(&[0.0_f32; 6], 2, 3), MatRef::new(&[0.0_f32; 8], 4, 2));
     product(Isa::portable(), a, b, &mut MatMut::new(&mut [0.0; 4], 2, 2));
+}
+
+/// W moved by the product's own epilogue, against the oracle's gradient and the oracle's step.
+fn check_descent<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usize, usize)) {
+    let (a, b) = (draw(1, k * m), draw(2, k * n));
+    // As in training: A is the transpose of what lies there.
+    let (a, b) = (MatRef::new(&a, k, m).transposed(), MatRef::new(&b, k, n));
+    let chain = oracle::product(a, b);
+    let (w, v) = (draw(3, m * n), draw(4, m * n));
+    // A sum that began with +0.0 is never -0.0.
+    let earlier: Vec<T> = draw(5, m * n).iter().map(|&g| T::ZERO + g).collect();
+    for isa in Isa::available() {
+        for case in 0..8 {
+            let momentum = T::from_f64(if case & 1 == 0 { 0.0 } else { 0.9 });
+            let l2 = T::from_f64(if case & 2 == 0 { 0.0 } else { 0.01 });
+            let (rate, before) = (T::from_f64(0.3), (case & 4 != 0).then_some(&earlier[..]));
+            let what = format!("{} ({m}, {k}) ({k}, {n}) case {case}", isa.name());
+            let g = |i: usize| before.map_or(chain[i], |before| before[i] + chain[i]);
+            let expected =
+                (0..m * n).map(|i| oracle::descend(w[i], v[i], g(i), rate, momentum, l2));
+            let (expected, velocity): (Vec<T>, Vec<T>) = expected.unzip();
+
+            let (mut found, mut found_v) = (w.clone(), v.clone());
+            let scratch = Scratch::alone();
+            let team = Team { isa, crew: &Alone, scratch: &scratch };
+            let mut descent = Descent {
+                w: &mut found,
+                v: (case & 1 != 0).then_some(&mut found_v),
+                before,
+                rate,
+                momentum,
+                l2,
+            };
+            let finite = team.descend(a, b, &mut descent);
+            assert_bits(&found, &expected, &what);
+            assert_eq!(finite, expected.iter().all(|w| w.is_finite()), "{what}");
+            if case & 1 != 0 {
+                assert_bits(&found_v, &velocity, &what);
+            } else {
+                assert_bits(&found_v, &v, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_in_the_epilogue_is_that_of_the_gradient() {
+    for k in [0, 1, 2, 17, 255, 256] {
+        for shape in [(1, 1), (3, 10), (4, 33), (9, 16), (13, 31), (150, 5), (20, 70)] {
+            let shape = (shape.0, shape.1, k);
+            check_descent::<f32>(mild, shape);
+            check_descent::<f64>(mild, shape);
+            check_descent::<f32>(extreme, shape);
+            check_descent::<f64>(extreme, shape);
+        }
+    }
+}
+
+/// B transposed, as on the way back, and A in place, packed or of any strides.
+#[test]
+fn products_of_transposes() {
+    for (m, n, k) in [(5, 40, 300), (9, 33, 31), (140, 20, 16), (3, 7, 600), (1, 50, 70)] {
+        let (a, b) = (extreme::<f32>(6, m * k), extreme::<f32>(7, k * n));
+        for a in [MatRef::new(&a, m, k), MatRef::new(&a, k, m).transposed()] {
+            for b in [MatRef::new(&b, k, n), MatRef::new(&b, n, k).transposed()] {
+                let expected = oracle::product(a, b);
+                for isa in Isa::available() {
+                    let mut c = vec![7.0; m * n];
+                    product(isa, a, b, &mut MatMut::new(&mut c, m, n));
+                    assert_bits(&c, &expected, &format!("{} {m} {n} {k}", isa.name()));
+                }
+            }
+        }
+    }
+}
+
+/// Eight workers, on one thread: chunk by chunk, from the last to the first.
+struct Many;
+
+impl Crew for Many {
+    fn workers(&self) -> usize {
+        8
+    }
+
+    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        assert!(chunks > 1, "the test is about sharing");
+        for chunk in (0..chunks).rev() {
+            work(chunk % 8, chunk);
+        }
+    }
+}
+
+#[test]
+fn how_a_product_is_cut_changes_no_bit() {
+    let scratch = Scratch::new();
+    scratch.prepare(8).unwrap();
+    for (m, n, k) in [(128, 100, 300), (256, 300, 40), (300, 17, 256), (70, 1000, 13)] {
+        let (a, b) = (mild::<f32>(8, m * k), mild::<f32>(9, k * n));
+        for a in [MatRef::new(&a, m, k), MatRef::new(&a, k, m).transposed()] {
+            let b = MatRef::new(&b, k, n);
+            let expected = oracle::product(a, b);
+            for isa in Isa::available() {
+                let team = Team { isa, crew: &Many, scratch: &scratch };
+                let seen = std::sync::Mutex::new(vec![0; m * n]);
+                let mut c = vec![7.0; m * n];
+                let sum = team.product(a, b, &mut MatMut::new(&mut c, m, n), &|row, i, j| {
+                    let mut seen = seen.lock().unwrap();
+                    for (j, x) in row.iter_mut().enumerate().map(|(at, x)| (j + at, x)) {
+                        assert_eq!(x.to_bits(), expected[i * n + j].to_bits());
+                        seen[i * n + j] += 1;
+                        *x = -*x;
+                    }
+                    row.len() as u64
+                });
+                assert_eq!(sum, (m * n) as u64);
+                assert!(seen.into_inner().unwrap().iter().all(|&seen| seen == 1), "each once");
+                let negated: Vec<f32> = expected.iter().map(|x| -x).collect();
+                assert_bits(&c, &negated, isa.name());
+                if k <= BLOCK {
+                    let mut descent = Descent {
+                        w: &mut c,
+                        v: None,
+                        before: None,
+                        rate: 1.0,
+                        momentum: 0.0,
+                        l2: 0.0,
+                    };
+                    assert!(team.descend(a, b, &mut descent));
+                    let twice: Vec<f32> = expected.iter().map(|x| -x - x).collect();
+                    assert_bits(&c, &twice, isa.name());
+                }
+            }
+        }
+    }
 }

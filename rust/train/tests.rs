@@ -235,6 +235,37 @@ fn where_slices_are_cut_changes_no_bit() {
 }
 
 #[test]
+fn the_number_of_threads_changes_no_bit() {
+    let optimizer = Optimizer::Sgd { momentum: 0.9, l2: 0.001 };
+    let run = |threads: usize| {
+        let sizes = [60, 300, 150, 5];
+        let activations = [Tanh, Relu, Softmax];
+        let mut trainer = trainer::<f32>(Isa::detect(), &sizes, &activations, Loss::CrossEntropy);
+        trainer.allow_threads(threads);
+        let mut data = labelled(700, (60, 5), 300);
+        let mut totals = Totals::default();
+        for epoch in 0..3 {
+            let steps = Steps { epoch, first: 0, rates: &[0.1; 3], optimizer };
+            totals = trainer.train(&mut data, &steps, totals).unwrap().totals;
+        }
+        let state = trainer.state().unwrap();
+        let x = Inputs::Values(mild(5, 700 * 60));
+        let outputs = trainer.predict(&x, 700).unwrap();
+        let evaluation = trainer.evaluate(&data, 0, 700, 0.0).unwrap();
+        ((state, totals, outputs, evaluation), trainer.plan().threads)
+    };
+    let (one, worked) = run(1);
+    assert_eq!(worked, 1);
+    // Whether workers come in time is the system's affair; that any did has to happen once.
+    let helped = (0..1000).find(|round| {
+        let (several, worked) = run([2, 3, 8][round % 3]);
+        assert!(several == one);
+        worked > 1
+    });
+    assert!(helped.is_some());
+}
+
+#[test]
 fn a_row_alone_is_as_in_any_batch() {
     let trainer = trainer::<f32>(Isa::detect(), &[6, 20, 3], &[Tanh, Softmax], Loss::CrossEntropy);
     let x = mild::<f32>(5, 600 * 6);

@@ -3,6 +3,7 @@
 
 use super::super::Real;
 use super::super::simd::Simd;
+use super::BLOCK;
 
 /// How the operands of a tile lie.
 pub(super) mod form {
@@ -12,8 +13,12 @@ pub(super) mod form {
     pub(in super::super) const PACKED: u8 = 1;
     /// Both in place, A of any strides.
     pub(in super::super) const DIRECT: u8 = 2;
+    /// A in place, its rows side by side; B packed.
+    pub(in super::super) const COLUMNS: u8 = 3;
+    /// Both in place; what counts as rows are blocks of a lone row, each with its own rows of B.
+    pub(in super::super) const BLOCKS: u8 = 4;
 }
-use form::{DIRECT, PACKED, ROWS};
+use form::{BLOCKS, COLUMNS, DIRECT, PACKED, ROWS};
 
 /// What becomes of the sums of a block. Element (i, j) of C stands at `i * stride + j` of each
 /// vector; a vector that is not there is a null pointer.
@@ -99,23 +104,18 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     t: usize,
     sums: &mut [[S::V; V]; R],
 ) {
-    let stride = if FORM == DIRECT { place.b_stride } else { V * S::LANES };
+    let stride = if FORM == DIRECT || FORM == BLOCKS { place.b_stride } else { V * S::LANES };
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
-        let b = place.b.add(t * stride);
-        let mut row = [sums[0][0]; V];
-        for (v, register) in row.iter_mut().enumerate() {
-            let b = b.add(v * S::LANES);
-            *register = if FORM == DIRECT && v + 1 == V {
-                S::load_part(b, place.columns - v * S::LANES)
-            } else {
-                S::load(b)
-            };
-        }
+        let mut row = row_of_b::<S, V, FORM>(place, place.b.add(t * stride));
         for (r, sums) in sums.iter_mut().enumerate() {
+            if FORM == BLOCKS && r > 0 {
+                row = row_of_b::<S, V, FORM>(place, place.b.add((r * BLOCK + t) * stride));
+            }
             let x = match FORM {
                 ROWS => rows[r].add(t),
                 PACKED => place.a.add(t * S::ROWS + r),
+                COLUMNS => place.a.add(t * place.a_strides.1 + r),
                 _ => rows[r].add(t * place.a_strides.1),
             };
             let x = S::splat(*x);
@@ -123,6 +123,30 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
                 *sum = S::mul_add(x, register, *sum);
             }
         }
+    }
+}
+
+/// `V` registers of a row of B; in place, the last may be incomplete.
+///
+/// # Safety
+/// As for [`sums`].
+#[inline(always)]
+unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
+    place: &Place<S::T>,
+    b: *const S::T,
+) -> [S::V; V] {
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let mut row = [S::splat(S::T::ZERO); V];
+        for (v, register) in row.iter_mut().enumerate() {
+            let b = b.add(v * S::LANES);
+            *register = if (FORM == DIRECT || FORM == BLOCKS) && v + 1 == V {
+                S::load_part(b, place.columns - v * S::LANES)
+            } else {
+                S::load(b)
+            };
+        }
+        row
     }
 }
 
