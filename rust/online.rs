@@ -481,6 +481,3 @@ impl<T: Real> Online<T> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -342,4 +342,6 @@ fn transpose_weights<T: Real>(network: &Network<T>, transposed: &mut [T]) {
 }
 
 #[cfg(test)]
+mod online_tests;
+#[cfg(test)]
 mod tests;

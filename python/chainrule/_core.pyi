@@ -29,6 +29,7 @@ class Engine:
         loss: str,
         dtype: str,
         isa: str | None = ...,
+        path: str | None = ...,
     ) -> Engine: ...
     def initialize(self, seed: int, initializations: tuple[str, ...]) -> None: ...
     def dataset(
