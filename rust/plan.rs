@@ -2,6 +2,7 @@
 
 use crate::data::Dataset;
 use crate::error::Error;
+use crate::kernels::gemm::BLOCK;
 use crate::kernels::{Isa, Real};
 use crate::network::Network;
 use crate::optimizer::Optimizer;
@@ -26,6 +27,8 @@ pub struct Plan {
 pub enum Path {
     /// Layer by layer, as `train.rs` tells it.
     Layered,
+    /// Layer by layer for each row by itself, leaving out inputs that are 0: `online.rs` too.
+    LayeredSparse,
     /// Row by row, each a step: `online.rs`.
     Online,
     /// The same, leaving out inputs that are 0.
@@ -34,13 +37,15 @@ pub enum Path {
 
 impl Path {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Layered, Self::Online, Self::OnlineSparse];
+    pub const ALL: [Self; 4] =
+        [Self::Layered, Self::LayeredSparse, Self::Online, Self::OnlineSparse];
 
     /// The name that `explain` gives.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Layered => "layered",
+            Self::LayeredSparse => "layered sparse",
             Self::Online => "online",
             Self::OnlineSparse => "online sparse",
         }
@@ -53,6 +58,12 @@ impl Path {
     pub fn named(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|each| each.name() == name);
         found.ok_or_else(|| Error::unknown_name("path", name, &Self::ALL.map(Self::name)))
+    }
+
+    /// Whether inputs that are 0 are left out.
+    #[must_use]
+    pub const fn is_sparse(self) -> bool {
+        matches!(self, Self::LayeredSparse | Self::OnlineSparse)
     }
 }
 
@@ -87,6 +98,7 @@ impl Plan {
         self.path = match wanted {
             _ if !wanted.can(network, data) => Path::Layered,
             Path::OnlineSparse if !data.list() => Path::Online,
+            Path::LayeredSparse if !data.list() => Path::Layered,
             path => path,
         };
     }
@@ -97,19 +109,31 @@ impl Path {
     fn can<T: Real>(self, network: &Network<T>, data: &Dataset<T>) -> bool {
         match self {
             Self::Layered => true,
-            Self::Online | Self::OnlineSparse => {
-                data.batch_size() == 1 && network.n_parameters() <= ONLINE_PARAMETERS
-            }
+            Self::LayeredSparse => (2..=BLOCK).contains(&data.batch_size()) && small(network),
+            Self::Online | Self::OnlineSparse => data.batch_size() == 1 && small(network),
         }
     }
 }
 
+/// Whether the parameters, copied and padded, stay near the core.
+fn small<T: Real>(network: &Network<T>) -> bool {
+    network.n_parameters() <= ONLINE_PARAMETERS
+}
+
 /// The fastest path.
-fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, _optimizer: &Optimizer) -> Path {
-    if !Path::Online.can(network, data) {
-        return Path::Layered;
+fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, optimizer: &Optimizer) -> Path {
+    if Path::Online.can(network, data) {
+        return if data.lit_share() <= SPARSE { Path::OnlineSparse } else { Path::Online };
     }
-    if data.lit_share() <= SPARSE { Path::OnlineSparse } else { Path::Online }
+    // Row by row pays for the first layer, whose zeros are left out, not for wide layers behind it;
+    // and where each step moves every parameter there is little left to leave out.
+    let first = network.layers()[0].weights().len();
+    let plain = optimizer.vectors().is_empty();
+    let worth = plain && network.n_parameters() - first <= first / 8;
+    if worth && Path::LayeredSparse.can(network, data) && data.lit_share() <= SPARSE {
+        return Path::LayeredSparse;
+    }
+    Path::Layered
 }
 
 #[cfg(test)]

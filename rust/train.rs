@@ -158,7 +158,7 @@ impl<T: Real> Trainer<T> {
         Ok(trained)
     }
 
-    /// The same, row by row.
+    /// The same, row by row: each row a step, or what the rows of a batch add up to.
     fn train_online(
         &mut self,
         data: &Dataset<T>,
@@ -166,13 +166,14 @@ impl<T: Real> Trainer<T> {
         totals: Totals,
     ) -> Result<Trained, Error> {
         let velocity = !steps.optimizer.vectors().is_empty();
-        let mut online = match self.online.take().filter(|online| online.fits(velocity)) {
+        let batch = data.batch_size() > 1;
+        let mut online = match self.online.take().filter(|online| online.fits(velocity, batch)) {
             Some(online) => online,
-            None => Online::new(&self.network, velocity)?,
+            None => Online::new(&self.network, velocity, batch)?,
         };
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
         let Self { network, state, plan, pixels, .. } = self;
-        let sparse = plan.path == Path::OnlineSparse;
+        let sparse = plan.path.is_sparse();
         let (isa, state) = (plan.isa, &mut *state);
         let trained =
             fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
@@ -428,5 +429,7 @@ fn output<T>(scratch: &Forward<T>) -> (&[T], &[T]) {
     (&scratch.z, &scratch.a[scratch.a.len() - 1])
 }
 
+#[cfg(test)]
+mod online_tests;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,8 @@ PYTHON_ORDER = [
 ]
 RUST_ORDER = [
     "error", "rng", "matrix", "kernels", "pool", "activation", "loss", "init", "layer",
-    "optimizer", "network", "data", "plan", "workspace", "train", "online", "python",
+    "optimizer", "network", "data", "steps", "plan", "workspace", "online", "train",
+    "python",
 ]
 # fmt: on
 

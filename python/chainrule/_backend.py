@@ -37,6 +37,10 @@ R = TypeVar("R")
 
 BACKENDS = ("rust", "numpy")
 
+# The path that new Rust engines train on wherever they can; None: the fastest. Tests set it, to
+# compare paths that the engine would not choose by itself.
+forced_path: str | None = None
+
 
 class Totals(NamedTuple):
     """Sums over the samples trained since the last record.
@@ -173,7 +177,10 @@ def make(
         assert _core is not None
         if isa is not None:
             _validate.choice("CHAINRULE_ISA", isa, isas())
-        return cast("Engine", _core.Engine(list(sizes), list(activations), loss, dtype, isa))
+        return cast(
+            "Engine",
+            _core.Engine(list(sizes), list(activations), loss, dtype, isa, forced_path),
+        )
     if isa is not None:
         raise ValueError(
             f"CHAINRULE_ISA is {isa!r}, but NumPy chooses its instructions by itself: unset it, "

@@ -26,6 +26,7 @@ class Engine:
         loss: str,
         dtype: str,
         isa: str | None = ...,
+        path: str | None = ...,
     ) -> Engine: ...
     def initialize(self, seed: int, initializations: tuple[str, ...]) -> None: ...
     def dataset(

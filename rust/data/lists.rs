@@ -8,6 +8,9 @@ use crate::kernels::memory::{advise_huge, prefetch};
 use crate::kernels::sparse::{LitPixel, LitRow, LitValue};
 use crate::kernels::{Real, gemm::BLOCK};
 
+/// So many inputs are looked at together, as most are 0.
+const CHUNK: usize = 8;
+
 /// How many rows are looked at to see whether lists would be short.
 const SAMPLE: usize = 1000;
 
@@ -78,11 +81,20 @@ impl<T: Real> Inputs<T> {
         match self {
             Self::Pixels(pixels) => {
                 let entry = |at, pixel| LitPixel { at, pixel };
-                Some(Lists::Pixels(list(pixels, n_in, |x| x != 0, entry)?))
+                Some(Lists::Pixels(list(
+                    pixels,
+                    n_in,
+                    |x| x != 0,
+                    |chunk| *chunk == [0; 8],
+                    entry,
+                )?))
             }
             Self::Values(values) => {
                 let entry = |at, value| LitValue { value, at };
-                let listed = list(values, n_in, |x| x != T::ZERO, entry)?;
+                let listed = {
+                    let dark = |chunk: &[T; 8]| *chunk == [T::ZERO; 8];
+                    list(values, n_in, |x| x != T::ZERO, dark, entry)?
+                };
                 let larger =
                     |m, lit: &LitValue<T>| if lit.value.abs() > m { lit.value.abs() } else { m };
                 let largest = listed.entries.iter().fold(T::ZERO, larger);
@@ -98,6 +110,7 @@ fn list<V: Copy, E: Copy + Default>(
     values: &[V],
     n_in: usize,
     lit: impl Fn(V) -> bool,
+    dark: impl Fn(&[V; CHUNK]) -> bool,
     entry: impl Fn(u8, V) -> E,
 ) -> Option<Listed<E>> {
     let blocks = n_in.div_ceil(BLOCK);
@@ -112,7 +125,7 @@ fn list<V: Copy, E: Copy + Default>(
     let mut found = [E::default(); BLOCK];
     for row in values.chunks_exact(n_in) {
         for block in row.chunks(BLOCK) {
-            let n = scan(block, &lit, &entry, &mut found);
+            let n = scan(block, &lit, &dark, &entry, &mut found);
             if entries.len() + n > most {
                 return None;
             }
@@ -127,13 +140,13 @@ fn list<V: Copy, E: Copy + Default>(
 fn scan<V: Copy, E>(
     block: &[V],
     lit: &impl Fn(V) -> bool,
+    dark: &impl Fn(&[V; CHUNK]) -> bool,
     entry: &impl Fn(u8, V) -> E,
     found: &mut [E; BLOCK],
 ) -> usize {
-    const CHUNK: usize = 8;
     let mut n = 0;
     for (chunk, first) in block.chunks(CHUNK).zip((0..=u8::MAX).step_by(CHUNK)) {
-        if !chunk.iter().fold(false, |any, &x| any | lit(x)) {
+        if <&[V; CHUNK]>::try_from(chunk).is_ok_and(dark) {
             continue;
         }
         for (&value, i) in chunk.iter().zip(0..) {

@@ -121,6 +121,8 @@ pub trait Lines: Copy + 'static {
     unsafe fn sub(a: Self::W, b: Self::W) -> Self::W;
     /// a b.
     unsafe fn mul(a: Self::W, b: Self::W) -> Self::W;
+    /// a / b.
+    unsafe fn div(a: Self::W, b: Self::W) -> Self::W;
     /// The magnitudes.
     unsafe fn abs(a: Self::W) -> Self::W;
     /// +0.0 where z <= 0, else d: also where z is NaN.
@@ -177,6 +179,11 @@ impl<S: Lines> Wide<S> {
     #[inline(always)]
     pub(super) fn mul(self, b: Self) -> Self {
         Self(unsafe { S::mul(self.0, b.0) })
+    }
+
+    #[inline(always)]
+    pub(super) fn div(self, b: Self) -> Self {
+        Self(unsafe { S::div(self.0, b.0) })
     }
 
     #[inline(always)]

@@ -128,17 +128,15 @@ impl<T: Real> Descent<T> {
         Wide::splat(s, -self.rate).mul_add(gradient(s, x, r), w)
     }
 
-    /// The same with l2 and velocity.
+    /// The same from a gradient, with l2 and velocity.
     #[inline(always)]
     fn full<S: Lines<T = T>>(
         self,
         s: S,
-        x: Wide<S>,
-        r: Wide<S>,
+        mut g: Wide<S>,
         w: Wide<S>,
         v: Option<&mut Line<S::T>>,
     ) -> Wide<S> {
-        let mut g = gradient(s, x, r);
         if self.l2 != S::T::ZERO {
             g = Wide::splat(s, self.l2).mul_add(w, g);
         }
@@ -190,16 +188,53 @@ pub fn step<S: Lines>(
         for (w, &x) in rows {
             let x = Wide::splat(s, x);
             for (w, r) in w.iter_mut().zip(r) {
-                by.full(s, x, Wide::load(s, r), Wide::load(s, w), None).store(w);
+                by.full(s, gradient(s, x, Wide::load(s, r)), Wide::load(s, w), None).store(w);
             }
         }
     } else {
         for ((w, &x), v) in rows.zip(v.chunks_exact_mut(r.len())) {
             let x = Wide::splat(s, x);
             for ((w, r), v) in w.iter_mut().zip(r).zip(v) {
-                by.full(s, x, Wide::load(s, r), Wide::load(s, w), Some(v)).store(w);
+                by.full(s, gradient(s, x, Wide::load(s, r)), Wide::load(s, w), Some(v)).store(w);
             }
         }
+    }
+}
+
+/// g += r x^T for one more row of a batch, the chains of rule 1: x (k,), r (lines,), g (k, lines).
+#[inline(always)]
+pub fn accumulate<S: Lines>(s: S, x: &[S::T], r: &[Line<S::T>], g: &mut [Line<S::T>]) {
+    for (g, &x) in g.chunks_exact_mut(r.len()).zip(x) {
+        let x = Wide::splat(s, x);
+        for (g, r) in g.iter_mut().zip(r) {
+            x.mul_add(Wide::load(s, r), Wide::load(s, g)).store(g);
+        }
+    }
+}
+
+/// One step for all weights by their chains g, which become 0 again.
+#[inline(always)]
+pub fn settle<S: Lines>(
+    s: S,
+    g: &mut [Line<S::T>],
+    w: &mut [Line<S::T>],
+    v: &mut [Line<S::T>],
+    by: Descent<S::T>,
+) {
+    let zero = Wide::splat(s, S::T::ZERO);
+    let mut velocities = v.iter_mut();
+    for (g, w) in g.iter_mut().zip(w) {
+        let sum = Wide::load(s, g).add(zero);
+        zero.store(g);
+        by.full(s, sum, Wide::load(s, w), velocities.next()).store(w);
+    }
+}
+
+/// r = r / n, an IEEE division.
+#[inline(always)]
+pub fn divide<S: Lines>(s: S, r: &mut [Line<S::T>], n: S::T) {
+    for r in r {
+        Wide::load(s, r).div(Wide::splat(s, n)).store(r);
     }
 }
 

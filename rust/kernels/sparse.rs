@@ -235,6 +235,52 @@ pub fn step<S: Lines, E: Lit<S::T>>(
     }
 }
 
+/// g += r x^T for one more row of a batch, the chains of rule 1 without their zeros; r (lines,), g
+/// (256 a block, lines). Also marks in `lit` (256 a block,) which inputs were met.
+///
+/// # Panics
+/// Where there are fewer gradients or marks than 256 a block.
+#[inline(always)]
+pub fn accumulate<S: Lines, E: Lit<S::T>>(
+    s: S,
+    x: LitRow<'_, E>,
+    table: &[S::T; 256],
+    r: &[Line<S::T>],
+    g: &mut [Line<S::T>],
+    lit: &mut [[bool; BLOCK]],
+) {
+    for (b, met) in lit[..x.blocks()].iter_mut().enumerate() {
+        let g = &mut g[b * BLOCK * r.len()..][..BLOCK * r.len()];
+        for lit in x.block(b) {
+            let at = usize::from(lit.at());
+            met[at] = true;
+            let x = Wide::splat(s, lit.value(table));
+            for (g, r) in g[at * r.len()..].iter_mut().zip(r) {
+                x.mul_add(Wide::load(s, r), Wide::load(s, g)).store(g);
+            }
+        }
+    }
+}
+
+/// One step without l2 and momentum for the weights (256 a block, lines) of marked inputs by their
+/// chains g. Chains and marks are 0 again after it.
+#[inline(always)]
+pub fn settle<S: Lines>(
+    s: S,
+    lit: &mut [[bool; BLOCK]],
+    lines: usize,
+    g: &mut [Line<S::T>],
+    w: &mut [Line<S::T>],
+    by: Descent<S::T>,
+) {
+    let rows = g.chunks_exact_mut(lines).zip(w.chunks_exact_mut(lines));
+    for (lit, (g, w)) in lit.as_flattened_mut().iter_mut().zip(rows) {
+        if std::mem::take(lit) {
+            super::rows::settle(s, g, w, &mut [], by);
+        }
+    }
+}
+
 /// Writes what x lists to its places among the others (k,).
 #[inline(always)]
 pub fn scatter<T: Real, E: Lit<T>>(x: LitRow<'_, E>, table: &[T; 256], to: &mut [T]) {

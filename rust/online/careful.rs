@@ -1,10 +1,11 @@
 //! A step that may leave the range of numbers.
 
 use super::Online;
-use super::stages::{Step, StepFirst};
+use super::part::Part;
+use super::stages::{Settle, Step, StepFirst};
 use crate::data::{Dataset, Rows};
-use crate::kernels::lines::{self, Lines, Work};
-use crate::kernels::rows::Descent;
+use crate::kernels::lines::{self, Line, Lines, Work};
+use crate::kernels::rows::{self, Descent};
 use crate::kernels::{Isa, Real};
 
 /// A step that leaves nothing out, as r may be infinite, and 0 times that is not 0.
@@ -24,19 +25,36 @@ impl<'a, T: Real> Careful<'a, T> {
         row: usize,
         by: Descent<T>,
     ) -> Option<usize> {
-        let mut y = std::mem::take(&mut online.y);
-        let x = &mut online.x;
-        data.gather(Rows::Range(row, 1), x, &mut lines::flat_mut(&mut y)[..data.sizes().1]);
-        online.y = y;
-        Isa::portable().run(Careful { online, by })
+        gather(online, data, row);
+        Isa::portable().run(Careful { online, by });
+        finish(online)
+    }
+
+    /// Adds a row to the gradients of a batch.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn accumulate(online: &'a mut Online<T>, data: &Dataset<T>, row: usize) {
+        gather(online, data, row);
+        Isa::portable().run(Dense(online));
+        online.x.fill(T::ZERO);
+    }
+
+    /// One step by them; likewise.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn settle(online: &'a mut Online<T>, by: Descent<T>) -> Option<usize> {
+        for part in &mut online.parts {
+            Isa::portable().run(Settle { part, lit: None, by });
+        }
+        finish(online)
     }
 }
 
 impl<T: Real> Work<T> for Careful<'_, T> {
-    type Output = Option<usize>;
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: Lines<T = T>>(self, s: S) -> Option<usize> {
+    fn run<S: Lines<T = T>>(self, s: S) {
         let Self { online, by } = self;
         for l in (0..online.parts.len()).rev() {
             let (before, after) = online.parts.split_at_mut(l);
@@ -46,8 +64,37 @@ impl<T: Real> Work<T> for Careful<'_, T> {
                 None => StepFirst { x: &online.x, part, by }.run(s),
             }
         }
-        online.x.fill(T::ZERO);
-        online.measure();
-        online.parts.iter().position(|part| !part.is_finite())
     }
+}
+
+/// A row of a batch with nothing left out.
+struct Dense<'a, T>(&'a mut Online<T>);
+
+impl<T: Real> Work<T> for Dense<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Online { parts, x, .. } = self.0;
+        for l in (0..parts.len()).rev() {
+            let (before, after) = parts.split_at_mut(l);
+            after[0].accumulate(s, before.last());
+        }
+        let Part { r, g, .. } = &mut parts[0];
+        rows::accumulate(s, x, r, g);
+    }
+}
+
+/// The inputs of a row as numbers.
+fn gather<T: Real>(online: &mut Online<T>, data: &Dataset<T>, row: usize) {
+    let Online { x, y, .. } = online;
+    data.gather(Rows::Range(row, 1), x, &mut lines::flat_mut(y)[..data.sizes().1]);
+    y.fill(Line::default());
+}
+
+/// Looks whether every parameter is finite.
+fn finish<T: Real>(online: &mut Online<T>) -> Option<usize> {
+    online.x.fill(T::ZERO);
+    online.measure();
+    online.parts.iter().position(|part| !part.is_finite())
 }

@@ -118,3 +118,57 @@ impl<T: Real, E: Lit<T>> Work<T> for StepLit<'_, T, E> {
         sparse::step(s, x, table, &part.r, &mut part.w, by);
     }
 }
+
+/// Adds a row to the gradient of a layer of a batch.
+pub(super) struct Accumulate<'a, T> {
+    pub(super) before: Option<&'a Part<T>>,
+    pub(super) part: &'a mut Part<T>,
+}
+
+impl<T: Real> Work<T> for Accumulate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        self.part.accumulate(s, self.before);
+    }
+}
+
+/// The same for the weights of the first layer.
+pub(super) struct AccumulateLit<'a, T, E> {
+    pub(super) x: LitRow<'a, E>,
+    pub(super) table: &'a [T; 256],
+    pub(super) part: &'a mut Part<T>,
+    pub(super) lit: &'a mut [[bool; rows::BLOCK]],
+}
+
+impl<T: Real, E: Lit<T>> Work<T> for AccumulateLit<'_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { x, table, part, lit } = self;
+        sparse::accumulate(s, x, table, &part.r, &mut part.g, lit);
+    }
+}
+
+/// One step of a layer by the gradient of a batch; of those weights only that have one, where
+/// there are marks.
+pub(super) struct Settle<'a, T> {
+    pub(super) part: &'a mut Part<T>,
+    pub(super) lit: Option<&'a mut [[bool; rows::BLOCK]]>,
+    pub(super) by: Descent<T>,
+}
+
+impl<T: Real> Work<T> for Settle<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { part, lit, by } = self;
+        part.settle(s, lit.is_none(), by);
+        if let Some(lit) = lit {
+            sparse::settle(s, lit, part.r.len(), &mut part.g, &mut part.w, by);
+        }
+    }
+}

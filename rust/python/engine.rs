@@ -13,7 +13,7 @@ use crate::init::Initialization;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
-use crate::plan::Plan;
+use crate::plan::{Path, Plan};
 use crate::train::{Steps, Totals, Trained, Trainer};
 
 /// The arithmetic of one network.
@@ -67,7 +67,7 @@ impl Engine {
     const NAME: &'static str = "rust";
 
     #[new]
-    #[pyo3(signature = (sizes, activations, loss, dtype, isa=None))]
+    #[pyo3(signature = (sizes, activations, loss, dtype, isa=None, path=None))]
     #[expect(clippy::needless_pass_by_value, reason = "what Python hands over")]
     fn new(
         py: Python<'_>,
@@ -76,12 +76,14 @@ impl Engine {
         loss: &str,
         dtype: &str,
         isa: Option<&str>,
+        path: Option<&str>,
     ) -> PyResult<Self> {
         let sizes = sizes.iter().map(size).collect::<PyResult<Vec<_>>>()?;
         let named = activations.iter().map(|name| Activation::named(name));
         let activations = named.collect::<Result<Vec<_>, _>>()?;
         let loss = Loss::named(loss)?;
-        let plan = Plan::new(isa)?;
+        let forced = path.map(Path::named).transpose()?;
+        let plan = Plan { forced, ..Plan::new(isa)? };
         let (sizes, activations) = (&sizes[..], &activations[..]);
         let trainers = match dtype {
             "float32" => compute(py, || {

@@ -34,7 +34,7 @@ struct Outcome<T> {
 }
 
 /// Two epochs of steps on a path, cut unevenly; ends where training diverges.
-fn run<T: Real>(case: &Case<T>, isa: Isa, path: Path) -> Outcome<T> {
+fn run<T: Real>(case: &Case<T>, batch: usize, isa: Isa, path: Path) -> Outcome<T> {
     let mut plan = Plan::new(Some(isa.name())).unwrap();
     plan.forced = Some(path);
     let network = Network::new(&case.sizes, &case.activations, case.loss).unwrap();
@@ -45,11 +45,12 @@ fn run<T: Real>(case: &Case<T>, isa: Isa, path: Path) -> Outcome<T> {
         trainer.set_state(parameters, &[]).unwrap();
     }
     let (x, y) = (case.x.clone(), case.y.clone());
-    let mut data = Dataset::new(x, y, case.rows, ends, 1, Some(7)).unwrap();
+    let mut data = Dataset::new(x, y, case.rows, ends, batch, Some(7)).unwrap();
     let (mut totals, mut slices) = (Totals::default(), Vec::new());
     'epochs: for epoch in 0..2 {
         let mut first = 0;
-        for count in [1, case.rows / 2, case.rows - 1 - case.rows / 2] {
+        let steps = data.steps();
+        for count in [1, steps / 2, steps - 1 - steps / 2] {
             let rates = &vec![case.rate; count][..];
             let steps = Steps { epoch, first, rates, optimizer: case.optimizer };
             let after = trainer.train(&mut data, &steps, totals).unwrap();
@@ -66,13 +67,24 @@ fn run<T: Real>(case: &Case<T>, isa: Isa, path: Path) -> Outcome<T> {
     Outcome { slices, parameters, vectors }
 }
 
-/// Compares paths on every instruction set; returns whether training diverged.
+/// Compares the online paths on every instruction set, and that of batches where one leaves out
+/// zeros; returns whether training diverged.
 fn judge<T: Real>(case: &Case<T>, paths: &[Path], what: &str) -> bool {
-    let expected = run(case, Isa::detect(), Path::Layered);
+    let mut diverged = judge_batch(case, 1, paths, what);
+    if paths.contains(&Path::OnlineSparse) {
+        for batch in [2, 5] {
+            diverged |= judge_batch(case, batch, &[Path::LayeredSparse], what);
+        }
+    }
+    diverged
+}
+
+fn judge_batch<T: Real>(case: &Case<T>, batch: usize, paths: &[Path], what: &str) -> bool {
+    let expected = run(case, batch, Isa::detect(), Path::Layered);
     for isa in Isa::available() {
         for &path in paths {
-            let what = format!("{what} {} {} {}", isa.name(), path.name(), T::DTYPE);
-            let found = run(case, isa, path);
+            let what = format!("{what} {} {} {batch} {}", isa.name(), path.name(), T::DTYPE);
+            let found = run(case, batch, isa, path);
             for (found, expected) in found.slices.iter().zip(&expected.slices) {
                 let sums =
                     |t: &Trained| (bits(t.totals.loss), t.totals.correct, t.totals.saturated);
