@@ -10,7 +10,7 @@ CODE := $(shell find rust python -type f ! -name '*.pyc') \
 DATA := $(shell find data -type f ! -path '*/build/*' ! -path '*.egg-info/*' ! -name '*.pyc')
 WHEELS = dist/chainrule-*.whl dist/chainrule_mnist-*.whl
 
-.PHONY: help train report test long lint bench bench-peers wheel check-tools
+.PHONY: help train report docs test long lint bench bench-peers wheel check-tools
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -26,6 +26,9 @@ train: .venv/.installed ## train on MNIST: prints the accuracy, saves the model 
 report: .venv/.installed ## the report that this grew from, as one HTML page in report/
 	.venv/$(PIP) install "$$(echo dist/chainrule-*.whl)[report]"
 	$(strip .venv/bin/chainrule report --out report --force $(ARGS))
+
+docs: .build/env/.installed ## docs/report/: the page of the report, and its picture in README
+	.build/env/bin/python docs/report/make.py
 
 test: .build/env/.installed ## every test, on both engines, against the installed wheel (ARGS="-k xor")
 	cargo test --locked

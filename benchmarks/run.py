@@ -79,7 +79,9 @@ class Peer:
         line = self.process.stdout.readline()
         if not line:
             self.errors.seek(0)
-            raise PeerError(f"{self.name} on {self.work.name}:\n{self.errors.read()[-2000:]}")
+            said = self.errors.read()[-2000:]
+            self.end()
+            raise PeerError(f"{self.name} on {self.work.name}:\n{said}")
         return json.loads(line)
 
     def ask(self, words: str) -> dict:
@@ -105,7 +107,7 @@ class Peer:
         else:
             worst = abs(self.saved() - works.outputs(case, case.initial)).max()
             if not worst < 1e-4:
-                raise PeerError(f"{self.name} on {work.name}: outputs differ by {worst:.2g}")
+                sys.exit(f"{work.name}: {self.name}'s outputs are {worst:.2g} off")
             each = self.ask("predict 2")["seconds"] / 2
         full = work.steps or work.calls
         fitting = full if self.name in {"chainrule", "jax"} else int(LONGEST / max(each, 1e-9))
@@ -120,8 +122,8 @@ class Peer:
             self.whole.append(answer["whole"] / self.amount)
 
     def end(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.kill()  # it holds nothing that is still wanted
+        self.process.communicate()
         self.errors.close()
 
     def result(self) -> dict:
@@ -141,20 +143,22 @@ def measure(work: Work, peers: list[str], rounds: int, rust: Path) -> dict:
     with tempfile.TemporaryDirectory() as name:
         works.write(case, Path(name))
         running, missing = [], {}
-        for peer in peers:
-            try:
-                running.append(Peer(peer, work, Path(name), rust))
-                running[-1].check(case)
-            except (PeerError, OSError) as error:
-                running = [r for r in running if r.name != peer]
-                missing[peer] = str(error)
-                print(f"    {peer}: {error}", file=sys.stderr)
-        for _ in range(rounds):
+        try:
+            for peer in peers:
+                try:
+                    running.append(Peer(peer, work, Path(name), rust))
+                    running[-1].check(case)
+                except (PeerError, OSError) as error:
+                    running = [r for r in running if r.name != peer]
+                    missing[peer] = str(error)
+                    print(f"    {peer}: {error}", file=sys.stderr)
+            for _ in range(rounds):
+                for peer in running:
+                    time.sleep(0.05)  # the threads of the one before come to rest
+                    peer.round()
+        finally:
             for peer in running:
-                time.sleep(0.05)  # the threads of the one before come to rest
-                peer.round()
-        for peer in running:
-            peer.end()
+                peer.end()
     judge(work, running)
     return {
         "work": asdict(work), "parameters": work.n_parameters, "missing": missing,

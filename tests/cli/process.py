@@ -37,12 +37,12 @@ class Done(NamedTuple):
         return self.error(code)
 
 
-def run(*arguments, program=MODULE, env=None, **settings):
+def run(*arguments, program=MODULE, env=None, timeout=60, **settings):
     done = subprocess.run(
         [*program, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
         stdin=subprocess.DEVNULL,
         env={**os.environ, **(env or {})},
         **settings,

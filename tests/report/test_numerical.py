@@ -47,6 +47,8 @@ def test_prices_count_two_evaluations_a_parameter(engine):
         assert price.numerical_seconds > 0
         assert price.backpropagation_seconds > 0
         assert price.ratio == price.numerical_seconds / price.backpropagation_seconds
+        assert price.ratio == pytest.approx(price.evaluations / price.measured_work)
+        assert price.counted_ratio == price.evaluations / price.work
 
 
 def test_network_evaluates_as_often_as_was_counted(engine, monkeypatch):
@@ -92,6 +94,15 @@ def test_backpropagation_is_about_two_evaluations():
     assert _numerical.work((784, 16, 16, 10)) == pytest.approx(2.03, abs=0.01)
 
 
+def test_counted_ratio_grows_with_the_network():
+    counted = [
+        2 * Network(sizes).n_parameters / _numerical.work(sizes) for sizes in _numerical.NETWORKS
+    ]
+    assert counted == sorted(counted)
+    assert counted[-1] == pytest.approx(12_797, abs=1)
+    assert counted[-1] > 50 * counted[0]
+
+
 def test_all_but_the_times_comes_from_the_seed():
     first, again, other = (report.numerical(seed=seed, networks=[]) for seed in (1, 1, 2))
     assert first.errors.tolist() == again.errors.tolist()
@@ -99,13 +110,20 @@ def test_all_but_the_times_comes_from_the_seed():
 
 
 def test_section_is_drawn():
-    section = _numerical.section(report.numerical(networks=SMALL))
+    numbers = report.numerical(networks=SMALL)
+    section = _numerical.section(numbers)
     assert (section.number, section.anchor) == (8, "numerical")
     pictures = dict(_page.draw([section]))
     assert list(pictures) == ["08-agreement", "08-price"]
     equations = [b.equation for b in section.blocks if isinstance(b, _section.Formula)]
     assert equations == [9]
     text = _page.page([section], pictures, title="t", subtitle="s", introduction="", colophon="")
+    counted, measured = (block for block in section.blocks if isinstance(block, _section.Table))
+    assert len(counted.head) == 5
+    assert len(measured.head) == 6
+    assert [row[-1] for row in counted.rows] == [
+        _section.number(price.counted_ratio, ",.0f") for price in numbers.prices
+    ]
     assert "1,570" in text
 
 
@@ -114,4 +132,4 @@ def test_section_is_drawn():
 )
 def test_durations(seconds, text):
     found = _numerical._duration(seconds)
-    assert found == f'<span class="n">{text.split()[0]}</span> {text.split()[1]}'
+    assert found == f'<span class="n varies">{text}</span>'

@@ -1,16 +1,29 @@
 """The page as a whole: it stands by itself, its parts are there, and nothing points nowhere."""
 
+import errno
 import re
 from collections import Counter
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
-from chainrule import mnist, report
+from chainrule import _files, mnist, report
 from chainrule.report import _page
-from chainrule.report._section import Formula, Panel, Plot, Section, Table, Text, number, reported
+from chainrule.report._section import (
+    Formula,
+    Panel,
+    Plot,
+    Section,
+    Table,
+    Text,
+    math,
+    number,
+    reported,
+)
 
 MATH = Path(__file__).parents[2] / "docs" / "math.md"
 VOID = {"meta", "br", "img", "hr", "link", "input"}
@@ -48,8 +61,13 @@ def elements(html):
     return Elements(html)
 
 
+def test_takes_less_than_a_minute(made):
+    """Of a processor's time: the clock would tell of whatever else the machine does."""
+    assert 1 < made.cpu_seconds < 60
+
+
 def test_command_says_what_it_does(made):
-    done, folder = made
+    done, folder = made.done, made.folder
     assert done.code == 0, done
     lines = done.errors.splitlines()
     assert [int(line.split()[0]) for line in lines] == list(range(1, 11))
@@ -98,10 +116,14 @@ def test_equations_have_anchors_and_the_page_on_mathematics_names_them(elements)
         for attributes in elements.all("div")
         if attributes.get("id", "").startswith("eq-")
     }
-    assert {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 24} <= anchors
-    linked = re.findall(r"report\.html#eq-(\d+)\)", MATH.read_text(encoding="utf-8"))
-    assert linked
-    assert set(map(int, linked)) <= anchors
+    assert anchors == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 24}
+    linked = re.findall(r"^\| \[(\d+)(?:-(\d+))?\]\(\S*report\.html#eq-(\d+)\)",
+                        MATH.read_text(encoding="utf-8"), re.MULTILINE)  # fmt: skip
+    assert all(first == target for first, _, target in linked)
+    named = {n for first, last, _ in linked for n in range(int(first), int(last or first) + 1)}
+    assert named == anchors
+    # The steps between are told in a sentence.
+    assert "Eq. 15 to 23" in re.sub(r"\s+", " ", "".join(elements.text))
 
 
 def test_formulas_are_mathml(elements):
@@ -109,8 +131,116 @@ def test_formulas_are_mathml(elements):
     assert "\\" not in "".join(elements.text)
 
 
+class Unmarked(HTMLParser):
+    """The text that is neither marked as a number, nor a formula, nor a figure."""
+
+    MARKED = frozenset({"n", "reported", "sizes", "number", "equation", "source"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.text, self.within = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        classes = set((dict(attributes).get("class") or "").split())
+        if self.within or tag in {"math", "svg", "style"} or classes & self.MARKED:
+            self.within += [tag] * (tag not in VOID)
+
+    def handle_endtag(self, tag):
+        if self.within:
+            assert self.within.pop() == tag
+
+    def handle_data(self, data):
+        if not self.within:
+            self.text.append(data)
+
+
+def test_every_number_is_marked_as_the_report_s_or_this_run_s(html):
+    """But for those of equations, and of figures and sections, which have their own classes."""
+    text = re.sub(r"\s+", " ", " ".join(Unmarked(html[html.index("<body") :]).text))
+    assert len(text) > 5000
+    equations = r"\bEq\. \d+( to \d+)?"
+    assert len(re.findall(equations, text)) > 10
+    unmarked = re.sub(equations, "", text)
+    assert re.findall(r".{0,30}\d.{0,30}", unmarked) == []
+    # Nor has an f-string lost its f.
+    assert not set("{}") & set(text)
+
+
+def test_numbers_that_are_the_report_s_are_its_only_ones(html):
+    ours = set(re.findall(r'<span class="n[^>]*>([^<]*)</span>', html))
+    assert "784-16-16-10" not in re.findall(r'<span class="sizes">([^<]*)</span>', html)
+    assert len(ours) > 200
+
+
+# ---- it has room on a phone
+
+LETTERS = 43  # in the 328 pixels that a phone of 360 leaves: tried in a browser
+
+
+def widest_word(cell):
+    """In letters: of a formula, of which a fraction is as wide as its longer half, about."""
+    cell = re.sub(r"<mfrac>.*?</mfrac>", lambda m: letters(m[0])[: len(letters(m[0])) // 2], cell)
+    cell = re.sub(r'<span class="(?:n|reported|sizes).*?</span>',
+                  lambda m: letters(m[0]).replace(" ", "_"), cell)  # fmt: skip
+    cell = re.sub(r"<math.*?</math>", lambda m: letters(m[0]), cell)
+    return max(map(len, re.split(r"[ \n]|(?<=\u00ad)", letters(cell))))
+
+
+def letters(html):
+    return unescape(re.sub("<[^>]*>", "", html))
+
+
+def test_tables_fit_a_phone(html):
+    tables = re.findall(r"<table>(.*?)</table>", html, re.DOTALL)
+    assert len(tables) > 10
+    for table in tables:
+        rows = [
+            re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row) for row in table.split("</tr>")[:-1]
+        ]
+        columns = list(zip(*rows, strict=True))
+        assert len(columns) > 1
+        needed = sum(max(map(widest_word, column)) + 1 for column in columns)
+        assert needed <= LETTERS, rows[0]
+
+
+def test_formulas_fit_a_phone(html):
+    """The parts of one that is displayed; one within the text is not broken."""
+    found = re.findall(r"<math[^>]*>.*?</math>", html, re.DOTALL)
+    assert len(found) > 40
+    for formula in found:
+        height = formula.count("<mfrac>") or 1  # halves a width, about
+        assert len(letters(formula)) / min(height, 2) <= 34, letters(formula)
+
+
+def test_width_of_a_cell_in_letters():
+    assert widest_word("param\u00adeters") == 6
+    assert widest_word("of <b>several</b> words") == 7
+    assert widest_word(number("1.5 ms")) == 6
+    assert widest_word(math(r"\frac{ab}{cd}")) == 2
+
+
+def test_long_formula_is_made_of_parts():
+    page = small(Formula(("a", "{} + b"), 7))
+    assert re.search(r'<div class="parts"><math.*</math><math.*</math></div><span', page)
+
+
+def test_what_follows_a_formula_stays_with_it():
+    page = small(Text("<math>a</math> and <math>b</math>, so <math>c</math>."))
+    assert re.findall(r'<span class="glued">(.*?)</span>', page) == [
+        "<math>b</math>,", "<math>c</math>.",
+    ]  # fmt: skip
+
+
+def test_print_does_not_scroll_and_has_smaller_figures(html):
+    style = html[html.index("@media print") : html.index("</style>")]
+    assert re.search(r"\.table, \.parts math \{ overflow: visible; \}", style)
+    assert "calc(0.7 * var(--width))" in style
+    assert re.search(r"html \{ font-size: \d+pt; \}", style)
+
+
 def test_figures_are_svg_on_the_page_and_files_beside_it(made, elements):
-    folder = made[1]
+    folder = made.folder
     drawn = elements.all("svg")
     assert len(drawn) > 20
     assert all(attributes["role"] == "img" for attributes in drawn)
@@ -187,13 +317,80 @@ def test_panels_of_one_plot_do_not_share_ids():
 # ---- write
 
 
-def test_existing_page_is_refused_before_anything_is_computed(tmp_path):
-    page = tmp_path / report.PAGE
-    page.write_text("old")
-    with pytest.raises(FileExistsError, match="force=True"):
+@pytest.mark.parametrize("name", [report.PAGE, "01-digits.png", "03-mine.svg"])
+def test_fault_127_what_is_there_is_refused_before_anything_is_computed(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match="force=True") as error:
         report.write(tmp_path, data=mnist.Mnist(None, None))
-    assert page.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [page]
+    assert error.value.filename == str(path)
+    assert path.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """One section with one figure."""
+
+    def draw(figure):
+        figure.add_subplot().plot([0, 1])
+
+    section = Section(1, "a", "A", [Plot("01-a", "a caption", [Panel(draw)])])
+    monkeypatch.setattr(report, "sections", lambda *_, **__: iter([section]))
+
+
+def test_fault_127_what_came_meanwhile_is_refused_too(tmp_path, quick):
+    other = tmp_path / "01-a.png"
+
+    def meanwhile(section):
+        other.write_text("mine")
+
+    with pytest.raises(FileExistsError, match="force=True"):
+        report.write(tmp_path, data=mnist.Mnist(None, None), progress=meanwhile)
+    assert other.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [other]
+
+
+def test_other_files_may_be_there(tmp_path, quick):
+    for name in ("notes.txt", "1-a.png", "photo.png", "01-a.pdf"):
+        (tmp_path / name).write_text("mine")
+    assert report.existing(tmp_path) == []
+    page = report.write(tmp_path, data=mnist.Mnist(None, None))
+    assert report.existing(tmp_path) == [page, tmp_path / "01-a.png", tmp_path / "01-a.svg"]
+    assert len(list(tmp_path.iterdir())) == 4 + 3
+    assert report.existing(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_write_that_fails_half_way_loses_nothing_but_the_page(tmp_path, quick, monkeypatch, calls):
+    """There is none, or the one before; and no file is cut."""
+    write, done = _files.write, []
+
+    def full(path, data):
+        if len(done) == calls:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        done.append(path)
+        write(path, data)
+
+    nothing = mnist.Mnist(None, None)
+    (tmp_path / "old").mkdir()
+    before = report.write(tmp_path / "old", data=nothing).read_bytes()
+    monkeypatch.setattr(report, "_files", SimpleNamespace(write=full))
+    for folder, force in (("new", False), ("old", True)):
+        done.clear()
+        with pytest.raises(OSError, match="No space left"):
+            report.write(tmp_path / folder, data=nothing, force=force)
+        assert len(done) == calls
+    assert len(list((tmp_path / "new").iterdir())) == calls
+    assert (tmp_path / "old" / report.PAGE).read_bytes() == before
+    assert len(list((tmp_path / "old").iterdir())) == 3
+
+
+def test_folder_without_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="must have a name"):
+        report.write("")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_failure_leaves_no_page(tmp_path, monkeypatch):

@@ -166,6 +166,9 @@ def _add_predict(commands: Any) -> None:
             "each the probabilities of all ten, as bars. Of an IDX file, which is given alone: a\n"
             "line an image, with its number from 0, its class and the largest output, parted by\n"
             "tabs. What a file is, its content decides.\n\n"
+            "A picture holds one digit or one row of them on plain paper. Ruled lines, frames and\n"
+            "the edge of a table are left out where no digit touches them, and refused where one\n"
+            "does; so is more than one row.\n\n"
             "Outputs of a softmax are probabilities. Of other networks they estimate those, each\n"
             "for itself: negative ones are taken as 0, and all are divided by their sum."
         ),

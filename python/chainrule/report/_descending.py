@@ -171,7 +171,7 @@ def section(numbers: Descending) -> Section:
                 [Panel(lambda figure: _draw_curve(figure, numbers), (4.2, 2.6))],
             ),
             Text("A function of two variables is a surface, such as"),
-            Formula(r"f(x_1, x_2) = x_1^4/4 - x_1^2/2 + x_1/10 + x_2^2/2"),
+            Formula((r"f(x_1, x_2) = x_1^4/4 - x_1^2/2", r"{} + x_1/10 + x_2^2/2")),
             Text(
                 "Descent on it starts from "
                 f"({number(first[0], '.1f')}, {number(first[1], '.1f')}), where {math('f')} is "

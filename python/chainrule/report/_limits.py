@@ -139,8 +139,9 @@ def section(numbers: Limits) -> Section:
                 f"{math('f(x_1, x_2) = (x_1^2 + 10 x_2^2) / 2')} every step multiplies "
                 f"{math('x_1')} by {along} and {math('x_2')} by "
                 f"{across}. Below {eta} = "
-                f"{number(numbers.highest_rate)}, which is 2 by the larger curvature, both shrink; "
-                f"at it {math('x_2')} jumps to and fro for ever; above, each jump is longer than "
+                f"{number(numbers.highest_rate)}, which is {number(2)} by the larger "
+                f"curvature, both shrink; at it {math('x_2')} "
+                "jumps to and fro for ever; above, each jump is longer than "
                 "the last."
             ),
             Plot(

@@ -46,7 +46,7 @@ class Formula:
 class Table:
     """Rows of HTML cells under a head; numbers are set flush right.
 
-    A phone has room for some 40 letters in a row, of which each column takes its longest word and
+    A phone has room for 43 letters in a row, of which each column takes its longest word and
     one more. Soft hyphens let words break.
     """
 
