@@ -1,6 +1,10 @@
 //! The innermost part of a product: a tile of C held in registers through a block of rule 1, and
 //! what becomes of its sums.
 
+// Reason: the functions of iterators are not always inlined into one that is compiled for a wider
+// instruction set, and a call within the innermost loop costs most of the speed.
+#![allow(clippy::needless_range_loop)]
+
 use super::super::Real;
 use super::super::simd::Simd;
 use super::BLOCK;
@@ -72,8 +76,8 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     unsafe {
         let Place { a, a_strides, k, .. } = *place;
         let mut rows = [a; R];
-        for (r, row) in rows.iter_mut().enumerate() {
-            *row = a.add(r * a_strides.0);
+        for r in 0..R {
+            rows[r] = a.add(r * a_strides.0);
         }
         let mut sums = [[S::splat(S::T::ZERO); V]; R];
         let mut t = 0;
@@ -108,7 +112,7 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let mut row = row_of_b::<S, V, FORM>(place, place.b.add(t * stride));
-        for (r, sums) in sums.iter_mut().enumerate() {
+        for r in 0..R {
             if FORM == BLOCKS && r > 0 {
                 row = row_of_b::<S, V, FORM>(place, place.b.add((r * BLOCK + t) * stride));
             }
@@ -119,8 +123,8 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
                 _ => rows[r].add(t * place.a_strides.1),
             };
             let x = S::splat(*x);
-            for (sum, &register) in sums.iter_mut().zip(&row) {
-                *sum = S::mul_add(x, register, *sum);
+            for v in 0..V {
+                sums[r][v] = S::mul_add(x, row[v], sums[r][v]);
             }
         }
     }
@@ -138,9 +142,9 @@ unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let mut row = [S::splat(S::T::ZERO); V];
-        for (v, register) in row.iter_mut().enumerate() {
+        for v in 0..V {
             let b = b.add(v * S::LANES);
-            *register = if (FORM == DIRECT || FORM == BLOCKS) && v + 1 == V {
+            row[v] = if (FORM == DIRECT || FORM == BLOCKS) && v + 1 == V {
                 S::load_part(b, place.columns - v * S::LANES)
             } else {
                 S::load(b)
@@ -162,9 +166,9 @@ pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     // SAFETY: the caller's word.
     unsafe {
         let sums = sums::<S, R, V, FORM>(place);
-        for (r, row) in sums.iter().enumerate() {
-            for (v, &sum) in row.iter().enumerate() {
-                S::store(to.add((r * V + v) * S::LANES), sum);
+        for r in 0..R {
+            for v in 0..V {
+                S::store(to.add((r * V + v) * S::LANES), sums[r][v]);
             }
         }
     }
