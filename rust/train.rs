@@ -141,6 +141,7 @@ impl<T: Real> Trainer<T> {
         if self.plan.path != Path::Layered {
             return self.train_online(data, steps, totals);
         }
+        self.online = None;
         let batch_size = data.batch_size();
         let mut workspace = match self.workspace.take().filter(|w| w.holds(batch_size)) {
             Some(workspace) => workspace,
@@ -165,6 +166,7 @@ impl<T: Real> Trainer<T> {
         steps: &Steps<'_>,
         totals: Totals,
     ) -> Result<Trained, Error> {
+        self.workspace = None; // one form's scratch at a time
         let velocity = !steps.optimizer.vectors().is_empty();
         let batch = data.batch_size() > 1;
         let mut online = match self.online.take().filter(|online| online.fits(velocity, batch)) {

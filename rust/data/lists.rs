@@ -137,6 +137,7 @@ fn list<V: Copy, E: Copy + Default>(
 }
 
 /// Lists one block into `found`; returns how many there are.
+#[expect(clippy::cast_possible_truncation, reason = "a block has 256 places")]
 fn scan<V: Copy, E>(
     block: &[V],
     lit: &impl Fn(V) -> bool,
@@ -145,15 +146,21 @@ fn scan<V: Copy, E>(
     found: &mut [E; BLOCK],
 ) -> usize {
     let mut n = 0;
-    for (chunk, first) in block.chunks(CHUNK).zip((0..=u8::MAX).step_by(CHUNK)) {
-        if <&[V; CHUNK]>::try_from(chunk).is_ok_and(dark) {
-            continue;
+    let (chunks, rest) = block.as_chunks::<CHUNK>();
+    let mut keep = |value, at: usize| {
+        // Written in any case and kept only where it is lit: no branch to guess.
+        found[n % BLOCK] = entry(at as u8, value);
+        n += usize::from(lit(value));
+    };
+    for (chunk, first) in chunks.iter().zip((0..).step_by(CHUNK)) {
+        if !dark(chunk) {
+            for (i, &value) in chunk.iter().enumerate() {
+                keep(value, first + i);
+            }
         }
-        for (&value, i) in chunk.iter().zip(0..) {
-            // Written in any case and kept only where it is lit: no branch to guess.
-            found[n % BLOCK] = entry(first + i, value);
-            n += usize::from(lit(value));
-        }
+    }
+    for (i, &value) in rest.iter().enumerate() {
+        keep(value, chunks.len() * CHUNK + i);
     }
     n
 }
