@@ -53,7 +53,7 @@ def test_fault_099_ctrl_c_in_fit(backend, x, y, batch_size):
     network, alike = make(backend), make(backend)
     with pytest.raises(KeyboardInterrupt), ctrl_c_after(0.3) as sent:
         network.fit(x, y, epochs=FOREVER, batch_size=batch_size, learning_rate=0.01)
-    assert time.monotonic() - sent[0] < 1
+    assert time.monotonic() - sent[0] < 3  # a slice, on a busy machine
     assert network.steps_done > 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     # Exactly so many whole steps have been taken, and the shuffle of each epoch begun is used up.
@@ -73,7 +73,7 @@ def test_fault_099_ctrl_c_in_predict(backend, rng):
     x = rng.normal(size=(200_000, 100)).astype(np.float32)
     with pytest.raises(KeyboardInterrupt), ctrl_c_after(0.3) as sent:
         network.predict(x, threads=1)
-    assert time.monotonic() - sent[0] < 1
+    assert time.monotonic() - sent[0] < 3  # a slice, on a busy machine
     assert network.fingerprint() == before
     assert network.predict(x[:3]).shape == (3, 10)
     network.fit(x[:3], [0, 1, 2])  # nobody is left reading
@@ -113,10 +113,10 @@ def test_fault_099_ctrl_c_in_evaluate(backend, rng):
     y = rng.integers(0, 10, len(x))
     with pytest.raises(KeyboardInterrupt), ctrl_c_after(0.3) as sent:
         network.evaluate(x, y, threads=1)
-    assert time.monotonic() - sent[0] < 1
+    assert time.monotonic() - sent[0] < 3  # a slice, on a busy machine
     with pytest.raises(KeyboardInterrupt), ctrl_c_after(0.5) as sent:
         network.fit(x[:1], y[:1], validation_data=(x, y))
-    assert time.monotonic() - sent[0] < 1
+    assert time.monotonic() - sent[0] < 3  # a slice, on a busy machine
     assert network.steps_done == 1
 
 
