@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pieces", "around", "count_rows", "find", "group", "pieces"]
+__all__ = [
+    "Pieces", "around", "connected", "count_rows", "find", "group", "longest", "pieces", "select",
+    "without_dust",
+]  # fmt: skip
 
 # Ink is what differs from the paper by a fifth of the strongest difference: less is the halo that
 # scaling and JPEG leave around strokes. On MNIST the ink is 20 pixels long by it, as it should be.
@@ -40,7 +43,7 @@ _WIDEST_BREAK = 0.25
 
 
 class Pieces(NamedTuple):
-    """Connected pieces of ink, m of them, dust left out."""
+    """Connected pieces of ink, m of them."""
 
     labels: NDArray[np.int64]
     """(h, w): 1 .. m, and 0 where no ink is."""
@@ -152,7 +155,12 @@ def _spread(values: NDArray[Any]) -> float:
 
 
 def pieces(ink: NDArray[np.float32]) -> Pieces:
-    """Find what is connected, corners included."""
+    """Find what is connected, corners included, without dust."""
+    return without_dust(connected(ink))
+
+
+def connected(ink: NDArray[np.float32]) -> Pieces:
+    """The same with dust."""
     mask = ink >= _LEAST_INK
     h, w = mask.shape
     # Rows with a gap between them, end to end: a run of ink cannot go on into the next row.
@@ -162,13 +170,23 @@ def pieces(ink: NDArray[np.float32]) -> Pieces:
     edges = np.flatnonzero(np.diff(flat.ravel(), prepend=np.int8(0)))
     starts, ends = edges[::2], edges[1::2]
     numbers = _connected(starts, ends, stride)
-    boxes = _boxes(starts, ends, numbers, stride)
-    longest = _longest(boxes)
-    kept = longest >= _DUST * longest.max()
-    renumbered = np.where(kept, np.cumsum(kept), 0)
     labels = np.zeros((h, w), np.int64)
-    labels[mask] = np.repeat(renumbered[numbers], ends - starts)
-    return Pieces(labels, boxes[kept])
+    labels[mask] = np.repeat(numbers + 1, ends - starts)
+    return Pieces(labels, _boxes(starts, ends, numbers, stride))
+
+
+def without_dust(pieces: Pieces) -> Pieces:
+    """Those that are not far shorter than the longest."""
+    lengths = longest(pieces.boxes)
+    return select(pieces, lengths >= _DUST * lengths.max(initial=0))
+
+
+def select(pieces: Pieces, kept: NDArray[np.bool_]) -> Pieces:
+    """Some of the pieces: kept (m,)."""
+    if kept.all():
+        return pieces
+    numbers = np.append(0, np.where(kept, np.cumsum(kept), 0))
+    return Pieces(numbers[pieces.labels], pieces.boxes[kept])
 
 
 def _connected(
@@ -232,7 +250,7 @@ def group(boxes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         boxes = boxes.copy()
         boxes[one] = around(boxes[[one, other]])
         boxes = np.delete(boxes, other, axis=0)
-    kept = _longest(boxes) >= _LEAST_DIGIT * height
+    kept = longest(boxes) >= _LEAST_DIGIT * height
     return [groups[i] for i in np.argsort(boxes[:, 0], kind="stable") if kept[i]]
 
 
@@ -263,7 +281,7 @@ def _distances(boxes: NDArray[np.int64], height: int) -> NDArray[np.float64]:
     """From each box to each (m, m), sidewards; infinite where they are not of one digit."""
     left, top, right, bottom = boxes.T
     tall = bottom - top >= _TALL * height
-    small = _longest(boxes) < _SMALL * height
+    small = longest(boxes) < _SMALL * height
     gap = np.maximum.outer(left, left) - np.minimum.outer(right, right)
     widths = right - left
     narrower, wider = np.minimum.outer(widths, widths), np.maximum.outer(widths, widths)
@@ -277,6 +295,7 @@ def _distances(boxes: NDArray[np.int64], height: int) -> NDArray[np.float64]:
     return distances
 
 
-def _longest(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
-    longest: NDArray[np.int64] = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    return longest
+def longest(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The longer side of each of boxes (m, 4)."""
+    result: NDArray[np.int64] = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    return result

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import _ink, _picture
+from chainrule import _ink, _lines, _picture
 from chainrule._picture import MOST_PIXELS
 
 __all__ = ["MOST_PIXELS", "Digits", "find_digits", "prepare"]
@@ -41,10 +41,12 @@ def prepare(picture: Any) -> NDArray[np.uint8]:
     """Make a picture of one digit look as those of MNIST do.
 
     What differs from the border is ink, darker, lighter or of another colour; light that falls off
-    across a photograph, noise and dust are left out. The ink is cropped, its longest side scaled
-    to 20 pixels (Lanczos-3) and its centre of mass placed at pixel (14, 14). No ink is lost: where
-    so placed it would not fit, it is moved to where it does. Ink that is 20 pixels long already is
-    moved by whole pixels only, so that an image of MNIST is given back as it was.
+    across a photograph, noise and dust are left out. So are lines that no digit touches: ruled from
+    side to side or from top to bottom, framing what is written, or the edge of a table round the
+    sheet. The ink is cropped, its longest side scaled to 20 pixels (Lanczos-3) and its centre of
+    mass placed at pixel (14, 14). No ink is lost: where so placed it would not fit, it is moved to
+    where it does. Ink that is 20 pixels long already is moved by whole pixels only, so that an
+    image of MNIST is given back as it was.
 
     Parameters
     ----------
@@ -66,8 +68,8 @@ def prepare(picture: Any) -> NDArray[np.uint8]:
         Where the file is no picture, is cut or damaged, or has more than `MOST_PIXELS` pixels,
         which is seen before it is decoded.
     ValueError
-        Where the picture is blank, or noise hides what is on it; where an array is of another
-        shape, or not finite.
+        Where the picture is blank, or noise hides what is on it; where a line from side to side, or
+        a frame, touches the digits; where an array is of another shape, or not finite.
     TypeError
         Where picture is none of these.
     OSError
@@ -158,7 +160,14 @@ def _look(picture: Any) -> tuple[_picture.Picture, NDArray[np.float32], _ink.Pie
     """The picture, its ink (h, w), and the pieces of the ink: at least one."""
     seen = _picture.read(picture)
     ink = _ink.find(seen.planes, full=seen.full, name=seen.name)
-    return seen, ink, _ink.pieces(ink)
+    sheet = _lines.sheet(ink)
+    if sheet is not None:
+        planes = seen.planes[:, sheet.rows, sheet.columns]
+        written = _ink.find(planes, full=seen.full, name=seen.name)
+        ink = np.zeros_like(ink)
+        ink[sheet.rows, sheet.columns] = np.where(sheet.table, np.float32(0), written)
+    ink, pieces = _lines.drop(ink, _ink.connected(ink), seen.name)
+    return seen, ink, _ink.without_dust(pieces)
 
 
 def _as_mnist(ink: NDArray[np.float32], box: NDArray[np.int64]) -> NDArray[np.uint8]:
