@@ -19,7 +19,7 @@ PYTHON_ORDER = [
     "errors", "_extras", "_report_run", "_validate", "_arrays", "schedules", "optimizers",
     "results", "reference", "_core", "_backend", "_guard", "_files", "_format", "storage",
     "history", "callbacks", "training", "gradcheck", "_description", "_persistence", "network",
-    "mnist", "_picture", "_ink", "images", "plots", "descent", "quadratic", "report",
+    "mnist", "_picture", "_ink", "_lines", "images", "plots", "descent", "quadratic", "report",
     # The command line stands on the public names.
     "__init__", "cli", "__main__",
 ]
