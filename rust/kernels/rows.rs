@@ -1,7 +1,7 @@
 //! One row at a time: products and steps for weights whose rows are whole cache lines.
 //!
 //! The outputs are padded with zeros to lines of [`LINE`] elements, so that nothing has a tail, and
-//! every function is inlined into [`Work`](super::Work) that takes a whole step. The rules are
+//! every function is inlined into `Work` that takes a whole step. The rules are
 //! those of `docs/exactness.md`; each chain is as in the scalar loop.
 
 use super::Real;

@@ -10,7 +10,7 @@ use super::gemm::tile::Place;
 ///
 /// # Safety
 /// Whoever calls an operation is compiled for an instruction set that has it: the caller is a
-/// function that [`simd_kernel`](super::simd_kernel) makes, or is inlined into one. Pointers reach
+/// function that `simd_kernel!` makes, or is inlined into one. Pointers reach
 /// as many elements as the operation reads or writes; they need no alignment.
 pub trait Simd: Copy + 'static {
     /// The element.
