@@ -44,8 +44,9 @@ struct Pool {
     panicked: AtomicBool,
     /// The job; written only while it is closed and no worker is at it.
     job: UnsafeCell<Option<Job>>,
-    /// The threads, as far as they could be started.
+    /// The threads, as far as they could be started, and how many of them have begun.
     threads: Mutex<Vec<Thread>>,
+    begun: AtomicUsize,
     /// Microseconds since `start` until which crews work alone, and the length of the next rest.
     rest_until: AtomicU64,
     rest: AtomicU64,
@@ -110,6 +111,7 @@ fn pool() -> Option<&'static Pool> {
             panicked: AtomicBool::new(false),
             job: UnsafeCell::new(None),
             threads: Mutex::new(Vec::new()),
+            begun: AtomicUsize::new(0),
             rest_until: AtomicU64::new(0),
             rest: AtomicU64::new(REST.0),
             helped: AtomicU64::new(0),
@@ -171,6 +173,10 @@ impl Pool {
                 Err(_) => break,
             }
         }
+        // A thread allocates while it begins; after that nothing does.
+        while self.begun.load(Ordering::Acquire) < threads.len() {
+            thread::yield_now();
+        }
         threads.len()
     }
 
@@ -182,6 +188,7 @@ impl Pool {
     /// The life of a worker.
     fn serve(&self, worker: usize) {
         let _guard = fpu::Guard::new();
+        self.begun.fetch_add(1, Ordering::Release);
         let (mut seen, mut spins) = (0, 0);
         loop {
             let state = self.state.load(Ordering::Acquire);

@@ -1,10 +1,10 @@
 //! Sums in a fixed order: down columns by rule 1, along rows by rule 5 of `docs/exactness.md`.
 
-use super::portable::Lanes;
+use super::simd::{Simd, simd_kernel};
 use super::{Real, kernel};
 use crate::matrix::MatRef;
 
-kernel! {
+simd_kernel! {
     /// sums += the sum over at most 256 rows of R (k, n), one chain a column; sums (n,).
     ///
     /// The `first` block is added to +0.0 instead of to what the sums held. Multiplying by q = 1
@@ -12,33 +12,57 @@ kernel! {
     ///
     /// # Panics
     /// Where the columns do not lie side by side, or `sums` is not as long as a row.
-    pub fn column_sums<T>(r: MatRef<'_, T>, sums: &mut [T], first: bool) {
+    pub fn column_sums<T, S>(r: MatRef<'_, T>, sums: &mut [T], first: bool) {
         assert!(r.column_stride() == 1 || r.columns() <= 1, "columns must lie side by side");
         assert!(r.columns() == sums.len() && r.rows() <= super::gemm::BLOCK);
-        let j = chains::<T, 8>(r, sums, first, 0);
-        chains::<T, 1>(r, sums, first, j);
+        let (mut j, n) = (0, sums.len());
+        while j < n {
+            let width = (n - j).min(4 * S::LANES);
+            let (from, to) = (r.columns_from(j, width), &mut sums[j..j + width]);
+            // SAFETY: `simd_kernel` has compiled this for S; both have `width` columns.
+            unsafe {
+                match width.div_ceil(S::LANES) {
+                    1 => chains::<S, 1>(from, to, first),
+                    2 => chains::<S, 2>(from, to, first),
+                    3 => chains::<S, 3>(from, to, first),
+                    _ => chains::<S, 4>(from, to, first),
+                }
+            }
+            j += width;
+        }
     }
 }
 
-/// The chains of `N` columns at once from j on; returns the first column left.
+/// The chains of at most `V` registers' columns at once: one alone would wait for itself.
+///
+/// # Safety
+/// As for [`Simd`]; `sums` is as long as a row of R, more than `V - 1` registers.
+// Loops over indices: see gemm/tile.rs.
+#[expect(clippy::needless_range_loop, reason = "iterators may be called, not inlined")]
 #[inline(always)]
-fn chains<T: Real, const N: usize>(
-    r: MatRef<'_, T>,
-    sums: &mut [T],
-    first: bool,
-    mut j: usize,
-) -> usize {
-    while j + N <= sums.len() {
-        let mut chain = Lanes::<T, N>::splat(T::ZERO);
+unsafe fn chains<S: Simd, const V: usize>(r: MatRef<'_, S::T>, sums: &mut [S::T], first: bool) {
+    // SAFETY: the caller's word; rows of R lie within its slice.
+    unsafe {
+        let zero = S::splat(S::T::ZERO);
+        let mut chains = [zero; V];
+        let last = sums.len() - (V - 1) * S::LANES;
+        let from = r.data().as_ptr();
         for k in 0..r.rows() {
-            chain = chain.add(Lanes::load(&r.data()[k * r.row_stride() + j..]));
+            let row = from.add(k * r.row_stride());
+            for v in 0..V {
+                let at = row.add(v * S::LANES);
+                let x = if v + 1 == V { S::load_part(at, last) } else { S::load(at) };
+                chains[v] = S::add(chains[v], x);
+            }
         }
-        let sums = &mut sums[j..];
-        let before = if first { Lanes::splat(T::ZERO) } else { Lanes::load(sums) };
-        before.add(chain).store(sums);
-        j += N;
+        let sums = sums.as_mut_ptr();
+        for v in 0..V {
+            let at = sums.add(v * S::LANES);
+            let count = if v + 1 == V { last } else { S::LANES };
+            let before = if first { zero } else { S::load_part(at, count) };
+            S::store_part(at, count, S::add(before, chains[v]));
+        }
     }
-    j
 }
 
 /// m and S of a row z: its largest element, and the sum of exp(z - m), ascending.
