@@ -49,8 +49,13 @@ fn allocations(f: impl FnOnce()) -> usize {
     COUNT.load(Ordering::SeqCst) - before
 }
 
-/// How often a slice of steps allocates that is not the first of its epoch.
+/// How often a slice of steps allocates that is not the first of its epoch: the least of some tries,
+/// as the threads of the test's harness allocate now and then.
 fn in_later_steps(batch: usize, threads: usize, momentum: f64, deliberate: bool) -> usize {
+    (0..8).map(|_| in_one_try(batch, threads, momentum, deliberate)).min().unwrap_or(usize::MAX)
+}
+
+fn in_one_try(batch: usize, threads: usize, momentum: f64, deliberate: bool) -> usize {
     let activations = [Activation::Tanh, Activation::Relu, Activation::Softmax];
     let network = Network::<f32>::new(&[40, 150, 70, 10], &activations, Loss::CrossEntropy);
     let mut trainer = Trainer::new(network.unwrap(), Plan::new(None).unwrap());
@@ -77,7 +82,7 @@ fn in_later_steps(batch: usize, threads: usize, momentum: f64, deliberate: bool)
     })
 }
 
-/// One test, so that nothing else allocates meanwhile.
+/// One test, so that little else allocates meanwhile.
 #[test]
 fn nothing_is_allocated_after_the_first_batch() {
     for batch in [1, 20, 300] {
