@@ -22,7 +22,7 @@ use crate::kernels::gemm::{Alone, Crew, MAX_WORKERS};
 /// How often a worker looks for a job before it lets others have the core.
 const SPINS: u32 = 2_000;
 
-/// A worker that is later than this was held up by another program.
+/// A worker that is later than this, and than two chunks take, was held up by another program.
 const LATE: Duration = Duration::from_micros(300);
 
 /// For how long a crew then works alone: at first, and at most.
@@ -248,10 +248,15 @@ impl Pool {
     /// Where `work` does; the pool stays as it was.
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
         /// Closes the job and waits, also where the caller's own part panics.
-        struct Closing<'a>(&'a Pool);
+        struct Closing<'a> {
+            pool: &'a Pool,
+            began: Instant,
+            own_chunks: u32,
+        }
         impl Drop for Closing<'_> {
             fn drop(&mut self) {
-                self.0.close();
+                let chunk = self.began.elapsed() / self.own_chunks.max(1);
+                self.pool.close(LATE + 2 * chunk);
             }
         }
         // SAFETY: the crew is the only one, the job is closed and no worker is at it. The lifetime
@@ -264,20 +269,22 @@ impl Pool {
         let number = self.state.load(Ordering::Relaxed) / JOB + 1;
         self.state.store(((number & (u64::MAX / JOB)) * JOB) | OPEN, Ordering::Release);
         {
-            let _closing = Closing(self);
+            let mut closing = Closing { pool: self, began: Instant::now(), own_chunks: 0 };
             loop {
                 let chunk = self.next.fetch_add(1, Ordering::Relaxed);
                 if chunk >= chunks {
                     break;
                 }
                 work(0, chunk);
+                closing.own_chunks += 1;
             }
         }
         assert!(!self.panicked.swap(false, Ordering::Relaxed), "a worker thread panicked");
     }
 
-    /// Lets no more workers enter, and waits until none is left.
-    fn close(&self) {
+    /// Lets no more workers enter, and waits until none is left. After more than `patience` crews
+    /// rest for a while.
+    fn close(&self, patience: Duration) {
         self.state.fetch_and(!OPEN, Ordering::AcqRel);
         let mut spins = 0;
         let mut since = None;
@@ -290,7 +297,7 @@ impl Pool {
                 thread::yield_now();
             }
         }
-        if since.is_some_and(|since: Instant| since.elapsed() > LATE) {
+        if since.is_some_and(|since: Instant| since.elapsed() > patience) {
             let rest = self.rest.load(Ordering::Relaxed);
             self.rest_until.store(self.now() + rest, Ordering::Relaxed);
             self.rest.store((2 * rest).min(REST.1), Ordering::Relaxed);
