@@ -43,10 +43,9 @@ class Sheet(NamedTuple):
     """Where among these rows and columns the table is seen: the sheet lies a little turned."""
 
 
-def sheet(ink: NDArray[np.float32]) -> Sheet | None:
+def sheet(ink: NDArray[np.float32], pieces: Pieces) -> Sheet | None:
     """Find a sheet of paper, where it was taken for ink on a table: it has holes."""
     h, w = ink.shape
-    pieces = _ink.connected(ink)
     sides = pieces.boxes[:, 2:] - pieces.boxes[:, :2]
     for k in np.flatnonzero((sides >= np.array([_SHEET * w, _SHEET * h])).all(axis=1)).tolist():
         left, top, right, bottom = pieces.boxes[k].tolist()

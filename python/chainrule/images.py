@@ -160,13 +160,15 @@ def _look(picture: Any) -> tuple[_picture.Picture, NDArray[np.float32], _ink.Pie
     """The picture, its ink (h, w), and the pieces of the ink: at least one."""
     seen = _picture.read(picture)
     ink = _ink.find(seen.planes, full=seen.full, name=seen.name)
-    sheet = _lines.sheet(ink)
+    pieces = _ink.connected(ink)
+    sheet = _lines.sheet(ink, pieces)
     if sheet is not None:
         planes = seen.planes[:, sheet.rows, sheet.columns]
         written = _ink.find(planes, full=seen.full, name=seen.name)
         ink = np.zeros_like(ink)
         ink[sheet.rows, sheet.columns] = np.where(sheet.table, np.float32(0), written)
-    ink, pieces = _lines.drop(ink, _ink.connected(ink), seen.name)
+        pieces = _ink.connected(ink)
+    ink, pieces = _lines.drop(ink, pieces, seen.name)
     return seen, ink, _ink.without_dust(pieces)
 
 

@@ -31,9 +31,10 @@ def test_shifted_it_is_lost_without(reader, mnist):
     rng = np.random.default_rng(1)
     moved = [shifted(image, *rng.integers(-4, 5, 2)) for image in images]
     assert 0.32 <= accuracy(reader, moved, labels) <= 0.34
-    back = accuracy(reader, [prepare(image) for image in moved], labels)
+    some = slice(None, None, 3)
+    back = accuracy(reader, [prepare(image) for image in moved[some]], labels[some])
     assert back >= 0.90
-    assert abs(back - accuracy(reader, images, labels)) <= 0.03
+    assert abs(back - accuracy(reader, images[some], labels[some])) <= 0.03
 
 
 def otherwise(image, rng, resampling, scale=None):
@@ -45,7 +46,7 @@ def otherwise(image, rng, resampling, scale=None):
 
 @pytest.mark.parametrize("resampling", FILTERS)
 def test_shifted_scaled_and_inverted(reader, mnist, resampling):
-    images, labels = mnist.test.images[:1500], mnist.test.labels[:1500]
+    images, labels = mnist.test.images[:1000], mnist.test.labels[:1000]
     rng = np.random.default_rng(2)
     prepared = [prepare(otherwise(image, rng, resampling)) for image in images]
     before = accuracy(reader, images, labels)

@@ -123,7 +123,7 @@ def test_digits_cropped_to_their_ink_stay(mnist, monkeypatch):
     """They span the picture from side to side and from top to bottom, too."""
     pictures = [np.pad(cropped(scaled(image, 3)), 1) for image in mnist.train.images[:600]]
     found = [prepare(picture) for picture in pictures]
-    monkeypatch.setattr("chainrule._lines.sheet", lambda _: None)
+    monkeypatch.setattr("chainrule._lines.sheet", lambda *_: None)
     monkeypatch.setattr("chainrule._lines.drop", lambda *given: given[:2])
     np.testing.assert_array_equal(found, [prepare(picture) for picture in pictures])
 
