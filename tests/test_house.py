@@ -160,4 +160,4 @@ def test_help_loads_nothing_that_is_optional() -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in run.stderr.splitlines()}
     assert "argparse" in loaded
-    assert not loaded & {"tqdm", "matplotlib", "IPython", "chainrule_mnist"}
+    assert not loaded & {"tqdm", "matplotlib", "PIL", "latex2mathml", "IPython", "chainrule_mnist"}
