@@ -134,7 +134,9 @@ def _paper(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     for _ in range(4):
         rest = values - terms @ surface
         near = np.abs(rest - np.median(rest)) <= 3 * _spread(rest)
-        surface = np.linalg.lstsq(terms[near], values[near], rcond=None)[0]
+        # Of six by six: a picture of a row or two leaves some of the terms open.
+        chosen = terms[near]
+        surface = np.linalg.lstsq(chosen.T @ chosen, chosen.T @ values[near], rcond=1e-10)[0]
     # The same terms at every pixel, without a matrix of all of them.
     c = surface.astype(np.float32)
     u, v = x.astype(np.float32), y.astype(np.float32)[:, None]
