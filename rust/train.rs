@@ -8,6 +8,7 @@ mod run;
 mod trace;
 
 pub use crate::steps::{Steps, Totals, Trained};
+pub use run::FEW;
 pub use trace::LayerTrace;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +34,7 @@ pub struct Trainer<T> {
     plan: Plan,
     pixels: PixelTable<T>,
     workspace: Option<Workspace<T>>,
+    few: Option<Forward<T>>,
     scratch: Scratch<T>,
     /// How many threads may work, and how many did last.
     threads: AtomicUsize,
@@ -50,6 +52,7 @@ impl<T: Real> Trainer<T> {
             plan,
             pixels: PixelTable::new(),
             workspace: None,
+            few: None,
             scratch: Scratch::new(),
             threads: AtomicUsize::new(1),
             worked: AtomicUsize::new(1),

@@ -98,6 +98,9 @@ class Engine(Protocol):
     def predict(self, x: NDArray[Any], threads: int) -> NDArray[Any]:
         """(n, n_in) T or uint8 -> activations of the last layer (n, n_out) T."""
 
+    def predict_few(self, x: NDArray[Any]) -> NDArray[Any] | None:
+        """As `predict`, at once, where x is a few rows of a plain array of T, all finite."""
+
     def evaluate(
         self, dataset: Any, first: int, rows: int, loss: float, threads: int
     ) -> tuple[float, int]:
@@ -238,6 +241,16 @@ def threads(value: int | None) -> int:
             )
         return min(_validate.integer("CHAINRULE_THREADS", int(text), at_least=1), sys.maxsize)
     return _free_threads()
+
+
+# The names and values themselves: `os.environ` encodes and decodes at each look.
+_environment: Any = getattr(os.environ, "_data", os.environ)
+_THREADS: Any = os.fsencode("CHAINRULE_THREADS") if os.name == "posix" else "CHAINRULE_THREADS"
+
+
+def threads_are_told() -> bool:
+    """Whether CHAINRULE_THREADS is set: then it must be looked at, and be right."""
+    return _THREADS in _environment
 
 
 def _free_threads() -> int:

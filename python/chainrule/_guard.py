@@ -18,7 +18,7 @@ class Guard:
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a signal's handler may come while it is held
         self._readers: set[object] = set()
-        self._writer: tuple[int, str] | None = None  # thread, and what it does
+        self.writer: tuple[int, str] | None = None  # thread, and what it does
         self._changing = False  # an engine is at work on the parameters: not even its thread reads
 
     @contextmanager
@@ -29,9 +29,9 @@ class Guard:
         # one operation that no signal can part.
         try:
             with self._lock:
-                if self._writer is not None and self._writer[0] != threading.get_ident():
+                if self.writer is not None and self.writer[0] != threading.get_ident():
                     raise RuntimeError(
-                        f"{what}: the network is busy, {self._writer[1]} runs in another thread; "
+                        f"{what}: the network is busy, {self.writer[1]} runs in another thread; "
                         "wait for it, or take a copy() before it begins"
                     )
                 if self._changing:  # the handler of a signal, in the midst of a step
@@ -50,21 +50,21 @@ class Guard:
         token = threading.get_ident(), what
         try:
             with self._lock:
-                if self._writer is not None:
-                    doing = "already training" if self._writer[1] == "fit" else "busy"
+                if self.writer is not None:
+                    doing = "already training" if self.writer[1] == "fit" else "busy"
                     raise RuntimeError(
-                        f"{what}: the network is {doing} ({self._writer[1]} is running); wait for "
+                        f"{what}: the network is {doing} ({self.writer[1]} is running); wait for "
                         "it to end"
                     )
                 if self._readers:
                     raise RuntimeError(
                         f"{what}: the network is busy, another call reads it; wait for it to end"
                     )
-                self._writer = token
+                self.writer = token
             yield
         finally:
-            if self._writer is token:
-                self._writer = None
+            if self.writer is token:
+                self.writer = None
 
     @contextmanager
     def changing(self) -> Iterator[None]:

@@ -322,7 +322,6 @@ class Network(Persistence):
 
     # ---- use
 
-    @_backend.exactly
     def predict(self, x: ArrayLike, *, threads: int | None = None) -> NDArray[Any]:
         """Activations of the last layer.
 
@@ -344,6 +343,15 @@ class Network(Persistence):
         RuntimeError
             While another thread trains the network.
         """
+        if threads is None and type(x) is np.ndarray and self._guard.writer is None:
+            # A microsecond of arithmetic does not stand many checks: the engine has those it needs.
+            outputs = None if _backend.threads_are_told() else self._engine.predict_few(x)
+            if outputs is not None:
+                return outputs
+        return self._predict(x, threads)
+
+    @_backend.exactly
+    def _predict(self, x: ArrayLike, threads: int | None) -> NDArray[Any]:
         count = _backend.threads(threads)
         inputs = _arrays.inputs(x, self._sizes[0], self._dtype)
         with self._guard.reading("predict"):

@@ -1,5 +1,7 @@
 //! The class `Engine` and its datasets. `chainrule._backend.Engine` says what each method owes.
 
+use numpy::PyArray2;
+use numpy::prelude::*;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -14,7 +16,7 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::plan::{Path, Plan};
-use crate::train::{Steps, Totals, Trained, Trainer};
+use crate::train::{FEW, Steps, Totals, Trained, Trainer};
 
 /// The arithmetic of one network.
 #[pyclass(module = "chainrule._core")]
@@ -168,6 +170,15 @@ impl Engine {
         })
     }
 
+    /// As `predict`, at once, for a few rows of a plain array of T, all finite; else None.
+    fn predict_few<'py>(
+        slf: &Bound<'py, Self>,
+        x: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Ok(mut this) = slf.try_borrow_mut() else { return Ok(None) };
+        either!(&mut this.0, trainer => predict_few(trainer, x))
+    }
+
     /// Add the losses of some rows in row order to `loss`; that sum, and how many are classified
     /// rightly.
     fn evaluate(
@@ -305,6 +316,27 @@ fn predict<'py, T: Number>(
     }
     let outputs = compute(py, move || trainer.predict(&inputs, rows))?;
     arrays::array(py, outputs, &[rows, n_out])
+}
+
+/// The interpreter is not let go: that takes as long as the work.
+fn predict_few<'py, T: Number>(
+    trainer: &mut Trainer<T>,
+    x: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    const WORK: usize = 1 << 17; // multiplications: some ten microseconds
+    let Ok(x) = x.cast::<PyArray2<T>>() else { return Ok(None) };
+    let (n_in, n_out) = (trainer.network().n_in(), trainer.network().n_out());
+    let rows = x.shape()[0];
+    let few = rows <= FEW && rows * trainer.network().n_parameters() <= WORK;
+    if !few || x.shape()[1] != n_in || !x.is_c_contiguous() {
+        return Ok(None);
+    }
+    let Ok(inputs) = x.try_readonly() else { return Ok(None) };
+    let Ok(inputs) = inputs.as_slice() else { return Ok(None) };
+    let outputs = PyArray2::<T>::zeros(x.py(), [rows, n_out], false);
+    let mut written = outputs.readwrite();
+    let finite = trainer.predict_few(inputs, written.as_slice_mut()?)?;
+    Ok(finite.then(|| outputs.into_any()))
 }
 
 fn trace<'py, T: Number>(

@@ -6,10 +6,13 @@ use super::{Totals, Trainer, forward, gradient, losses};
 use crate::data::{Dataset, Inputs, Rows};
 use crate::error::Error;
 use crate::kernels::gemm::{Alone, Team};
-use crate::kernels::{Real, fpu};
+use crate::kernels::{Real, elementwise, fpu};
 use crate::matrix::{checked_product, zeros};
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
+
+/// So many rows [`Trainer::predict_few`] takes.
+pub const FEW: usize = 8;
 
 impl<T: Real> Trainer<T> {
     /// The activations of the last layer, (rows, n_out), for inputs (rows, n_in).
@@ -37,6 +40,37 @@ impl<T: Real> Trainer<T> {
             }
         })?;
         Ok(outputs)
+    }
+
+    /// The same for at most [`FEW`] rows (rows, n_in), on this thread and without allocating: into
+    /// `outputs` (rows, n_out). False, and nothing is written, where an input is not finite.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], the first time.
+    ///
+    /// # Panics
+    /// Where the lengths do not belong together, or there are more rows.
+    pub fn predict_few(&mut self, x: &[T], outputs: &mut [T]) -> Result<bool, Error> {
+        let network = &self.network;
+        let rows = x.len() / network.n_in();
+        assert!(rows <= FEW && x.len() == rows * network.n_in(), "a few whole rows");
+        let mut scratch = match self.few.take() {
+            Some(scratch) => scratch,
+            None => Forward::new(network, FEW)?,
+        };
+        self.scratch.prepare(1)?;
+        let isa = self.plan.isa;
+        let finite = elementwise::all_finite(isa, x);
+        if finite {
+            scratch.a[0][..x.len()].copy_from_slice(x);
+            let team = Team { isa, crew: &Alone, scratch: &self.scratch };
+            fpu::exact(|| forward(network, &team, &mut scratch, rows));
+            let a = &scratch.a[network.layers().len()];
+            outputs.copy_from_slice(&a[..rows * network.n_out()]);
+            self.worked.store(1, Ordering::Relaxed);
+        }
+        self.few = Some(scratch);
+        Ok(finite)
     }
 
     /// Adds to `loss` the losses of some rows from `first` on, in their own order; also returns how

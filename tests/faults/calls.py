@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chainrule import SGD, Network
+from chainrule import SGD, History, Network
 
 SIZES = [4, 5, 3]
 
@@ -61,6 +61,8 @@ def bits(result):
         return result.dtype.str, result.shape, result.tobytes()
     if isinstance(result, (tuple, list)):
         return [bits(item) for item in result]
+    if isinstance(result, History):  # but for the seconds, which its text has too
+        return {name: bits(value) for name, value in vars(result).items() if name != "seconds"}
     return result
 
 

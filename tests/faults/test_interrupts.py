@@ -233,7 +233,7 @@ def test_fault_099_ctrl_c_at_any_moment_leaves_no_mark(backend, x, y):
                 except KeyboardInterrupt:
                     interrupted += 1
                     raise
-            assert network._guard._writer is None
+            assert network._guard.writer is None
             assert not network._guard._readers
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,119 @@
+"""A few rows at once: the quick way of `predict` gives what the long one does, or is not taken."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from chainrule import Network
+
+MOST = 8
+
+
+class Sub(np.ndarray):
+    pass
+
+
+@pytest.fixture(params=["float32", "float64"])
+def network(request):
+    return Network([30, 20, 10], activation="tanh", dtype=request.param, backend="rust")
+
+
+@pytest.fixture
+def x(network, rng):
+    return rng.normal(size=(MOST, 30)).astype(network.dtype)
+
+
+def long_way(network, x):
+    return network.predict(x, threads=1)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 5, MOST])
+def test_it_has_the_same_bits(network, x, rows):
+    some = x[:rows].copy()
+    quick = network._engine.predict_few(some)
+    assert quick is not None
+    assert quick.dtype == network.dtype
+    assert quick.shape == (rows, 10)
+    expected = long_way(network, some).tobytes()
+    assert quick.tobytes() == network.predict(some).tobytes() == expected
+    assert network.explain()["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda x: x.astype("f8" if x.dtype == np.float32 else "f4"),
+        lambda x: x.astype(x.dtype.newbyteorder()),
+        lambda x: x[:, ::-1],
+        np.asfortranarray,
+        lambda x: (x * 0).astype(np.uint8),
+        lambda x: x.reshape(MOST, 5, 6),
+        lambda x: np.vstack([x, x[:1]]),
+        lambda x: np.frombuffer(b"\0" + x.tobytes(), x.dtype, x.size, 1).reshape(x.shape),
+    ],
+    ids=["dtype", "order", "stride", "fortran", "pixels", "3-d", "rows", "misaligned"],
+)
+def test_another_array_takes_the_long_way(network, x, other):
+    changed = other(x)
+    assert network._engine.predict_few(changed) is None
+    assert network.predict(changed).tobytes() == long_way(network, changed).tobytes()
+
+
+def test_what_is_no_plain_array_is_not_handed_over(network, x):
+    network.predict(x.view(Sub))
+    with pytest.raises(TypeError, match="masked"):
+        network.predict(np.ma.masked_array(x, x > 0))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused_as_ever(network, x, bad):
+    x[3, 7] = bad
+    assert network._engine.predict_few(x) is None
+    with pytest.raises(ValueError, match=r"x\[3, 7\]"):
+        network.predict(x)
+
+
+def test_wrong_width_is_refused_as_ever(network, x):
+    with pytest.raises(ValueError, match=r"\(n, 30\).*\(n, 29\)"):
+        network.predict(np.ascontiguousarray(x[:, 1:]))
+
+
+def test_a_wrong_environment_is_refused_as_ever(network, x, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_THREADS", "0")
+    with pytest.raises(ValueError, match="CHAINRULE_THREADS"):
+        network.predict(x)
+    monkeypatch.setenv("CHAINRULE_THREADS", "2")
+    network.predict(x)
+
+
+def test_the_network_is_as_busy_as_ever(network, x):
+    """Another thread's fit keeps it out; the fit's own callbacks do not."""
+    found = []
+
+    def callback(progress):
+        def work():
+            with pytest.raises(RuntimeError, match="predict: the network is busy"):
+                network.predict(x)
+            found.append("refused")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        found.append(network.predict(x).tobytes() == network.copy().predict(x).tobytes())
+
+    network.fit(x, np.zeros(MOST, int), callbacks=callback)
+    assert found == ["refused", True]
+
+
+def test_the_result_is_the_callers_own(network, x):
+    first = network.predict(x)
+    kept = first.tobytes()
+    first[:] = 7
+    assert network.predict(x).tobytes() == kept
+    assert first.flags.writeable
+
+
+def test_large_networks_take_the_long_way(rng):
+    network = Network([400, 400, 10], backend="rust")
+    assert network._engine.predict_few(rng.random((1, 400), np.float32)) is None
