@@ -13,19 +13,6 @@ pub fn zeros<T: Copy + Default>(count: usize) -> Result<Vec<T>, Error> {
     Ok(elements)
 }
 
-/// Copies a slice; fails where the memory is not to be had.
-///
-/// # Errors
-/// [`Error::OutOfMemory`].
-pub fn copied<T: Copy>(slice: &[T]) -> Result<Vec<T>, Error> {
-    let mut elements = Vec::new();
-    elements
-        .try_reserve_exact(slice.len())
-        .map_err(|_| Error::OutOfMemory { elements: slice.len() })?;
-    elements.extend_from_slice(slice);
-    Ok(elements)
-}
-
 /// A product of two sizes, as a size; fails where no memory could hold so much.
 ///
 /// # Errors
@@ -245,7 +232,7 @@ pub fn transpose<T: Copy>(from: &[T], rows: usize, columns: usize, to: &mut [T])
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, MatMut, MatRef, checked_product, copied, transpose, zeros};
+    use super::{Error, MatMut, MatRef, checked_product, transpose, zeros};
 
     #[test]
     fn elements_are_found_by_strides() {
@@ -302,7 +289,6 @@ mod tests {
     fn memory_that_is_not_there_is_an_error() {
         let huge = usize::MAX / 16;
         assert_eq!(zeros::<f64>(huge), Err(Error::OutOfMemory { elements: huge }));
-        assert_eq!(copied(&[1, 2]), Ok(vec![1, 2]));
         assert_eq!(
             checked_product(usize::MAX, 2),
             Err(Error::OutOfMemory { elements: usize::MAX })

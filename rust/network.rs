@@ -3,10 +3,11 @@
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::init::Initialization;
+use crate::kernels::memory::zeros;
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::layer::Layer;
 use crate::loss::Loss;
-use crate::matrix::{transpose, zeros};
+use crate::matrix::transpose;
 
 /// How many parameters a network may have: places in it fit into 31 bits.
 pub const MAX_PARAMETERS: usize = (1 << 31) - 1;

@@ -2,9 +2,9 @@
 
 use crate::error::Error;
 use crate::kernels::gemm::{Descent, Team};
+use crate::kernels::memory::{copied, zeros};
 use crate::kernels::{Real, reduce, update};
 use crate::layer::Layer;
-use crate::matrix::zeros;
 
 /// An optimiser and what it is set to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -149,6 +149,25 @@ impl<T: Real> State<T> {
             .ok_or_else(|| Error::unknown_name("optimizer vector", name, &Optimizer::VECTORS))?;
         self.vectors.retain(|(name, _)| *name != known);
         self.vectors.push((known, vector));
+        Ok(())
+    }
+
+    /// Becomes a copy of another, in the memory that it has where that is of the right size.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn copy_from(&mut self, other: &Self) -> Result<(), Error> {
+        let shape = |state: &Self| -> Vec<_> {
+            state.vectors.iter().map(|(name, vector)| (*name, vector.len())).collect()
+        };
+        if shape(self) == shape(other) {
+            for (to, from) in self.vectors.iter_mut().zip(&other.vectors) {
+                to.1.copy_from_slice(&from.1);
+            }
+        } else {
+            let copies = other.vectors.iter().map(|(name, v)| Ok((*name, copied(v)?)));
+            self.vectors = copies.collect::<Result<_, Error>>()?;
+        }
         Ok(())
     }
 

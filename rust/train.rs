@@ -4,6 +4,7 @@
 //! by the chain rule and moves every parameter against its gradient. The numbers of equations are
 //! those of the report.
 
+mod kept;
 mod run;
 mod trace;
 
@@ -25,6 +26,7 @@ use crate::optimizer::{Optimizer, State, not_negative};
 use crate::plan::{Path, Plan};
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
+use kept::Kept;
 
 /// A network in training: its optimiser's state and its scratch beside it.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub struct Trainer<T> {
     threads: AtomicUsize,
     worked: AtomicUsize,
     online: Option<Online<T>>,
+    kept: Option<Kept<T>>,
 }
 
 impl<T: Real> Trainer<T> {
@@ -57,6 +60,7 @@ impl<T: Real> Trainer<T> {
             threads: AtomicUsize::new(1),
             worked: AtomicUsize::new(1),
             online: None,
+            kept: None,
         }
     }
 

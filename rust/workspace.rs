@@ -1,8 +1,9 @@
 //! All scratch of training and of running, allocated once.
 
 use crate::error::Error;
+use crate::kernels::memory::zeros;
 use crate::kernels::{Real, gemm};
-use crate::matrix::{checked_product, zeros};
+use crate::matrix::checked_product;
 use crate::network::Network;
 
 /// At most so many rows are worked on at a time: one block of rule 1, so that the gradients of the

@@ -118,6 +118,15 @@ class Engine(Protocol):
     def set_state(self, parameters: NDArray[Any], optimizer: dict[str, NDArray[Any]]) -> None:
         """Take over copies of both."""
 
+    def remember(self) -> None:
+        """Keep a copy of both to go back to, in place of the one before."""
+
+    def restore(self) -> None:
+        """Go back to that copy, which is then gone; without one nothing changes."""
+
+    def forget(self) -> None:
+        """Give the memory of that copy back."""
+
     def explain(self) -> dict[str, Any]:
         """What the last train or predict used: engine, isa, threads, path."""
 

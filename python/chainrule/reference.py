@@ -164,6 +164,7 @@ class Engine:
         count = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
         self.parameters = np.zeros(count, self.dtype)
         self.velocity: Array | None = None
+        self._kept: tuple[Array, dict[str, Array]] | None = None
         self.pixels = (np.arange(256) / 255).astype(self.dtype)  # uint8 -> value / 255
 
     def initialize(self, seed: int, initializations: tuple[str, ...]) -> None:
@@ -364,6 +365,20 @@ class Engine:
             parameters.copy(),
             None if velocity is None else velocity.copy(),
         )
+
+    def remember(self) -> None:
+        """Keep copies of parameters and velocity."""
+        self._kept = self.state()
+
+    def restore(self) -> None:
+        """Go back to what was kept."""
+        if self._kept is not None:
+            (self.parameters, optimizer), self._kept = self._kept, None
+            self.velocity = optimizer.get("velocity")
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        self._kept = None
 
     def explain(self) -> dict[str, Any]:
         """NumPy decides on threads and instructions by itself."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +41,6 @@ class Counters:
     epochs: int = 0
     """Epochs begun: each has used up its shuffle."""
     steps: int = 0
-
-
-# The engine's state and the counters at the start of an epoch.
-Before: TypeAlias = tuple[tuple[NDArray[Any], dict[str, NDArray[Any]]], Counters]
 
 
 @dataclass(frozen=True)
@@ -106,13 +102,15 @@ class Fit:
                     self.history.stopped_by = "callback"
                     break
         finally:
+            self.engine.forget()
             self.display.close()
         return self.history
 
     def _epoch(self) -> bool:
         """One epoch, or what is left of the fit. Returns whether a callback stopped it."""
         epoch = self.counters.epochs
-        before = (self.engine.state(), Counters(self.counters.epochs, self.counters.steps))
+        before = Counters(self.counters.epochs, self.counters.steps)
+        self.engine.remember()
         start = self.step
         end = min(start + self.request.data.steps, self.request.steps)
         for stop in self._stops(end):
@@ -129,7 +127,7 @@ class Fit:
             yield from range(self.step - self.step % every + every, end, every)
         yield end
 
-    def _slice(self, epoch: int, start: int, stop: int, before: Before) -> None:
+    def _slice(self, epoch: int, start: int, stop: int, before: Counters) -> None:
         """Some steps of one epoch; the epoch is undone where they diverge."""
         rates, failure = self._rates(min(stop, self.step + self.per_slice))
         began = time.perf_counter()
@@ -227,11 +225,10 @@ class Fit:
             return None, None
         return evaluate(self.engine, data, self.network.n_parameters, self.request.threads)
 
-    def _undo(self, before: Before, epoch: int, layer: int) -> NoReturn:
+    def _undo(self, before: Counters, epoch: int, layer: int) -> NoReturn:
         """Put the network back to the start of the epoch, and say what happened."""
-        (parameters, optimizer), counters = before
-        self.engine.set_state(parameters, optimizer)
-        self.counters.epochs, self.counters.steps = counters.epochs, counters.steps
+        self.engine.restore()
+        self.counters.epochs, self.counters.steps = before.epochs, before.steps
         raise DivergenceError(
             f"training diverged in epoch {epoch}: layer {layer} is no longer finite after step "
             f"{self.step} of this fit. The network is as it was when that epoch began. A smaller "

@@ -1,5 +1,7 @@
 //! Hints about memory: they change when data arrive, never what is computed.
 
+use crate::error::Error;
+
 /// Asks for the cache lines that hold a slice, for reading soon.
 #[inline(always)]
 pub fn prefetch<T>(slice: &[T]) {
@@ -23,9 +25,38 @@ fn fetch(address: *const i8) {
 #[inline(always)]
 fn fetch(_address: *const i8) {}
 
+/// Allocates `count` elements of 0, on huge pages where they are many.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn zeros<T: Copy + Default>(count: usize) -> Result<Vec<T>, Error> {
+    let mut elements = room(count)?;
+    elements.resize(count, T::default());
+    Ok(elements)
+}
+
+/// Copies a slice, onto huge pages where it is long.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn copied<T: Copy>(slice: &[T]) -> Result<Vec<T>, Error> {
+    let mut elements = room(slice.len())?;
+    elements.extend_from_slice(slice);
+    Ok(elements)
+}
+
+fn room<T>(count: usize) -> Result<Vec<T>, Error> {
+    let mut elements = Vec::new();
+    let reserved = elements.try_reserve_exact(count);
+    reserved.map_err(|_| Error::OutOfMemory { elements: count })?;
+    advise_huge(&mut elements);
+    Ok(elements)
+}
+
 /// Lets the system back the room of a vector by huge pages, where it is large and still empty.
 ///
-/// Rows that are read in random order then miss the address cache less often.
+/// Rows that are read in random order, and matrices that are read column by column, then miss the
+/// address cache less often.
 pub fn advise_huge<T>(empty: &mut Vec<T>) {
     debug_assert!(empty.is_empty(), "pages that are in use stay as they are");
     let bytes = empty.capacity().saturating_mul(size_of::<T>());
@@ -59,7 +90,19 @@ fn advise(_start: *mut u8, _bytes: usize) {}
 
 #[cfg(test)]
 mod tests {
-    use super::{advise_huge, prefetch};
+    use super::{advise_huge, copied, prefetch, zeros};
+    use crate::error::Error;
+
+    #[test]
+    fn many_are_as_few() {
+        for count in [0, 3, 5 << 20] {
+            let made = zeros::<u16>(count).unwrap();
+            assert!(made.len() == count && made.iter().all(|&x| x == 0));
+            assert_eq!(copied(&made).unwrap(), made);
+        }
+        let elements = isize::MAX as usize;
+        assert_eq!(zeros::<u16>(elements), Err(Error::OutOfMemory { elements }));
+    }
 
     #[test]
     fn hints_change_nothing() {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::data::Inputs;
 use crate::kernels::Real;
-use crate::matrix::copied;
+use crate::kernels::memory::copied;
 
 /// An element type that NumPy knows too.
 pub(super) trait Number: Real + Element {}

@@ -246,6 +246,26 @@ impl Engine {
         either!(&mut this.0, trainer => set_state(trainer, parameters, optimizer))
     }
 
+    /// Keep a copy of parameters and optimiser's vectors to go back to.
+    fn remember(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let mut this = slf.try_borrow_mut().map_err(|_| busy("network"))?;
+        either!(&mut this.0, trainer => compute(slf.py(), move || trainer.remember()))
+    }
+
+    /// Go back to that copy, which is then gone.
+    fn restore(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let mut this = slf.try_borrow_mut().map_err(|_| busy("network"))?;
+        either!(&mut this.0, trainer => trainer.restore());
+        Ok(())
+    }
+
+    /// Give the memory of that copy back.
+    fn forget(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let mut this = slf.try_borrow_mut().map_err(|_| busy("network"))?;
+        either!(&mut this.0, trainer => trainer.forget());
+        Ok(())
+    }
+
     /// What the last train or predict used: engine, isa, threads, path.
     fn explain<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
         let this = slf.try_borrow().map_err(|_| busy("network"))?;

@@ -1,0 +1,344 @@
+"""chainrule beside itself: over size and batch, threads, dtypes, a busy machine; memory and import.
+
+    python benchmarks/alone.py                     # into benchmarks/results/alone.json
+    python benchmarks/alone.py --quick             # a moment of each: shows that it runs
+
+Every figure is a ratio within one run, or beside the machine's peak measured in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from run import HERE, THREADS, environment, machine
+from works import DEEP, WIDE
+
+import chainrule
+
+RUST = HERE.parent / ".build/rust-peers/release"
+WIDTHS = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
+BATCHES = [1, 4, 16, 64, 256, 1024]
+CLIFF = 1.3  # what neighbours may differ by, beside what the arithmetic says
+SECONDS = 0.12  # of one measurement, at least one step
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network, the batch it is trained by, and the dtype."""
+
+    sizes: tuple[int, ...]
+    batch: int
+    activation: str = "relu"
+    dtype: str = "float32"
+    momentum: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{'-'.join(map(str, self.sizes))}, batch {self.batch:,}"
+
+    @property
+    def flops(self) -> int:
+        """Of a step: forward, dE/dW, and dE/da but for the first layer's; 2 a multiply-add."""
+        products = [a * b for a, b in pairwise(self.sizes)]
+        return 2 * self.batch * (3 * sum(products) - products[0])
+
+
+class Fitted:
+    """A network that can be trained some steps at a time, on dense random rows."""
+
+    def __init__(self, net: Net) -> None:
+        rng = np.random.default_rng(0)
+        rows = max(net.batch, 4096)  # many steps an epoch
+        self.net = net
+        self.x = rng.standard_normal((rows, net.sizes[0]), np.float32).astype(net.dtype)
+        self.y = rng.integers(0, net.sizes[-1], rows)
+        self.network = chainrule.Network(
+            net.sizes, activation=net.activation, loss="cross_entropy", dtype=net.dtype, seed=0
+        )
+        self.optimizer = chainrule.SGD(1e-4, momentum=net.momentum)
+        self.steps = 1
+
+    def step(self, threads: int | None) -> float:
+        """Seconds a step, over about `SECONDS`; from where the data is in place."""
+        history = self.network.fit(
+            self.x, self.y, steps=self.steps, batch_size=self.net.batch,
+            optimizer=self.optimizer, threads=threads, progress=False,
+        )  # fmt: skip
+        return history.seconds[-1] / self.steps
+
+    def settle(self) -> None:
+        """Find how many steps take about as long as wanted."""
+        self.step(1)
+        while (each := self.step(1)) * self.steps < SECONDS / 4 and self.steps < 100_000:
+            self.steps *= 4
+        self.steps = max(1, min(100_000, round(SECONDS / each)))
+
+
+def interleaved(rounds: int, *forms: Callable[[], float]) -> list[list[float]]:
+    """Each form's seconds in each round: A B C A B C."""
+    found: list[list[float]] = [[] for _ in forms]
+    for _ in range(rounds):
+        for times, form in zip(found, forms, strict=True):
+            times.append(form())
+    return found
+
+
+def growth(rounds: int) -> list[dict[str, Any]]:
+    """A step of 784-w-w-10 over widths and batches, on one thread and on two."""
+    rows = []
+    for width in WIDTHS:
+        for batch in BATCHES:
+            fitted = Fitted(Net((784, width, width, 10), batch))
+            fitted.settle()
+            one, two = interleaved(rounds, lambda f=fitted: f.step(1), lambda f=fitted: f.step(2))
+            rows.append({
+                "width": width, "batch": batch, "flops": fitted.net.flops,
+                "parameters": fitted.network.n_parameters,
+                "one": min(one), "two": min(two), "explain": fitted.network.explain(),
+            })  # fmt: skip
+            rate = rows[-1]["flops"] / rows[-1]["two"] / 1e9
+            print(f"  {fitted.net.name:<32}{min(two) * 1e6:12.2f} us {rate:7.1f} GFLOP/s"
+                  f"  two of one {min(two) / min(one):.2f}", flush=True)  # fmt: skip
+    return rows
+
+
+def cliffs(rows: list[dict[str, Any]], time: str = "two") -> list[str]:
+    """Neighbours whose times differ by more than the arithmetic says and `CLIFF` beside.
+
+    A step may grow by less than its arithmetic, as what does not grow with it weighs less; it
+    must not shrink.
+    """
+    at = {(row["width"], row["batch"]): row for row in rows}
+    found = []
+    for (width, batch), small in at.items():
+        wider, longer = WIDTHS.index(width) + 1, BATCHES.index(batch) + 1
+        neighbours = [(w, batch) for w in WIDTHS[wider : wider + 1]]
+        neighbours += [(width, b) for b in BATCHES[longer : longer + 1]]
+        for key in neighbours:
+            large = at[key]
+            grown, arithmetic = large[time] / small[time], large["flops"] / small["flops"]
+            if not 1 / CLIFF <= grown <= CLIFF * arithmetic:
+                found.append(
+                    f"width {width} batch {batch} to width {key[0]} batch {key[1]}: "
+                    f"times {grown:.2f}, arithmetic {arithmetic:.2f}"
+                )
+    return found
+
+
+def peaks() -> dict[tuple[str, str, int], float]:
+    """GFLOP/s of fused multiply-adds by instruction set, dtype and threads."""
+    run = subprocess.run([str(RUST / "peak")], capture_output=True, text=True, check=True)
+    forms = json.loads(run.stdout)
+    return {(f["isa"], f["dtype"], f["threads"]): f["gflops"] for f in forms}
+
+
+@contextmanager
+def instruction_set(isa: str) -> Iterator[None]:
+    """Networks made within use this one."""
+    os.environ["CHAINRULE_ISA"] = isa
+    try:
+        yield
+    finally:
+        del os.environ["CHAINRULE_ISA"]
+
+
+def fractions(rounds: int) -> list[dict[str, Any]]:
+    """Whole steps as a fraction of the peak; float64 and momentum beside plain float32."""
+    rows = []
+    for sizes, batch in ((DEEP, 256), (WIDE, 128)):
+        for isa in [isa for isa in ("avx512", "avx2") if isa in chainrule._backend.isas()]:
+            with instruction_set(isa):
+                plain = Fitted(Net(sizes, batch))
+                double = Fitted(Net(sizes, batch, dtype="float64"))
+                moved = Fitted(Net(sizes, batch, momentum=0.9))
+            for each in (plain, double, moved):
+                each.settle()
+            best: dict[Any, float] = {}
+            times: dict[int, list[list[float]]] = {}
+            for threads in (1, 2):
+                forms = [lambda f=f, t=threads: f.step(t) for f in (plain, double, moved)]
+                times[threads] = []
+                for _ in range(rounds):
+                    for key, rate in peaks().items():
+                        best[key] = max(best.get(key, 0.0), rate)
+                    times[threads].append([t[0] for t in interleaved(1, *forms)])
+            for threads, found in times.items():
+                p, d, m = (min(column) for column in zip(*found, strict=True))
+                rate = plain.net.flops / p / 1e9
+                rows.append({
+                    "net": plain.net.name, "isa": isa, "threads": threads, "seconds": p,
+                    "of_peak": rate / best[isa, "float32", threads],
+                    "float64_rate": median(f[0] / f[1] for f in found),
+                    "momentum_cost": median(f[2] / f[0] for f in found),
+                    "peak": best[isa, "float32", threads], "double": d, "moved": m,
+                })  # fmt: skip
+                print("  {net} {isa} {threads}: {of_peak:.1%} of the peak, float64 at "
+                      "{float64_rate:.2f} of the rate, momentum {momentum_cost:.2f}"
+                      .format(**rows[-1]), flush=True)  # fmt: skip
+    return rows
+
+
+SHARED = [
+    Net((784, 30, 10), 10), Net((784, 128, 10), 128), Net(WIDE, 128), Net(DEEP, 256),
+    Net((4, 32, 16, 4), 10_000, "tanh"),
+]  # fmt: skip
+
+
+@contextmanager
+def another_program() -> Iterator[None]:
+    """One that takes a whole core, the last one that we may use."""
+    core = max(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, [{core}])\nwhile True: pass"
+    spinner = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        time.sleep(0.3)
+        yield
+    finally:
+        spinner.kill()
+        spinner.wait()
+
+
+def busy(rounds: int) -> list[dict[str, Any]]:
+    """Two threads beside one, on free cores and while another program has one of them."""
+    rows = []
+    for net in SHARED:
+        fitted = Fitted(net)
+        fitted.settle()
+        forms = [lambda f=fitted: f.step(1), lambda f=fitted: f.step(2)]
+        free = interleaved(rounds, *forms)
+        with another_program():
+            taken = interleaved(rounds, *forms)
+        row = {"net": net.name}
+        for name, (one, two) in (("free", free), ("taken", taken)):
+            row[name] = median(b / a for a, b in zip(one, two, strict=True))
+        rows.append(row)
+        print("  {net}: two of one, free {free:.2f}, taken {taken:.2f}".format(**row), flush=True)
+    return rows
+
+
+def _step_among_others(net: Net, threads: int | None, seconds: float) -> float:
+    """Seconds a step in a process that has others beside it for so long."""
+    fitted = Fitted(net)
+    fitted.settle()
+    began, found = time.perf_counter(), []
+    while time.perf_counter() - began < seconds:
+        found.append(fitted.step(threads))
+    return median(found)
+
+
+def workers(rounds: int) -> list[dict[str, Any]]:
+    """Two processes of joblib that train at once: threads as they come, beside one each."""
+    from joblib import Parallel, delayed
+
+    rows = []
+    with Parallel(n_jobs=2) as parallel:
+        for net in SHARED:
+            ratios = []
+            for _ in range(rounds):
+                one, free = (
+                    sum(
+                        parallel(delayed(_step_among_others)(net, t, 4 * SECONDS) for _ in range(2))
+                    )
+                    for t in (1, None)
+                )
+                ratios.append(free / one)
+            rows.append({"net": net.name, "free": median(ratios)})
+            print("  {net}: default of one thread each {free:.2f}".format(**rows[-1]), flush=True)
+    return rows
+
+
+MEMORY = """
+import sys, numpy as np, chainrule
+batch = int(sys.argv[1])
+x = np.zeros((60_000, 784), np.uint8)
+rng = np.random.default_rng(0)
+for row in x:  # a fifth is lit, as in MNIST
+    row[rng.integers(0, 784, 156)] = 200
+y = rng.integers(0, 10, 60_000)
+net = chainrule.Network([784, 128, 10], activation="relu", loss="cross_entropy", seed=0)
+net.fit(x[:256], y[:256], steps=1, batch_size=batch)
+def status(name):
+    return next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if l.startswith(name))
+open("/proc/self/clear_refs", "w").write("5")
+before = status("VmRSS")
+net.fit(x, y, steps=3, batch_size=batch)
+print((status("VmHWM") - before) / x.nbytes, net.n_parameters * 4 / x.nbytes)
+"""
+
+IMPORT = """
+import time
+import numpy
+began = time.perf_counter()
+import chainrule
+print(time.perf_counter() - began)
+"""
+
+
+def child(code: str, *arguments: str) -> list[float]:
+    """The numbers that a process of its own prints."""
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True, text=True, check=True, env=environment(),
+    )  # fmt: skip
+    return [float(word) for word in run.stdout.split()]
+
+
+def costs(rounds: int) -> dict[str, Any]:
+    """Memory of a fit beside the caller's array, and time of an import beside NumPy's."""
+    memory = {batch: child(MEMORY, batch) for batch in ("1", "128")}
+    imports = [child(IMPORT)[0] for _ in range(rounds + 1)][1:]
+    found = {
+        "fit_memory_of_pixels": {batch: found[0] for batch, found in memory.items()},
+        "parameters_of_pixels": memory["1"][1],
+        "import_seconds": median(imports),
+    }
+    print(f"  {found}", flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a moment of each")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--rust", type=Path, default=RUST, help="where the peak is measured")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "alone.json")
+    arguments = parser.parse_args()
+    globals()["RUST"] = arguments.rust
+    if arguments.quick:
+        globals().update(WIDTHS=WIDTHS[:3], BATCHES=BATCHES[:3], SECONDS=0.01)
+    result: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d")}
+    for name in arguments.parts:
+        print(name, flush=True)
+        result[name] = PARTS[name](1 if arguments.quick else arguments.rounds)
+    if "growth" in result:
+        result["cliffs"] = cliffs(result["growth"])
+        print(*result["cliffs"], sep="\n")
+    if not arguments.quick:
+        arguments.out.parent.mkdir(exist_ok=True)
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+PARTS: dict[str, Callable[[int], Any]] = {
+    "growth": growth,
+    "fractions": fractions,
+    "busy": busy,
+    "workers": workers,
+    "costs": costs,
+}
+
+if __name__ == "__main__":
+    main()
