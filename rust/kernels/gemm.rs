@@ -11,13 +11,14 @@
 
 mod pack;
 mod team;
+mod thin;
 pub(super) mod tile;
 
 pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Team};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use self::pack::{height, pack_panel, pack_rows};
+use self::pack::{height, pack_panels, pack_rows};
 use self::tile::{Output, Place, fetch, form, settle};
 use super::simd::{Simd, simd_kernel};
 use super::{Isa, Real};
@@ -283,7 +284,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
         && a.columns() > BLOCK
     {
         // SAFETY: the caller's word; the row is within C.
-        unsafe { lone_row::<S>(a, b, c.add(part.i * job.stride + part.j)) };
+        unsafe { thin::lone_row::<S>(a, b, c.add(part.i * job.stride + part.j)) };
         return true;
     }
     // SAFETY: the caller's word; so in the whole body.
@@ -311,26 +312,20 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
                 pack_rows::<S>(a, rows_space.as_mut_ptr());
                 place.a = rows_space.as_ptr();
             }
+            let panel = 2 * S::LANES * k.max(1);
+            let panels = if form == form::PACKED { (panel_space.len() / panel).max(1) } else { 1 };
             let mut j = 0;
             while j < part.n {
-                let columns = (part.n - j).min(2 * S::LANES);
-                place.columns = columns;
-                let panel = b.columns_from(j, columns);
-                place.b = panel.data().as_ptr();
-                if form != form::DIRECT {
-                    let packed = panel_space.as_mut_ptr();
-                    if columns > S::LANES {
-                        pack_panel::<S, 2>(panel, packed);
-                    } else {
-                        pack_panel::<S, 1>(panel, packed);
-                    }
-                    place.b = packed;
-                }
-                if columns > S::LANES {
-                    tiles_of::<S, 2>(form, place, part.m, &output, &mut check);
+                let columns = (part.n - j).min(panels * 2 * S::LANES);
+                let b = b.columns_from(j, columns);
+                if form == form::DIRECT {
+                    place.b = b.data().as_ptr();
                 } else {
-                    tiles_of::<S, 1>(form, place, part.m, &output, &mut check);
+                    pack_panels::<S>(b, panel_space.as_mut_ptr());
+                    place.b = panel_space.as_ptr();
                 }
+                place.columns = columns;
+                group::<S>(form, place, part.m, &output, &mut check);
                 place.c += columns;
                 j += columns;
             }
@@ -343,66 +338,47 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
     }
 }
 
+/// Some panels of B, packed one behind the other, and all rows of A. Where there are several panels
+/// a tile of rows meets all of them before the next, so that C is passed row by row.
+///
+/// # Safety
+/// As for [`panel`].
+#[inline(always)]
+unsafe fn group<S: Simd>(
+    form: u8,
+    mut place: Place<S::T>,
+    m: usize,
+    output: &Output<S::T>,
+    check: &mut S::V,
+) {
+    let (columns, width) = (place.columns, 2 * S::LANES);
+    let several = columns > width;
+    let mut i = 0;
+    while i < m {
+        let rows = if several { height::<S>(m - i) } else { m };
+        let mut at = place;
+        for j in (0..columns).step_by(width) {
+            at.columns = (columns - j).min(width);
+            // SAFETY: the caller's word.
+            unsafe {
+                if at.columns > S::LANES {
+                    tiles_of::<S, 2>(form, at, rows, output, check);
+                } else {
+                    tiles_of::<S, 1>(form, at, rows, output, check);
+                }
+            }
+            at.b = at.b.wrapping_add(width * place.k);
+            at.c += width;
+        }
+        place.a = place.a.wrapping_add(S::ROWS * place.k); // several: A is packed
+        place.c += rows * place.c_stride;
+        i += rows;
+    }
+}
+
 /// Where a tile's sums stand, a cache line each register.
 #[repr(align(64))]
 struct Sums<T>([T; 8 * 2 * 16]);
-
-/// C = A B for a lone row A (1, k) of several blocks. One chain a column would wait for itself:
-/// four blocks are under way at a time, and added in order.
-///
-/// # Safety
-/// As for [`Simd`]; `c` has room for a row of B.
-#[inline(always)]
-unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mut S::T) {
-    let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
-    let mut j = 0;
-    while j < b.columns() {
-        let columns = (b.columns() - j).min(2 * S::LANES);
-        let registers = columns.div_ceil(S::LANES);
-        let mut first = 0;
-        while first < a.columns() {
-            let left = a.columns() - first;
-            let (blocks, k) = match left / BLOCK {
-                0 => (1, left),
-                whole => (whole.min(4), BLOCK),
-            };
-            let place = Place {
-                a: a.data().as_ptr().wrapping_add(first * a.column_stride()),
-                a_strides: (BLOCK * a.column_stride(), a.column_stride()),
-                b: b.data().as_ptr().wrapping_add(first * b.row_stride() + j),
-                b_stride: b.row_stride(),
-                c: j,
-                c_stride: 0,
-                columns,
-                k,
-            };
-            let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
-            let to = sums.0.as_mut_ptr();
-            // SAFETY: the caller's word; the blocks lie within A and B.
-            unsafe {
-                let mut check = S::splat(S::T::ZERO);
-                match (blocks, registers) {
-                    (1, 1) => S::tile::<1, 1, { form::BLOCKS }>(&place, to),
-                    (2, 1) => S::tile::<2, 1, { form::BLOCKS }>(&place, to),
-                    (3, 1) => S::tile::<3, 1, { form::BLOCKS }>(&place, to),
-                    (_, 1) => S::tile::<4, 1, { form::BLOCKS }>(&place, to),
-                    (1, _) => S::tile::<1, 2, { form::BLOCKS }>(&place, to),
-                    (2, _) => S::tile::<2, 2, { form::BLOCKS }>(&place, to),
-                    (3, _) => S::tile::<3, 2, { form::BLOCKS }>(&place, to),
-                    _ => S::tile::<4, 2, { form::BLOCKS }>(&place, to),
-                }
-                // Block after block onto the same row.
-                settle::<S>(&place, &output, (1, registers), to, &mut check);
-                for block in 1..blocks {
-                    let from = to.add(block * registers * S::LANES);
-                    settle::<S>(&place, &Output::Add(c), (1, registers), from, &mut check);
-                }
-            }
-            first += blocks * BLOCK;
-        }
-        j += columns;
-    }
-}
 
 /// All tiles of a panel of `V` registers' columns, by the form of the operands.
 ///

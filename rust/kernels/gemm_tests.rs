@@ -46,7 +46,7 @@ fn products_around_each_width_and_block() {
 #[test]
 fn a_lone_row_of_many_blocks() {
     for k in [511, 512, 784, 1024, 1025, 2900] {
-        for n in [1, 3, 10, 16, 17, 33, 70] {
+        for n in [1, 3, 10, 16, 17, 33, 70, 128, 150] {
             check_all_kinds(1, n, k);
         }
     }
@@ -172,6 +172,15 @@ fn a_step_in_the_epilogue_is_that_of_the_gradient() {
             check_descent::<f32>(extreme, shape);
             check_descent::<f64>(extreme, shape);
         }
+    }
+}
+
+/// Of few rows B is packed in groups of panels: more than one group.
+#[test]
+fn a_step_from_few_rows_is_that_of_the_gradient() {
+    for (k, n) in [(1, 8_300), (17, 530), (100, 139)] {
+        check_descent::<f32>(mild, (11, n, k));
+        check_descent::<f64>(extreme, (19, n, k));
     }
 }
 

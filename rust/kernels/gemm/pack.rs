@@ -47,12 +47,35 @@ pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, mut to: *mut S::T) 
     }
 }
 
+/// Copies B (k, n) panel by panel of two registers' columns, one behind the other; the last may have
+/// one register.
+///
+/// # Safety
+/// As for [`pack_panel`] with two registers a panel.
+#[inline(always)]
+pub(super) unsafe fn pack_panels<S: Simd>(b: MatRef<'_, S::T>, mut to: *mut S::T) {
+    let width = 2 * S::LANES;
+    for j in (0..b.columns()).step_by(width) {
+        let columns = (b.columns() - j).min(width);
+        let panel = b.columns_from(j, columns);
+        // SAFETY: the caller's word.
+        unsafe {
+            if columns > S::LANES {
+                pack_panel::<S, 2>(panel, to);
+            } else {
+                pack_panel::<S, 1>(panel, to);
+            }
+        }
+        to = to.wrapping_add(width * b.rows());
+    }
+}
+
 /// Copies a panel B (k, n) of at most `V` registers' columns, row by row, filled up with 0.
 ///
 /// # Safety
 /// As for [`Simd`]; `to` has room for `k * V * LANES` elements.
 #[inline(always)]
-pub(super) unsafe fn pack_panel<S: Simd, const V: usize>(b: MatRef<'_, S::T>, to: *mut S::T) {
+unsafe fn pack_panel<S: Simd, const V: usize>(b: MatRef<'_, S::T>, to: *mut S::T) {
     let (k, n) = (b.rows(), b.columns());
     let (row, column) = (b.row_stride(), b.column_stride());
     let width = V * S::LANES;

@@ -9,6 +9,9 @@ use super::super::Real;
 use super::super::simd::Simd;
 use super::BLOCK;
 
+/// How many rows of B ahead are fetched where they lie in place.
+const AHEAD: usize = 8;
+
 /// How the operands of a tile lie.
 pub(super) mod form {
     /// A in place, its columns side by side; B packed.
@@ -144,6 +147,10 @@ unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
         let mut row = [S::splat(S::T::ZERO); V];
         for v in 0..V {
             let b = b.add(v * S::LANES);
+            if FORM == DIRECT {
+                // Rows of B in place lie too far apart for the processor to see what comes next.
+                S::prefetch(b.wrapping_add(AHEAD * place.b_stride));
+            }
             row[v] = if (FORM == DIRECT || FORM == BLOCKS) && v + 1 == V {
                 S::load_part(b, place.columns - v * S::LANES)
             } else {
