@@ -61,6 +61,7 @@ bench-peers: .build/bench/.installed ## beside JAX, PyTorch and others: an hour,
 	cargo build --locked --release --manifest-path benchmarks/rust-peers/Cargo.toml --target-dir .build/rust-peers
 	.build/bench/bin/python benchmarks/peak.py $(filter --quick,$(ARGS))
 	.build/bench/bin/python benchmarks/run.py $(ARGS)
+	.build/bench/bin/python benchmarks/alone.py $(filter --quick,$(ARGS))
 	$(if $(ARGS),,.build/bench/bin/python benchmarks/report.py)
 
 wheel: dist/.wheel ## the release wheel, into dist/

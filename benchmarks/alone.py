@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from run import HERE, THREADS, environment, machine
+from run import HERE, environment, machine
 from works import DEEP, WIDE
 
 import chainrule

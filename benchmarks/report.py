@@ -1,4 +1,4 @@
-"""Tables and plots from what `run.py` and `peak.py` measured.
+"""Tables and plots from what `run.py`, `peak.py` and `alone.py` measured.
 
     python benchmarks/report.py               # into benchmarks/README.md and benchmarks/results/
 
@@ -10,44 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from itertools import pairwise
 from pathlib import Path
 
-from works import DEEP, REPORT, WIDE
+import drawings
+import report_alone
+from tables import NAMES, duration, table
 
 HERE = Path(__file__).parent
 START, END = (
     "<!-- from here to the next mark: written by report.py -->",
     "<!-- end of report.py -->",
 )
-NAMES = {
-    "chainrule": "chainrule", "jax": "JAX", "torch": "PyTorch eager",
-    "torch_compile": "PyTorch compiled", "sklearn": "scikit-learn", "numpy": "NumPy",
-    "candle": "candle", "burn": "burn", "onnx": "ONNX Runtime",
-}  # fmt: skip
-
-
-def duration(seconds: float) -> str:
-    """Three figures, in a unit that suits."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size or unit == "µs":
-            value = seconds / size
-            return f"{value:,.{max(0, 2 - len(str(int(value))) + 1)}f} {unit}"
-    raise AssertionError
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table, its columns of one width, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * widths[0]] + ["-" * (w - 1) + ":" for w in widths[1:]]
-    lines = [header, rule, *rows]
-    return "\n".join(
-        "| " + " | ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        ) + " |"
-        for line in lines
-    )  # fmt: skip
 
 
 def share(part: float) -> str:
@@ -129,103 +102,6 @@ def missing(results: list[dict]) -> list[str]:
     ]
 
 
-def plot_growth(panels: list[tuple[str, str, list[dict], str]], file: Path) -> None:
-    """Time over size: (title, x label, results, key of x) a panel; both axes are logarithmic."""
-    from matplotlib.figure import Figure
-
-    from chainrule import plots
-    from chainrule.plots._style import MARKERS, PALETTE
-
-    looks = zip(PALETTE[:4], MARKERS[:4], strict=True)
-    colours = dict(zip(("chainrule", "jax", "torch", "onnx"), looks, strict=True))
-    with plots.style():
-        figure = Figure(figsize=(4.2 * len(panels), 3.2))
-        for ax, (title, label, results, key) in zip(
-            figure.subplots(1, len(panels)), panels, strict=True
-        ):
-            for name, (colour, marker) in colours.items():
-                points = sorted(
-                    (value(r, key), r["peers"][name]["median"] * 1e6)
-                    for r in results
-                    if name in r["peers"]
-                )
-                if points:
-                    ax.plot(*zip(*points, strict=True), color=colour, marker=marker, linestyle="-",
-                            label=NAMES[name])  # fmt: skip
-            ax.set(xscale="log", yscale="log", title=title, xlabel=label)
-            ax.grid(visible=True)
-            ax.legend()
-        figure.axes[0].set_ylabel("microseconds")
-        file.write_bytes(plots.render(figure, "png"))
-
-
-def value(result: dict, key: str) -> float:
-    return result["work"]["sizes"][1] if key == "width" else result["work"][key]
-
-
-def growth(measured: dict, folder: Path) -> list[str]:
-    """The plots of training and of prediction over size and batch."""
-    found = [
-        r for group in measured["groups"].values() for r in group if r["work"]["data"] == "mnist"
-    ]
-
-    def some(training: bool, **wanted) -> list[dict]:
-        return [
-            r for r in found
-            if (r["work"]["batch_size"] > 0) == training and r["work"]["dtype"] == "float32"
-            and all(r["work"][k] == v for k, v in wanted.items())
-        ]  # fmt: skip
-
-    square = [
-        r for r in some(training=True, batch_size=128)
-        if len(r["work"]["sizes"]) == 4 and r["work"]["activation"] == "relu"
-    ]  # fmt: skip
-    panels = {
-        "training": [
-            (
-                "A step of 784-128-10",
-                "batch",
-                some(training=True, sizes=[784, 128, 10]),
-                "batch_size",
-            ),
-            ("A step of 784-w-w-10, batch 128", "width w", square, "width"),
-        ],
-        "prediction": [
-            (
-                "A prediction of 784-16-16-10",
-                "rows",
-                some(training=False, sizes=list(REPORT)),
-                "rows",
-            ),
-            (
-                "A prediction of 784-512-512-10",
-                "rows",
-                some(training=False, sizes=list(WIDE)),
-                "rows",
-            ),
-        ],
-    }
-    written = []
-    for name, parts in panels.items():
-        if all(len(results) > 1 for _, _, results, _ in parts):
-            plot_growth(parts, folder / f"{name}.png")
-            written.append(f"![Time of {name} over size and batch](results/{name}.png)")
-    return written
-
-
-def step_of_peak(results: list[dict], peak: dict[int, float]) -> list[str]:
-    """The largest network's step as a fraction of the peak: 2 flops a multiply-add."""
-    for result in results:
-        work = result["work"]
-        if tuple(work["sizes"]) == DEEP and "chainrule" in result["peers"] and 2 in peak:
-            products_ = [a * b for a, b in pairwise(DEEP)]
-            # Forward, the weights' gradient, and the inputs' but for the first layer's.
-            flops = 2 * work["batch_size"] * (3 * sum(products_) - products_[0])
-            rate = flops / result["peers"]["chainrule"]["median"] / 1e9
-            return [f"The step of {work['name']} runs at {rate / peak[2]:.0%} of the peak."]
-    return []
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=HERE / "results")
@@ -233,10 +109,9 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.results
     measured = json.loads((folder / "peers.json").read_text())
-    alone = (
-        json.loads((folder / "products.json").read_text())
-        if (folder / "products.json").exists()
-        else None
+    alone, itself = (
+        json.loads(file.read_text()) if file.exists() else None
+        for file in (folder / "products.json", folder / "alone.json")
     )
     groups, machine = measured["groups"], measured["machine"]
     everything = [result for group in groups.values() for result in group]
@@ -252,6 +127,7 @@ def main() -> None:
     if groups.get("training"):
         parts += [
             "### A step of training",
+            drawings.beside_peers(groups["training"], folder),
             against(groups["training"], "jax"),
             times(groups["training"]),
         ]
@@ -263,15 +139,21 @@ def main() -> None:
         ]
     parts += ["\n".join(missing(everything))]
     if groups.get("growth"):
-        parts += ["### Over size and batch", *growth(measured, folder), times(groups["growth"])]
+        parts += [
+            "### Over size and batch",
+            *drawings.growth(measured, folder),
+            times(groups["growth"]),
+        ]
     if alone:
         rates = ", ".join(
             f"{rate:.0f} GFLOP/s on {n} thread{'s' * (n > 1)}" for n, rate in peaks(alone).items()
         )
         parts += [
             "### Products alone", f"As a fraction of the float32 peak measured beside: {rates}.",
-            products(alone), *step_of_peak(groups.get("training", []), peaks(alone)),
+            products(alone),
         ]  # fmt: skip
+    if itself:
+        parts += report_alone.parts(itself)
     text = "\n\n".join(part for part in parts if part)
     page = arguments.readme.read_text(encoding="utf-8")
     marked = re.compile(re.escape(START) + ".*" + re.escape(END), re.DOTALL)
