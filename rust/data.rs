@@ -1,6 +1,7 @@
 //! A dataset: rows, what they should become, and the order in which an epoch takes them.
 
 mod lists;
+mod order;
 
 pub use lists::{Listed, Lists};
 
@@ -332,17 +333,11 @@ impl<T: Real> Dataset<T> {
         if self.ordered_for == Some(epoch) {
             return Ok(());
         }
-        let mut keys = zeros::<(u64, u32)>(self.rows)?;
-        for (key, (word, row)) in keys.iter_mut().zip(Words::new(seed, SHUFFLE, epoch).zip(0..)) {
-            *key = (word, row);
-        }
-        keys.sort_unstable(); // the row decides between equal words
         if self.order.is_empty() {
             self.order = zeros(self.rows)?;
         }
-        for (row, key) in self.order.iter_mut().zip(&keys) {
-            *row = key.1;
-        }
+        self.ordered_for = None; // a shuffle that fails may leave anything
+        order::shuffle(Words::new(seed, SHUFFLE, epoch), &mut self.order)?;
         self.ordered_for = Some(epoch);
         Ok(())
     }
