@@ -1,11 +1,12 @@
 //! A dataset: rows, what they should become, and the order in which an epoch takes them.
 
 mod lists;
+mod order;
 
 pub use lists::{Listed, Lists};
 
 use crate::error::Error;
-use crate::kernels::{Real, fpu};
+use crate::kernels::{Isa, Real, fpu, sparse};
 use crate::matrix::{checked_product, zeros};
 use crate::network::check_finite;
 use crate::rng::{SHUFFLE, Words};
@@ -17,6 +18,8 @@ pub enum Inputs<T> {
     Values(Vec<T>),
     /// Pixels, kept as bytes; a network sees value / 255.
     Pixels(Vec<u8>),
+    /// Only what is not zero.
+    Listed(Lists<T>),
 }
 
 impl<T: Real> Inputs<T> {
@@ -26,6 +29,7 @@ impl<T: Real> Inputs<T> {
         match self {
             Self::Values(values) => values.len(),
             Self::Pixels(pixels) => pixels.len(),
+            Self::Listed(lists) => lists.counts().0,
         }
     }
 
@@ -42,19 +46,27 @@ impl<T: Real> Inputs<T> {
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Self::Values(values) => check_finite("x", values),
-            Self::Pixels(_) => Ok(()),
+            Self::Pixels(_) | Self::Listed(_) => Ok(()),
         }
     }
 
     /// Writes some rows to `to` (rows, n_in), as numbers.
     pub fn gather(&self, rows: Rows<'_>, n_in: usize, pixels: &PixelTable<T>, to: &mut [T]) {
         for (i, to) in to.chunks_exact_mut(n_in).enumerate() {
-            let start = rows.at(i) * n_in;
+            let row = rows.at(i);
+            let at = row * n_in..(row + 1) * n_in;
             match self {
-                Self::Values(from) => to.copy_from_slice(&from[start..start + n_in]),
+                Self::Values(from) => to.copy_from_slice(&from[at]),
                 Self::Pixels(from) => {
-                    for (to, &pixel) in to.iter_mut().zip(&from[start..start + n_in]) {
+                    for (to, &pixel) in to.iter_mut().zip(&from[at]) {
                         *to = pixels.0[usize::from(pixel)];
+                    }
+                }
+                Self::Listed(lists) => {
+                    to.fill(T::ZERO);
+                    match lists {
+                        Lists::Pixels(listed) => sparse::scatter(listed.row(row), &pixels.0, to),
+                        Lists::Values(listed, _) => sparse::scatter(listed.row(row), &pixels.0, to),
                     }
                 }
             }
@@ -180,6 +192,7 @@ pub struct Dataset<T> {
     order: Vec<u32>,
     ordered_for: Option<u64>,
     lit_share: Option<f64>,
+    /// Of numbers, beside them.
     lists: Option<Lists<T>>,
 }
 
@@ -272,20 +285,31 @@ impl<T: Real> Dataset<T> {
 
     /// Makes the lists of what is not zero, once. Returns whether there are any: not where they
     /// would take too much memory.
-    pub fn list(&mut self) -> bool {
-        if self.lists.is_none() && self.lit_share != Some(1.0) {
-            self.lists = self.inputs.lists(self.n_in);
-            if self.lists.is_none() {
+    pub fn list(&mut self, isa: Isa) -> bool {
+        if self.lists().is_none() && self.lit_share != Some(1.0) {
+            match &self.inputs {
+                Inputs::Pixels(pixels) => {
+                    if let Some(lists) = Lists::of_pixels(isa, pixels, self.n_in) {
+                        self.inputs = Inputs::Listed(lists);
+                    }
+                }
+                Inputs::Values(values) => self.lists = Lists::of_values(values, self.n_in),
+                Inputs::Listed(_) => {}
+            }
+            if self.lists().is_none() {
                 self.lit_share = Some(1.0); // taken for dense from now on
             }
         }
-        self.lists.is_some()
+        self.lists().is_some()
     }
 
     /// The lists, where they have been made.
     #[must_use]
     pub fn lists(&self) -> Option<&Lists<T>> {
-        self.lists.as_ref()
+        match &self.inputs {
+            Inputs::Listed(lists) => Some(lists),
+            _ => self.lists.as_ref(),
+        }
     }
 
     /// The inputs as they are kept.
@@ -309,17 +333,11 @@ impl<T: Real> Dataset<T> {
         if self.ordered_for == Some(epoch) {
             return Ok(());
         }
-        let mut keys = zeros::<(u64, u32)>(self.rows)?;
-        for (key, (word, row)) in keys.iter_mut().zip(Words::new(seed, SHUFFLE, epoch).zip(0..)) {
-            *key = (word, row);
-        }
-        keys.sort_unstable(); // the row decides between equal words
         if self.order.is_empty() {
             self.order = zeros(self.rows)?;
         }
-        for (row, key) in self.order.iter_mut().zip(&keys) {
-            *row = key.1;
-        }
+        self.ordered_for = None; // a shuffle that fails may leave anything
+        order::shuffle(Words::new(seed, SHUFFLE, epoch), &mut self.order)?;
         self.ordered_for = Some(epoch);
         Ok(())
     }

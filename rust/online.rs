@@ -196,6 +196,7 @@ impl<'a, T: Real> Slice<'a, T> {
                 match self.data.inputs() {
                     Inputs::Pixels(pixels) => memory::prefetch(&pixels[at]),
                     Inputs::Values(values) => memory::prefetch(&values[at]),
+                    Inputs::Listed(_) => {}
                 }
             }
         }
@@ -212,7 +213,7 @@ impl<'a, T: Real> Slice<'a, T> {
                 let n_in = self.online.x.len();
                 Row::Dense(&values[row * n_in..(row + 1) * n_in])
             }
-            (None, inputs @ Inputs::Pixels(_)) => {
+            (None, inputs) => {
                 let x = &mut self.online.x;
                 inputs.gather(Rows::Range(row, 1), x.len(), self.pixels, x);
                 Row::Gathered

@@ -97,8 +97,8 @@ impl Plan {
         let wanted = self.forced.unwrap_or_else(|| best(network, data, optimizer));
         self.path = match wanted {
             _ if !wanted.can(network, data) => Path::Layered,
-            Path::OnlineSparse if !data.list() => Path::Online,
-            Path::LayeredSparse if !data.list() => Path::Layered,
+            Path::OnlineSparse if !data.list(self.isa) => Path::Online,
+            Path::LayeredSparse if !data.list(self.isa) => Path::Layered,
             path => path,
         };
     }

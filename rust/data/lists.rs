@@ -1,24 +1,31 @@
 //! Rows of which only what is not zero is listed: made once a fit, where most inputs are zero.
 //!
 //! Training takes rows in random order, and then half of its time goes into fetching them unless
-//! they are small. An image of MNIST is 784 bytes, its list about 300.
+//! they are small. An image of MNIST is 784 bytes, its list about 300. A list says all that there
+//! is to say of pixels, so they are kept as lists only.
 
 use super::Inputs;
-use crate::kernels::memory::{advise_huge, prefetch};
+use crate::error::Error;
+use crate::kernels::listing::{self, SLACK};
+use crate::kernels::memory::{advise_huge, copied, prefetch};
 use crate::kernels::sparse::{LitPixel, LitRow, LitValue};
-use crate::kernels::{Real, gemm::BLOCK};
+use crate::kernels::{Isa, Real, gemm::BLOCK};
 
-/// So many inputs are looked at together, as most are 0.
+/// So many numbers are looked at together, as most are 0.
 const CHUNK: usize = 8;
 
 /// How many rows are looked at to see whether lists would be short.
 const SAMPLE: usize = 1000;
 
-/// At most so much of the inputs' own memory lists may take.
-const MEMORY: f64 = 0.45;
+/// At most so much of the inputs' own memory lists may take: of pixels, whose place they take, and
+/// of numbers, which stay beside them.
+const MEMORY: (f64, f64) = (1.0, 0.45);
+
+/// So many entries are put together before they go to their place.
+const TOGETHER: usize = 4096;
 
 /// The lists of all rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Lists<T> {
     /// Of pixels.
     Pixels(Listed<LitPixel>),
@@ -27,15 +34,21 @@ pub enum Lists<T> {
 }
 
 /// The entries of all rows, and where each row's blocks begin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listed<E> {
     entries: Vec<E>,
     /// Block b of row i: the entries from `bounds[i * blocks + b]` to the next bound.
     bounds: Vec<u32>,
     blocks: usize,
+    n_in: usize,
 }
 
 impl<E> Listed<E> {
+    /// How many inputs the rows have together.
+    fn inputs(&self) -> usize {
+        (self.bounds.len() - 1) / self.blocks * self.n_in
+    }
+
     /// What of a row is not zero.
     #[inline(always)]
     #[must_use]
@@ -58,102 +71,119 @@ impl<E> Listed<E> {
 }
 
 impl<T: Real> Inputs<T> {
-    /// The share of inputs that are not zero, in rows spread over all of them.
-    #[must_use]
-    pub fn lit_share(&self, n_in: usize) -> f64 {
-        let rows = self.len() / n_in.max(1);
-        let (mut lit, mut seen) = (0_usize, 0_usize);
-        for row in (0..rows).step_by(rows.div_ceil(SAMPLE).max(1)) {
-            let at = row * n_in..(row + 1) * n_in;
-            lit += match self {
-                Self::Pixels(pixels) => pixels[at].iter().filter(|&&x| x != 0).count(),
-                Self::Values(values) => values[at].iter().filter(|&&x| x != T::ZERO).count(),
-            };
-            seen += n_in;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a share, roughly")]
-        if seen == 0 { 1.0 } else { lit as f64 / seen as f64 }
+    /// Keeps pixels (n, n_in): lists of what is not zero, where that takes less memory.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn of_pixels(isa: Isa, pixels: &[u8], n_in: usize) -> Result<Self, Error> {
+        let share = share(pixels, n_in, |x| x != 0);
+        let lists = if share > MEMORY.0 { None } else { Lists::of_pixels(isa, pixels, n_in) };
+        lists.map_or_else(|| Ok(Self::Pixels(copied(pixels)?)), |lists| Ok(Self::Listed(lists)))
     }
 
-    /// Lists of the rows, where they and their memory are small enough.
+    /// The share of inputs that are not zero; of what is not listed in rows spread over all.
     #[must_use]
-    pub fn lists(&self, n_in: usize) -> Option<Lists<T>> {
+    #[expect(clippy::cast_precision_loss, reason = "a share, roughly")]
+    pub fn lit_share(&self, n_in: usize) -> f64 {
         match self {
-            Self::Pixels(pixels) => {
-                let entry = |at, pixel| LitPixel { at, pixel };
-                Some(Lists::Pixels(list(
-                    pixels,
-                    n_in,
-                    |x| x != 0,
-                    |chunk| *chunk == [0; 8],
-                    entry,
-                )?))
-            }
-            Self::Values(values) => {
-                let entry = |at, value| LitValue { value, at };
-                let listed = {
-                    let dark = |chunk: &[T; 8]| *chunk == [T::ZERO; 8];
-                    list(values, n_in, |x| x != T::ZERO, dark, entry)?
-                };
-                let larger =
-                    |m, lit: &LitValue<T>| if lit.value.abs() > m { lit.value.abs() } else { m };
-                let largest = listed.entries.iter().fold(T::ZERO, larger);
-                Some(Lists::Values(listed, largest))
+            Self::Pixels(pixels) => share(pixels, n_in, |x| x != 0),
+            Self::Values(values) => share(values, n_in, |x| x != T::ZERO),
+            Self::Listed(lists) => {
+                let (inputs, lit) = lists.counts();
+                lit as f64 / inputs.max(1) as f64
             }
         }
     }
 }
 
-/// Lists what is `lit` of rows (n, n_in), or nothing where that gets too long.
+/// The share of values (n, n_in) that are lit, in rows spread over all of them.
+#[expect(clippy::cast_precision_loss, reason = "a share, roughly")]
+fn share<V: Copy>(values: &[V], n_in: usize, lit: impl Fn(V) -> bool) -> f64 {
+    let rows = values.len() / n_in.max(1);
+    let (mut found, mut seen) = (0_usize, 0_usize);
+    for row in (0..rows).step_by(rows.div_ceil(SAMPLE).max(1)) {
+        found += values[row * n_in..(row + 1) * n_in].iter().filter(|&&x| lit(x)).count();
+        seen += n_in;
+    }
+    if seen == 0 { 1.0 } else { found as f64 / seen as f64 }
+}
+
+impl<T: Real> Lists<T> {
+    /// Lists of pixels (n, n_in), where they and their memory are small enough.
+    #[must_use]
+    pub fn of_pixels(isa: Isa, pixels: &[u8], n_in: usize) -> Option<Self> {
+        let listed = list(pixels, n_in, MEMORY.0, |block, to| listing::list(isa, block, to))?;
+        Some(Self::Pixels(listed))
+    }
+
+    /// Lists of numbers (n, n_in), likewise.
+    #[must_use]
+    pub fn of_values(values: &[T], n_in: usize) -> Option<Self> {
+        let listed = list(values, n_in, MEMORY.1, scan)?;
+        let larger = |m, lit: &LitValue<T>| if lit.value.abs() > m { lit.value.abs() } else { m };
+        let largest = listed.entries.iter().fold(T::ZERO, larger);
+        Some(Self::Values(listed, largest))
+    }
+
+    /// How many inputs the rows have together, and how many of them are listed.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        match self {
+            Self::Pixels(listed) => (listed.inputs(), listed.entries.len()),
+            Self::Values(listed, _) => (listed.inputs(), listed.entries.len()),
+        }
+    }
+}
+
+/// Lists rows (n, n_in) by what lists a block at the beginning of a slice that is [`SLACK`] longer;
+/// nothing where that takes more than a share of their memory.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn list<V: Copy, E: Copy + Default>(
+fn list<V, E: Copy + Default>(
     values: &[V],
     n_in: usize,
-    lit: impl Fn(V) -> bool,
-    dark: impl Fn(&[V; CHUNK]) -> bool,
-    entry: impl Fn(u8, V) -> E,
+    share: f64,
+    block: impl Fn(&[V], &mut [E]) -> usize,
 ) -> Option<Listed<E>> {
     let blocks = n_in.div_ceil(BLOCK);
     let count = (values.len() / n_in).checked_mul(blocks)?.checked_add(1)?;
-    let room = size_of_val(values) as f64 * MEMORY - (count * size_of::<u32>()) as f64;
+    let room = size_of_val(values) as f64 * share - (count * size_of::<u32>()) as f64;
     let most = (room / size_of::<E>() as f64).min(f64::from(u32::MAX)) as usize;
     let (mut entries, mut bounds) = (Vec::new(), Vec::new());
     entries.try_reserve_exact(most).ok()?;
     bounds.try_reserve_exact(count).ok()?;
     advise_huge(&mut entries);
     bounds.push(0);
-    let mut found = [E::default(); BLOCK];
+    // What is found goes there by many at a time, as each time costs a call.
+    let mut found = [E::default(); TOGETHER + BLOCK + SLACK];
+    let mut n = 0;
     for row in values.chunks_exact(n_in) {
-        for block in row.chunks(BLOCK) {
-            let n = scan(block, &lit, &dark, &entry, &mut found);
-            if entries.len() + n > most {
+        for values in row.chunks(BLOCK) {
+            n += block(values, &mut found[n..]);
+            if n > most - entries.len() {
                 return None;
             }
-            entries.extend_from_slice(&found[..n]);
-            bounds.push(entries.len() as u32);
+            bounds.push((entries.len() + n) as u32);
+            if n >= TOGETHER {
+                entries.extend_from_slice(&found[..n]);
+                n = 0;
+            }
         }
     }
-    Some(Listed { entries, bounds, blocks })
+    entries.extend_from_slice(&found[..n]);
+    Some(Listed { entries, bounds, blocks, n_in })
 }
 
-/// Lists one block into `found`; returns how many there are.
+/// Lists one block of numbers into `found`; returns how many there are.
 #[expect(clippy::cast_possible_truncation, reason = "a block has 256 places")]
-fn scan<V: Copy, E>(
-    block: &[V],
-    lit: &impl Fn(V) -> bool,
-    dark: &impl Fn(&[V; CHUNK]) -> bool,
-    entry: &impl Fn(u8, V) -> E,
-    found: &mut [E; BLOCK],
-) -> usize {
+fn scan<T: Real>(block: &[T], found: &mut [LitValue<T>]) -> usize {
     let mut n = 0;
     let (chunks, rest) = block.as_chunks::<CHUNK>();
     let mut keep = |value, at: usize| {
         // Written in any case and kept only where it is lit: no branch to guess.
-        found[n % BLOCK] = entry(at as u8, value);
-        n += usize::from(lit(value));
+        found[n] = LitValue { value, at: at as u8 };
+        n += usize::from(value != T::ZERO);
     };
     for (chunk, first) in chunks.iter().zip((0..).step_by(CHUNK)) {
-        if !dark(chunk) {
+        if *chunk != [T::ZERO; CHUNK] {
             for (i, &value) in chunk.iter().enumerate() {
                 keep(value, first + i);
             }
@@ -167,7 +197,7 @@ fn scan<V: Copy, E>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Inputs, Lists};
+    use super::{Inputs, Isa, Lists};
 
     /// Rows of 600 inputs, of which one in `every` is not zero.
     fn pixels(rows: usize, every: usize) -> Vec<u8> {
@@ -179,10 +209,11 @@ mod tests {
     fn lists_hold_what_is_not_zero_in_order() {
         let dense = pixels(7, 11);
         let values: Vec<f64> = dense.iter().map(|&x| -f64::from(x)).collect();
-        let Some(Lists::Pixels(listed)) = Inputs::<f64>::Pixels(dense.clone()).lists(600) else {
+        let Some(Lists::Pixels(listed)) = Lists::<f64>::of_pixels(Isa::detect(), &dense, 600)
+        else {
             panic!("lists of pixels");
         };
-        let Some(Lists::Values(numbers, largest)) = Inputs::Values(values).lists(600) else {
+        let Some(Lists::Values(numbers, largest)) = Lists::of_values(&values, 600) else {
             panic!("lists of numbers");
         };
         for row in 0..7 {
@@ -207,10 +238,20 @@ mod tests {
     fn long_lists_are_not_made() {
         let share = |every| Inputs::<f32>::Pixels(pixels(3000, every)).lit_share(600);
         assert!((share(10) - 0.1).abs() < 0.01 && (share(1) - 1.0).abs() < 0.01);
-        let made = |every| Inputs::<f32>::Pixels(pixels(100, every)).lists(600).is_some();
-        assert!(made(5) && !made(4), "a fifth is 0.42 of the pixels' memory, a quarter 0.52");
-        assert!(Inputs::<f32>::Values(vec![0.0; 600]).lists(600).is_some());
-        assert!(Inputs::<f32>::Values(vec![1.0; 600]).lists(600).is_none());
+        for isa in Isa::available() {
+            let made = |every| {
+                let pixels = pixels(100, every);
+                let kept = Inputs::<f32>::of_pixels(isa, &pixels, 600).unwrap();
+                assert_eq!(kept.len(), pixels.len());
+                let listed = matches!(kept, Inputs::Listed(_));
+                assert!(listed || kept == Inputs::Pixels(pixels.clone()));
+                assert_eq!(Lists::<f32>::of_pixels(isa, &pixels, 600).is_some(), listed);
+                listed
+            };
+            assert!(made(3) && !made(2), "a third is 0.69 of the pixels' memory, a half 1.02");
+        }
+        assert!(Lists::<f32>::of_values(&[0.0; 600], 600).is_some());
+        assert!(Lists::<f32>::of_values(&[1.0; 600], 600).is_none());
         assert_eq!(Inputs::<f32>::Values(vec![]).lit_share(600), 1.0);
     }
 }

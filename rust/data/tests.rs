@@ -2,6 +2,7 @@
 
 use super::{Answers, Dataset, Inputs, PixelTable, Rows};
 use crate::error::Error;
+use crate::kernels::Isa;
 
 /// Rows whose only input is their number, with class 0.
 fn numbered(n: u8, batch_size: usize, seed: Option<u64>) -> Dataset<f64> {
@@ -64,6 +65,31 @@ fn rows_are_gathered_with_their_answers() {
     let (mut x, mut y) = ([9.0; 1], [9.0; 2]);
     data.gather(Rows::Range(1, 1), &mut x, &mut y);
     assert_eq!((x, y, data.label(1)), ([2.5], [0.3, 0.4], None));
+}
+
+#[test]
+fn listed_pixels_are_gathered_as_all_are() {
+    let (rows, n_in) = (5, 300);
+    let all: Vec<u8> = (1..=250).flat_map(|i| [i, 0, 0, 0, 0, 0]).collect();
+    let gathered = |data: &Dataset<f64>| {
+        let (mut x, mut y) = (vec![9.0; 3 * n_in], [9.0; 3]);
+        data.gather(Rows::Listed(&[4, 0, 2]), &mut x, &mut y);
+        x
+    };
+    for isa in Isa::available() {
+        let new = |x| {
+            let y = Answers::Targets(vec![0.5; rows]);
+            Dataset::<f64>::new(x, y, rows, (n_in, 1), 1, None).unwrap()
+        };
+        let mut later = new(Inputs::Pixels(all.clone()));
+        let expected = gathered(&later);
+        assert!(expected.iter().any(|&x| x > 0.0) && later.lists().is_none());
+        assert!(later.list(isa) && later.lists().is_some());
+        let mut at_once = new(Inputs::of_pixels(isa, &all, n_in).unwrap());
+        assert!(later.inputs() == at_once.inputs() && at_once.list(isa));
+        assert_eq!(gathered(&later), expected);
+        assert_eq!(at_once.lit_share(), 250.0 / 1500.0);
+    }
 }
 
 #[test]

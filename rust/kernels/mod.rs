@@ -15,6 +15,7 @@ pub mod elementwise;
 pub mod fpu;
 pub mod gemm;
 pub mod lines;
+pub mod listing;
 pub mod math;
 pub mod memory;
 pub mod oracle;

@@ -18,6 +18,7 @@ pub trait Lit<T>: Copy {
 
 /// A pixel that is not zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct LitPixel {
     /// Its place within its block of 256.
     pub at: u8,

@@ -6,20 +6,23 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::data::Inputs;
-use crate::kernels::Real;
+use crate::error::Error;
 use crate::kernels::memory::copied;
+use crate::kernels::{Isa, Real};
 
 /// An element type that NumPy knows too.
 pub(super) trait Number: Real + Element {}
 
 impl<T: Real + Element> Number for T {}
 
-/// A copy of an array of exactly this type and so many dimensions, C-contiguous; and its shape.
-fn copy_of<T: Element + Copy>(
+/// What becomes of the elements of an array of exactly this type and so many dimensions,
+/// C-contiguous; and its shape.
+fn kept<T: Element + Copy, R>(
     what: &str,
     array: &Bound<'_, PyAny>,
     dimensions: usize,
-) -> PyResult<(Vec<T>, Vec<usize>)> {
+    keep: impl FnOnce(&[T]) -> Result<R, Error>,
+) -> PyResult<(R, Vec<usize>)> {
     let wanted =
         || format!("expected {what} as an array of {} ({dimensions}-D)", dtype::<T>(array.py()));
     let array = array
@@ -38,7 +41,7 @@ fn copy_of<T: Element + Copy>(
     let elements = readonly.as_slice().map_err(|_| {
         PyValueError::new_err(format!("expected {what} aligned: pass {what}.copy()"))
     })?;
-    Ok((copied(elements)?, array.shape().to_vec()))
+    Ok((keep(elements)?, array.shape().to_vec()))
 }
 
 /// The dtype and shape of an array, or the type of what is none.
@@ -51,7 +54,7 @@ fn described(object: &Bound<'_, PyAny>) -> String {
 
 /// A copy of a vector (n,).
 pub(super) fn vector<T: Element + Copy>(what: &str, array: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
-    Ok(copy_of(what, array, 1)?.0)
+    Ok(kept(what, array, 1, copied)?.0)
 }
 
 /// A copy of a matrix, and its rows and columns.
@@ -59,19 +62,37 @@ pub(super) fn matrix<T: Element + Copy>(
     what: &str,
     array: &Bound<'_, PyAny>,
 ) -> PyResult<(Vec<T>, usize, usize)> {
-    let (elements, shape) = copy_of(what, array, 2)?;
+    let (elements, shape) = kept(what, array, 2, copied)?;
     Ok((elements, shape[0], shape[1]))
 }
 
 /// A copy of inputs (n, n_in), numbers or pixels, and their rows and columns.
 pub(super) fn inputs<T: Number>(array: &Bound<'_, PyAny>) -> PyResult<(Inputs<T>, usize, usize)> {
-    if array.cast::<PyArrayDyn<u8>>().is_ok() {
+    if is_pixels(array) {
         let (pixels, rows, columns) = matrix("x", array)?;
         Ok((Inputs::Pixels(pixels), rows, columns))
     } else {
         let (values, rows, columns) = matrix("x", array)?;
         Ok((Inputs::Values(values), rows, columns))
     }
+}
+
+/// The same in the form for a dataset, where there are `n_in` columns.
+pub(super) fn dataset_inputs<T: Number>(
+    isa: Isa,
+    n_in: usize,
+    array: &Bound<'_, PyAny>,
+) -> PyResult<(Inputs<T>, usize, usize)> {
+    if !is_pixels(array) {
+        return inputs(array);
+    }
+    let keep = |pixels: &[u8]| Inputs::of_pixels(isa, pixels, n_in);
+    let (inputs, shape) = kept("x", array, 2, keep)?;
+    Ok((inputs, shape[0], shape[1]))
+}
+
+fn is_pixels(array: &Bound<'_, PyAny>) -> bool {
+    array.cast::<PyArrayDyn<u8>>().is_ok()
 }
 
 /// A vector as an array of a shape; the memory goes over to NumPy.

@@ -299,7 +299,7 @@ fn dataset<T: Number>(
     shuffle_seed: Option<u64>,
 ) -> PyResult<data::Dataset<T>> {
     let sizes = (trainer.network().n_in(), trainer.network().n_out());
-    let (inputs, rows, columns) = arrays::inputs::<T>(x)?;
+    let (inputs, rows, columns) = arrays::dataset_inputs::<T>(trainer.plan().isa, sizes.0, x)?;
     if columns != sizes.0 {
         return Err(Error::Shape { what: "x", expected: sizes.0, found: (rows, columns) }.into());
     }
