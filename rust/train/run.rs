@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Totals, Trainer, forward, gradient, losses};
+use super::{Totals, Trainer, forward, gradient, judge};
 use crate::data::{Dataset, Inputs, Rows};
 use crate::error::Error;
 use crate::kernels::gemm::{Alone, Team};
@@ -92,7 +92,9 @@ impl<T: Real> Trainer<T> {
         }
         let network = &self.network;
         let mut scratch = Forward::new(network, rows)?;
-        let mut y = zeros(checked_product(rows.min(TILE), network.n_out())?)?;
+        let (mut y, mut labels) =
+            (zeros(checked_product(rows.min(TILE), network.n_out())?)?, zeros(rows.min(TILE))?);
+        let mut losses = zeros(rows.min(TILE))?;
         let mut totals = Totals { loss, ..Totals::default() };
         self.with_team(|team| {
             for tile in Rows::Range(first, rows).tiles(TILE) {
@@ -100,7 +102,11 @@ impl<T: Real> Trainer<T> {
                 let y = &mut y[..rows * network.n_out()];
                 data.gather(tile, &mut scratch.a[0][..rows * network.n_in()], y);
                 forward(network, team, &mut scratch, rows);
-                losses(network, self.plan.isa, data, tile, &scratch, y, &mut totals);
+                let (answers, losses) =
+                    ((&*y, data.labels(tile, &mut labels)), &mut losses[..rows]);
+                totals.correct +=
+                    judge(network, self.plan.isa, data, tile, &scratch, answers, losses);
+                totals.add_losses(losses);
             }
         })?;
         Ok((totals.loss, totals.correct))

@@ -13,6 +13,11 @@ pub trait Crew: Sync {
     /// How many there are, at least one.
     fn workers(&self) -> usize;
 
+    /// The worker that calls.
+    fn caller(&self) -> usize {
+        0
+    }
+
     /// Calls `work(worker, chunk)` once for each chunk below `chunks`, and returns when all is
     /// done. No two calls at a time have the same worker.
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync));
@@ -28,8 +33,26 @@ impl Crew for Alone {
     }
 
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        Sole(0).share(chunks, work);
+    }
+}
+
+/// One of several workers, which works by itself with its own scratch.
+#[derive(Clone, Copy, Debug)]
+pub struct Sole(pub usize);
+
+impl Crew for Sole {
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn caller(&self) -> usize {
+        self.0
+    }
+
+    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
         for chunk in 0..chunks {
-            work(0, chunk);
+            work(self.0, chunk);
         }
     }
 }
