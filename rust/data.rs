@@ -5,6 +5,7 @@ mod lists;
 pub use lists::{Listed, Lists};
 
 use crate::error::Error;
+use crate::kernels::gemm::Team;
 use crate::kernels::{Isa, Real, abreast, fpu, reduce};
 use crate::matrix::{checked_product, zeros};
 use crate::network::check_finite;
@@ -162,8 +163,12 @@ impl Rows<'_> {
     /// The t-th of these pieces.
     #[must_use]
     pub fn tile(self, t: usize, size: usize) -> Self {
-        let start = t * size;
-        let count = size.min(self.len() - start);
+        self.part(t * size, size.min(self.len() - t * size))
+    }
+
+    /// `count` of them from `start` on.
+    #[must_use]
+    pub fn part(self, start: usize, count: usize) -> Self {
         match self {
             Self::Range(first, _) => Self::Range(first + start, count),
             Self::Listed(rows) => Self::Listed(&rows[start..start + count]),
@@ -355,6 +360,15 @@ impl<T: Real> Dataset<T> {
     /// Writes some rows to x (rows, n_in) and y (rows, n_out); a label becomes a row of 0 and 1.
     pub fn gather(&self, rows: Rows<'_>, x: &mut [T], y: &mut [T]) {
         self.inputs.gather(rows, self.n_in, &self.pixels, x);
+        self.answers(rows, y);
+    }
+
+    /// The same by a team.
+    pub fn gather_by(&self, team: &Team<'_, T>, rows: Rows<'_>, x: &mut [T], y: &mut [T]) {
+        team.fill_rows(x, self.n_in, &|first, x| {
+            let rows = rows.part(first, x.len() / self.n_in);
+            self.inputs.gather(rows, self.n_in, &self.pixels, x);
+        });
         self.answers(rows, y);
     }
 

@@ -346,7 +346,7 @@ fn run_tile<T: Real>(
     let rows = tile.len();
     let Workspace { forward: activations, y, labels, losses, r, .. } = workspace;
     let y = &mut y[..rows * network.n_out()];
-    data.gather(tile, &mut activations.a[0][..rows * network.n_in()], y);
+    data.gather_by(team, tile, &mut activations.a[0][..rows * network.n_in()], y);
     forward(network, team, activations, rows);
     let labels = data.labels(tile, labels);
     let losses = &mut losses[..rows];

@@ -30,7 +30,7 @@ pub const BLOCK: usize = 256;
 const CHUNK_COLUMNS: usize = 128;
 
 /// How many rows of C a chunk has at most where A is packed.
-const CHUNK_ROWS: usize = 128;
+const CHUNK_ROWS: usize = 256;
 
 /// How many rows of C there are at most where neither operand is packed.
 const DIRECT_ROWS: usize = 4;

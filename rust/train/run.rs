@@ -33,7 +33,9 @@ impl<T: Real> Trainer<T> {
             let tiles = Rows::Range(0, rows).tiles(TILE);
             for (tile, outputs) in tiles.zip(outputs.chunks_mut(TILE * n_out)) {
                 let inputs = &mut scratch.a[0][..tile.len() * n_in];
-                x.gather(tile, n_in, &self.pixels, inputs);
+                team.fill_rows(inputs, n_in, &|first, to| {
+                    x.gather(tile.part(first, to.len() / n_in), n_in, &self.pixels, to);
+                });
                 forward(network, team, &mut scratch, tile.len());
                 let a = &scratch.a[network.layers().len()];
                 outputs.copy_from_slice(&a[..outputs.len()]);
@@ -100,7 +102,7 @@ impl<T: Real> Trainer<T> {
             for tile in Rows::Range(first, rows).tiles(TILE) {
                 let rows = tile.len();
                 let y = &mut y[..rows * network.n_out()];
-                data.gather(tile, &mut scratch.a[0][..rows * network.n_in()], y);
+                data.gather_by(team, tile, &mut scratch.a[0][..rows * network.n_in()], y);
                 forward(network, team, &mut scratch, rows);
                 let (answers, losses) =
                     ((&*y, data.labels(tile, &mut labels)), &mut losses[..rows]);
