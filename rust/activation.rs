@@ -1,7 +1,7 @@
 //! Activations: a = sigma(z), and r = sigma'(z) * dE/da.
 
 use crate::error::Error;
-use crate::kernels::{Isa, Real, elementwise, math, reduce};
+use crate::kernels::{Isa, Real, abreast, elementwise, math, reduce};
 
 /// A hidden unit whose derivative is below this hardly lets the error through: it is saturated.
 pub const SATURATED: f64 = 1.0 / 1024.0;
@@ -54,15 +54,11 @@ impl Activation {
             Self::Sigmoid => math::sigmoid(isa, z, a),
             Self::Tanh => math::tanh(isa, z, a),
             Self::Relu => elementwise::relu(isa, z, a),
-            Self::Softmax => {
-                for (z, a) in z.chunks_exact(n_out).zip(a.chunks_exact_mut(n_out)) {
-                    reduce::softmax(isa, z, a);
-                }
-            }
+            Self::Softmax => abreast::softmax(isa, z, a, n_out),
         }
     }
 
-    /// a = sigma(z + b) in place of z, a piece of a row; for hidden layers.
+    /// a = sigma(z + b) in place of z: pieces of rows (rows, n), and b (n,); for hidden layers.
     ///
     /// # Panics
     /// For softmax, which needs whole rows.

@@ -6,7 +6,8 @@ mod order;
 pub use lists::{Listed, Lists};
 
 use crate::error::Error;
-use crate::kernels::{Isa, Real, fpu, sparse};
+use crate::kernels::gemm::Team;
+use crate::kernels::{Isa, Real, abreast, fpu, reduce, sparse};
 use crate::matrix::{checked_product, zeros};
 use crate::network::check_finite;
 use crate::rng::{SHUFFLE, Words};
@@ -168,13 +169,22 @@ impl Rows<'_> {
 
     /// In pieces of `size` rows; the last may be shorter.
     pub fn tiles(self, size: usize) -> impl Iterator<Item = Self> {
-        (0..self.len()).step_by(size).map(move |start| {
-            let count = size.min(self.len() - start);
-            match self {
-                Self::Range(first, _) => Self::Range(first + start, count),
-                Self::Listed(rows) => Self::Listed(&rows[start..start + count]),
-            }
-        })
+        (0..self.len().div_ceil(size)).map(move |t| self.tile(t, size))
+    }
+
+    /// The t-th of these pieces.
+    #[must_use]
+    pub fn tile(self, t: usize, size: usize) -> Self {
+        self.part(t * size, size.min(self.len() - t * size))
+    }
+
+    /// `count` of them from `start` on.
+    #[must_use]
+    pub fn part(self, start: usize, count: usize) -> Self {
+        match self {
+            Self::Range(first, _) => Self::Range(first + start, count),
+            Self::Listed(rows) => Self::Listed(&rows[start..start + count]),
+        }
     }
 }
 
@@ -371,6 +381,15 @@ impl<T: Real> Dataset<T> {
         self.answers(rows, y);
     }
 
+    /// The same by a team.
+    pub fn gather_by(&self, team: &Team<'_, T>, rows: Rows<'_>, x: &mut [T], y: &mut [T]) {
+        team.fill_rows(x, self.n_in, &|first, x| {
+            let rows = rows.part(first, x.len() / self.n_in);
+            self.inputs.gather(rows, self.n_in, &self.pixels, x);
+        });
+        self.answers(rows, y);
+    }
+
     /// Writes what some rows should become to y (rows, n_out); a label becomes a row of 0 and 1.
     #[inline]
     pub fn answers(&self, rows: Rows<'_>, y: &mut [T]) {
@@ -397,29 +416,40 @@ impl<T: Real> Dataset<T> {
         }
     }
 
+    /// The labels of some rows, where there are labels: written to `to` (rows,), else none.
+    #[must_use]
+    pub fn labels<'a>(&self, rows: Rows<'_>, to: &'a mut [u32]) -> &'a [u32] {
+        let Answers::Labels(labels) = &self.answers else { return &[] };
+        let to = &mut to[..rows.len()];
+        for (i, to) in to.iter_mut().enumerate() {
+            *to = labels[rows.at(i)];
+        }
+        to
+    }
+
+    /// How many of some rows are classified rightly by outputs a (rows, n_out); `labels` are
+    /// theirs, where there are labels.
+    #[must_use]
+    pub fn count_correct(&self, isa: Isa, rows: Rows<'_>, labels: &[u32], a: &[T]) -> u64 {
+        if !labels.is_empty() {
+            return abreast::count_largest_at(isa, a, labels, self.n_out);
+        }
+        let each = a.chunks_exact(self.n_out).enumerate();
+        each.map(|(i, a)| u64::from(self.is_correct(rows.at(i), a))).sum()
+    }
+
     /// Whether outputs a (n_out,) classify a row rightly: with labels, where the largest stands,
     /// ties to the lowest; with one target, on which side of 0.5 both are. Never with more targets.
     #[must_use]
     pub fn is_correct(&self, row: usize, a: &[T]) -> bool {
         match &self.answers {
-            Answers::Labels(labels) => largest(a) == labels[row] as usize,
+            Answers::Labels(labels) => reduce::largest(a) == labels[row] as usize,
             Answers::Targets(targets) => {
                 let half = T::ONE / T::TWO;
                 self.n_out == 1 && (a[0] > half) == (targets[row] > half)
             }
         }
     }
-}
-
-/// Where the largest element stands, the first of equals.
-fn largest<T: Real>(a: &[T]) -> usize {
-    let mut at = 0;
-    for (i, value) in a.iter().enumerate() {
-        if *value > a[at] {
-            at = i;
-        }
-    }
-    at
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl Layer {
         self.product(team, parameters, x, a, &|isa, z, b| sigma.forward_with_bias(isa, z, b));
     }
 
-    /// W x for each row (Eq. 6), then `with_bias` for pieces of rows beside their biases.
+    /// W x for each row (Eq. 6), then `with_bias` for pieces of rows, or whole ones, beside their
+    /// biases.
     fn product<T: Real>(
         &self,
         team: &Team<'_, T>,
@@ -66,7 +67,7 @@ impl Layer {
         let x = MatRef::new(x, rows, self.n_in);
         let (w, b) = (self.matrix(parameters), &parameters[self.biases()]);
         team.product(x, w, &mut MatMut::new(z, rows, self.n_out), &|z, _, j| {
-            with_bias(team.isa, z, &b[j..j + z.len()]);
+            with_bias(team.isa, z, &b[j..b.len().min(j + z.len())]);
             0
         });
     }

@@ -2,7 +2,7 @@
 
 use crate::activation::Activation;
 use crate::error::Error;
-use crate::kernels::{Isa, Real, elementwise, reduce};
+use crate::kernels::{Isa, Real, abreast, elementwise, reduce};
 
 /// What training makes small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +64,29 @@ impl Loss {
             (Self::CrossEntropy, Some(label)) => reduce::log_loss_at(isa, z, label),
             (Self::CrossEntropy, None) => reduce::log_loss(isa, z, y),
             (Self::BinaryCrossEntropy, _) => reduce::binary_log_loss(isa, z, y),
+        }
+    }
+
+    /// E of each row; z, a and y are (rows, n_out), the losses (rows,), and so the labels where there
+    /// are any.
+    pub fn forward_rows<T: Real>(
+        self,
+        isa: Isa,
+        (z, a, y): (&[T], &[T], &[T]),
+        labels: &[u32],
+        losses: &mut [T],
+    ) {
+        let Some(n) = z.len().checked_div(losses.len()) else { return };
+        match self {
+            Self::SquaredError => abreast::squared_distances(isa, a, y, losses, n),
+            Self::CrossEntropy if labels.is_empty() => abreast::log_losses(isa, z, y, losses, n),
+            Self::CrossEntropy => abreast::log_losses_at(isa, z, labels, losses, n),
+            Self::BinaryCrossEntropy => {
+                let rows = z.chunks_exact(n).zip(y.chunks_exact(n));
+                for ((z, y), loss) in rows.zip(losses) {
+                    *loss = reduce::binary_log_loss(isa, z, y);
+                }
+            }
         }
     }
 

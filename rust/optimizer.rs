@@ -1,9 +1,11 @@
 //! Optimisers: what a step does with the gradient, and the vectors it keeps between steps.
 
+use std::ops::Range;
+
 use crate::error::Error;
 use crate::kernels::gemm::{Descent, Team};
 use crate::kernels::memory::{copied, zeros};
-use crate::kernels::{Real, reduce, update};
+use crate::kernels::{Isa, Real, reduce, update};
 use crate::layer::Layer;
 
 /// An optimiser and what it is set to.
@@ -88,15 +90,42 @@ impl Optimizer {
         }
         reduce::column_sums(team.isa, r, db, before.is_none()); // Eq. 24: dE/db = r
         let b = &mut parameters[layer.biases()];
-        let moved = match velocity {
-            Some(v) => {
-                // l2 is for weights, not for biases.
-                let v = &mut v[layer.biases()];
-                update::descend_with_momentum(team.isa, b, v, db, rate, momentum, T::ZERO)
-            }
-            None => update::descend(team.isa, b, db, rate, T::ZERO),
+        let velocity = velocity.map(|v| &mut v[layer.biases()]);
+        finite & moved(team.isa, b, velocity, db, (rate, momentum, T::ZERO))
+    }
+
+    /// The same from the gradient written down, flat like the parameters.
+    pub fn descend<T: Real>(
+        &self,
+        isa: Isa,
+        rate: T,
+        layer: &Layer,
+        g: &[T],
+        parameters: &mut [T],
+        state: &mut State<T>,
+    ) -> bool {
+        let Self::Sgd { momentum, l2 } = *self;
+        let (momentum, l2) = (T::from_f64(momentum), T::from_f64(l2));
+        let mut part = |at: Range<usize>, l2| {
+            let velocity = state.velocity_mut().map(|v| &mut v[at.clone()]);
+            moved(isa, &mut parameters[at.clone()], velocity, &g[at], (rate, momentum, l2))
         };
-        finite & moved
+        part(layer.weights(), l2) & part(layer.biases(), T::ZERO) // l2 is for weights
+    }
+}
+
+/// Moves some parameters against their gradient by rate, momentum and l2. Returns whether they are
+/// finite.
+fn moved<T: Real>(
+    isa: Isa,
+    w: &mut [T],
+    velocity: Option<&mut [T]>,
+    g: &[T],
+    (rate, momentum, l2): (T, T, T),
+) -> bool {
+    match velocity {
+        Some(v) => update::descend_with_momentum(isa, w, v, g, rate, momentum, l2),
+        None => update::descend(isa, w, g, rate, l2),
     }
 }
 

@@ -22,6 +22,10 @@ use crate::kernels::gemm::{Alone, Crew, MAX_WORKERS};
 /// How often a worker looks for a job before it lets others have the core.
 const SPINS: u32 = 2_000;
 
+/// How often it then does so, once its crew is gone, before it sleeps: the next slice of steps comes
+/// after a moment, and waking takes far longer.
+const YIELDS: u32 = 500;
+
 /// A worker that is later than this, and than two chunks take, was held up by another program.
 const LATE: Duration = Duration::from_micros(300);
 
@@ -193,9 +197,9 @@ impl Pool {
         loop {
             let state = self.state.load(Ordering::Acquire);
             let wanted = worker < self.workers.load(Ordering::Acquire);
-            if !wanted {
+            if !wanted && spins >= SPINS + YIELDS {
                 thread::park();
-            } else if state & OPEN != 0 && state / JOB != seen {
+            } else if wanted && state & OPEN != 0 && state / JOB != seen {
                 let entered = self.state.compare_exchange_weak(
                     state,
                     state + 1,
@@ -211,6 +215,7 @@ impl Pool {
                 spins += 1;
                 std::hint::spin_loop();
             } else {
+                spins = spins.saturating_add(1);
                 thread::yield_now();
             }
         }

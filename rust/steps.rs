@@ -1,5 +1,6 @@
 //! What training is asked for, and what it tells.
 
+use crate::kernels::Real;
 use crate::optimizer::Optimizer;
 
 /// Sums over the rows trained since they were last set to 0.
@@ -11,6 +12,20 @@ pub struct Totals {
     pub correct: u64,
     /// Hidden activations whose derivative was below [`crate::activation::SATURATED`].
     pub saturated: u64,
+}
+
+impl Totals {
+    /// Adds the losses of some rows, in their order. Returns their own sum, which is finite where
+    /// they are.
+    pub fn add_losses<T: Real>(&mut self, losses: &[T]) -> f64 {
+        let mut sum = 0.0;
+        for loss in losses {
+            let loss = loss.to_f64();
+            sum += loss;
+            self.loss += loss;
+        }
+        sum
+    }
 }
 
 /// Which steps to take.

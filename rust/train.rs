@@ -6,6 +6,7 @@
 
 mod kept;
 mod run;
+mod tiles;
 mod trace;
 
 pub use crate::steps::{Steps, Totals, Trained};
@@ -27,6 +28,7 @@ use crate::plan::{Path, Plan};
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
 use kept::Kept;
+use tiles::Tiles;
 
 /// A network in training: its optimiser's state and its scratch beside it.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub struct Trainer<T> {
     plan: Plan,
     pixels: PixelTable<T>,
     workspace: Option<Workspace<T>>,
+    tiles: Option<Tiles<T>>,
     few: Option<Forward<T>>,
     scratch: Scratch<T>,
     /// How many threads may work, and how many did last.
@@ -43,6 +46,12 @@ pub struct Trainer<T> {
     worked: AtomicUsize,
     online: Option<Online<T>>,
     kept: Option<Kept<T>>,
+}
+
+/// What the workers share: each product, or the tiles of a batch.
+enum Form<T> {
+    Products(Workspace<T>),
+    Tiles(Tiles<T>),
 }
 
 impl<T: Real> Trainer<T> {
@@ -55,6 +64,7 @@ impl<T: Real> Trainer<T> {
             plan,
             pixels: PixelTable::new(),
             workspace: None,
+            tiles: None,
             few: None,
             scratch: Scratch::new(),
             threads: AtomicUsize::new(1),
@@ -149,21 +159,38 @@ impl<T: Real> Trainer<T> {
             return self.train_online(data, steps, totals);
         }
         self.online = None;
-        let batch_size = data.batch_size();
-        let mut workspace = match self.workspace.take().filter(|w| w.holds(batch_size)) {
-            Some(workspace) => workspace,
-            None => Workspace::new(&self.network, batch_size)?,
-        };
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
         self.scratch.prepare(self.threads())?;
+        let mut form = self.form(data.batch_size())?;
         let scratch = std::mem::take(&mut self.scratch);
         let (trained, worked) = pool::with(self.threads(), |crew| {
             let team = Team { isa: self.plan.isa, crew, scratch: &scratch };
-            fpu::exact(|| self.take_steps(&team, data, steps, totals, &mut workspace))
+            fpu::exact(|| self.take_steps(&team, data, steps, totals, &mut form))
         });
         self.worked.store(worked, Ordering::Relaxed);
-        (self.workspace, self.scratch) = (Some(workspace), scratch);
+        self.scratch = scratch;
+        match form {
+            Form::Products(workspace) => self.workspace = Some(workspace),
+            Form::Tiles(tiles) => self.tiles = Some(tiles),
+        }
         Ok(trained)
+    }
+
+    /// What is shared in batches of `rows` rows, with its scratch; there is one such at a time.
+    fn form(&mut self, rows: usize) -> Result<Form<T>, Error> {
+        let (workspace, tiles) = (self.workspace.take(), self.tiles.take());
+        let (network, threads) = (&self.network, self.threads());
+        Ok(if Tiles::pay(network, rows, threads) {
+            Form::Tiles(match tiles.filter(|tiles| tiles.hold(rows, threads)) {
+                Some(tiles) => tiles,
+                None => Tiles::new(network, rows, threads)?,
+            })
+        } else {
+            Form::Products(match workspace.filter(|workspace| workspace.holds(rows)) {
+                Some(workspace) => workspace,
+                None => Workspace::new(network, rows)?,
+            })
+        })
     }
 
     /// The same, row by row: each row a step, or what the rows of a batch add up to.
@@ -173,7 +200,7 @@ impl<T: Real> Trainer<T> {
         steps: &Steps<'_>,
         totals: Totals,
     ) -> Result<Trained, Error> {
-        self.workspace = None; // one form's scratch at a time
+        (self.workspace, self.tiles) = (None, None); // one form's scratch at a time
         let velocity = !steps.optimizer.vectors().is_empty();
         let batch = data.batch_size() > 1;
         let mut online = match self.online.take().filter(|online| online.fits(velocity, batch)) {
@@ -197,14 +224,16 @@ impl<T: Real> Trainer<T> {
         data: &Dataset<T>,
         steps: &Steps<'_>,
         mut totals: Totals,
-        workspace: &mut Workspace<T>,
+        form: &mut Form<T>,
     ) -> Trained {
         for (done, &rate) in steps.rates.iter().enumerate() {
             let rows = data.batch(steps.first + done);
             let mut after = totals;
-            let rate = T::from_f64(rate);
-            let diverged =
-                self.step(team, data, rows, (&steps.optimizer, rate), workspace, &mut after);
+            let by = (&steps.optimizer, T::from_f64(rate));
+            let diverged = match form {
+                Form::Products(workspace) => self.step(team, data, rows, by, workspace, &mut after),
+                Form::Tiles(tiles) => self.step_by_tiles(team, data, rows, by, tiles, &mut after),
+            };
             if diverged.is_some() {
                 return Trained { totals, steps: done, diverged };
             }
@@ -230,7 +259,8 @@ impl<T: Real> Trainer<T> {
         let last = (batch.len() - 1) / TILE;
         let mut loss = 0.0;
         for (t, tile) in batch.tiles(TILE).enumerate() {
-            loss += run_tile(&self.network, team, data, (tile, batch.len()), workspace, totals);
+            totals.correct += run_tile(&self.network, team, data, (tile, batch.len()), workspace);
+            loss += totals.add_losses(&workspace.losses[..tile.len()]);
             if t < last {
                 totals.saturated += backward(&self.network, team, workspace, tile.len(), t == 0);
             }
@@ -302,29 +332,31 @@ fn gradient<T: Real>(
     totals: &mut Totals,
 ) {
     for (t, tile) in batch.tiles(TILE).enumerate() {
-        run_tile(network, team, data, (tile, batch.len()), workspace, totals);
+        totals.correct += run_tile(network, team, data, (tile, batch.len()), workspace);
+        totals.add_losses(&workspace.losses[..tile.len()]);
         totals.saturated += backward(network, team, workspace, tile.len(), t == 0);
     }
 }
 
-/// Takes a tile of a batch forward, adds its losses to the totals and begins the way back.
-/// Returns a sum of the losses, which is finite where they are.
+/// Takes a tile of a batch forward, writes down its losses and begins the way back. Returns how
+/// many of its rows are classified rightly.
 fn run_tile<T: Real>(
     network: &Network<T>,
     team: &Team<'_, T>,
     data: &Dataset<T>,
     (tile, batch): (Rows<'_>, usize),
     workspace: &mut Workspace<T>,
-    totals: &mut Totals,
-) -> f64 {
+) -> u64 {
     let rows = tile.len();
-    let Workspace { forward: activations, y, r, .. } = workspace;
+    let Workspace { forward: activations, y, labels, losses, r, .. } = workspace;
     let y = &mut y[..rows * network.n_out()];
-    data.gather(tile, &mut activations.a[0][..rows * network.n_in()], y);
+    data.gather_by(team, tile, &mut activations.a[0][..rows * network.n_in()], y);
     forward(network, team, activations, rows);
-    let sum = losses(network, team.isa, data, tile, activations, y, totals);
+    let labels = data.labels(tile, labels);
+    let losses = &mut losses[..rows];
+    let correct = judge(network, team.isa, data, tile, activations, (y, labels), losses);
     output_delta(network, team.isa, activations, y, r, batch);
-    sum
+    correct
 }
 
 /// Takes `rows` rows from the inputs `scratch.a[0]` through all layers (Eq. 6, 7, 11).
@@ -348,30 +380,20 @@ fn forward<T: Real>(
     }
 }
 
-/// Adds each row's E (Eq. 11), and whether it is classified rightly, to the totals.
-///
-/// Returns the sum of this tile's losses.
-fn losses<T: Real>(
+/// E of each row (Eq. 11) of a tile. Returns how many of them are classified rightly.
+fn judge<T: Real>(
     network: &Network<T>,
     isa: Isa,
     data: &Dataset<T>,
     tile: Rows<'_>,
     scratch: &Forward<T>,
-    y: &[T],
-    totals: &mut Totals,
-) -> f64 {
-    let n_out = network.n_out();
+    (y, labels): (&[T], &[u32]),
+    losses: &mut [T],
+) -> u64 {
     let (z, a) = output(scratch);
-    let mut sum = 0.0;
-    for i in 0..tile.len() {
-        let (row, at) = (tile.at(i), i * n_out..(i + 1) * n_out);
-        let (z, a, y) = (&z[at.clone()], &a[at.clone()], &y[at]);
-        let loss = network.loss().forward(isa, z, a, y, data.label(row)).to_f64();
-        sum += loss;
-        totals.loss += loss;
-        totals.correct += u64::from(data.is_correct(row, a));
-    }
-    sum
+    let (z, a) = (&z[..y.len()], &a[..y.len()]);
+    network.loss().forward_rows(isa, (z, a, y), labels, losses);
+    data.count_correct(isa, tile, labels, a)
 }
 
 /// r of the last layer, (rows, n_out), divided by the rows of the batch (rule 3).

@@ -44,6 +44,10 @@ pub struct Workspace<T> {
     pub forward: Forward<T>,
     /// What the rows should become, (rows, n_out).
     pub y: Vec<T>,
+    /// The labels of the rows, where they have any, (rows,).
+    pub labels: Vec<u32>,
+    /// E of each row, (rows,).
+    pub losses: Vec<T>,
     /// r of the layer at hand, (rows, n_out).
     pub r: Vec<T>,
     /// dE/da of the layer before it, (rows, n_in).
@@ -81,6 +85,8 @@ impl<T: Real> Workspace<T> {
         Ok(Self {
             forward: Forward::new(network, rows)?,
             y: zeros(checked_product(rows, network.n_out())?)?,
+            labels: zeros(rows)?,
+            losses: zeros(rows)?,
             r: zeros(checked_product(rows, widest)?)?,
             d: zeros(checked_product(rows, widest)?)?,
             db: zeros(widest)?,

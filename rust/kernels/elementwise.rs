@@ -1,40 +1,52 @@
 //! Element by element: one rounded operation at a time, in the order written.
 
-use super::kernel;
+use super::{Real, kernel};
 
 kernel! {
-    /// z + b in place of z (rule 2 of `docs/exactness.md`).
+    /// z + b in place of z (rule 2 of `docs/exactness.md`): z (rows, n), b (n,).
     pub fn add<T>(z: &mut [T], b: &[T]) {
+        add_rows(z, b);
+    }
+}
+
+kernel! {
+    /// relu(z + b) in place of z; likewise.
+    pub fn add_relu<T>(z: &mut [T], b: &[T]) {
+        for z in z.chunks_exact_mut(b.len().max(1)) {
+            for (z, &b) in z.iter_mut().zip(b) {
+                let sum = *z + b;
+                *z = if sum <= T::ZERO { T::ZERO } else { sum };
+            }
+        }
+    }
+}
+
+kernel! {
+    /// sigmoid(z + b) in place of z; likewise.
+    pub fn add_sigmoid<T>(z: &mut [T], b: &[T]) {
+        add_rows(z, b);
+        for z in z {
+            *z = z.sigmoid();
+        }
+    }
+}
+
+kernel! {
+    /// tanh(z + b) in place of z; likewise.
+    pub fn add_tanh<T>(z: &mut [T], b: &[T]) {
+        add_rows(z, b);
+        for z in z {
+            *z = z.tanh();
+        }
+    }
+}
+
+/// z + b in place of z. A loop of its own before a long one, which then has no row's end.
+#[inline(always)]
+fn add_rows<T: Real>(z: &mut [T], b: &[T]) {
+    for z in z.chunks_exact_mut(b.len().max(1)) {
         for (z, &b) in z.iter_mut().zip(b) {
             *z = *z + b;
-        }
-    }
-}
-
-kernel! {
-    /// relu(z + b) in place of z.
-    pub fn add_relu<T>(z: &mut [T], b: &[T]) {
-        for (z, &b) in z.iter_mut().zip(b) {
-            let sum = *z + b;
-            *z = if sum <= T::ZERO { T::ZERO } else { sum };
-        }
-    }
-}
-
-kernel! {
-    /// sigmoid(z + b) in place of z.
-    pub fn add_sigmoid<T>(z: &mut [T], b: &[T]) {
-        for (z, &b) in z.iter_mut().zip(b) {
-            *z = (*z + b).sigmoid();
-        }
-    }
-}
-
-kernel! {
-    /// tanh(z + b) in place of z.
-    pub fn add_tanh<T>(z: &mut [T], b: &[T]) {
-        for (z, &b) in z.iter_mut().zip(b) {
-            *z = (*z + b).tanh();
         }
     }
 }

@@ -14,7 +14,7 @@ mod team;
 mod thin;
 pub(super) mod tile;
 
-pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Team};
+pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -31,7 +31,7 @@ pub const BLOCK: usize = 256;
 const CHUNK_COLUMNS: usize = 128;
 
 /// How many rows of C a chunk has at most where A is packed.
-const CHUNK_ROWS: usize = 128;
+const CHUNK_ROWS: usize = 256;
 
 /// How many rows of C there are at most where neither operand is packed.
 const DIRECT_ROWS: usize = 4;
@@ -85,8 +85,9 @@ pub struct Descent<'a, T> {
 }
 
 impl<T: Real> Team<'_, T> {
-    /// C = A B, then `finish` for each piece of a row of C, while it is in the cache: it is told
-    /// the piece, its row and its first column. Returns the sum of what `finish` returns.
+    /// C = A B, then `finish` for each piece of C, a part of a row or whole rows, while it is in the
+    /// cache: it is told the piece, its row and its first column. Returns the sum of what `finish`
+    /// returns.
     ///
     /// # Panics
     /// Where the shapes do not belong together.
@@ -104,12 +105,16 @@ impl<T: Real> Team<'_, T> {
         let count = AtomicU64::new(0);
         self.run(&job, &|part| {
             let mut sum = 0;
-            for i in part.i..part.i + part.m {
-                // SAFETY: row i and the part's columns are within C, and no one else has this part.
-                let row = unsafe {
-                    std::slice::from_raw_parts_mut(job.pointer().add(i * stride + part.j), part.n)
+            // Rows that follow each other are one piece.
+            let rows = if part.n == stride { part.m } else { 1 };
+            for i in (part.i..part.i + part.m).step_by(rows) {
+                // SAFETY: these rows and the part's columns are within C, nothing else lies between
+                // them, and no one else has this part.
+                let piece = unsafe {
+                    let first = job.pointer().add(i * stride + part.j);
+                    std::slice::from_raw_parts_mut(first, rows * part.n)
                 };
-                sum += finish(row, i, part.j);
+                sum += finish(piece, i, part.j);
             }
             count.fetch_add(sum, Ordering::Relaxed);
         });
@@ -169,7 +174,8 @@ impl<T: Real> Team<'_, T> {
         if m == 0 || n == 0 {
             return true;
         }
-        let crew = if job.pays() { self.crew } else { &Alone };
+        let sole = Sole(self.crew.caller());
+        let crew = if job.pays() { self.crew } else { &sole };
         let (rows, columns) = job.chunk_size(crew.workers());
         let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
         let finite = AtomicBool::new(true);

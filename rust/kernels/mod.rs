@@ -7,6 +7,7 @@
 // that the processor has it.
 #![allow(unsafe_code)]
 
+pub mod abreast;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

@@ -65,6 +65,18 @@ unsafe fn chains<S: Simd, const V: usize>(r: MatRef<'_, S::T>, sums: &mut [S::T]
     }
 }
 
+/// Where the largest element stands, the first of equals.
+#[must_use]
+pub fn largest<T: Real>(a: &[T]) -> usize {
+    let mut at = 0;
+    for (i, value) in a.iter().enumerate() {
+        if *value > a[at] {
+            at = i;
+        }
+    }
+    at
+}
+
 /// m and S of a row z: its largest element, and the sum of exp(z - m), ascending.
 #[inline(always)]
 fn shifted_sum<T: Real>(z: &[T]) -> (T, T) {

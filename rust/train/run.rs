@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Totals, Trainer, forward, gradient, losses};
+use super::{Totals, Trainer, forward, gradient, judge};
 use crate::data::{Dataset, Inputs, Rows};
 use crate::error::Error;
 use crate::kernels::gemm::{Alone, Team};
@@ -33,7 +33,9 @@ impl<T: Real> Trainer<T> {
             let tiles = Rows::Range(0, rows).tiles(TILE);
             for (tile, outputs) in tiles.zip(outputs.chunks_mut(TILE * n_out)) {
                 let inputs = &mut scratch.a[0][..tile.len() * n_in];
-                x.gather(tile, n_in, &self.pixels, inputs);
+                team.fill_rows(inputs, n_in, &|first, to| {
+                    x.gather(tile.part(first, to.len() / n_in), n_in, &self.pixels, to);
+                });
                 forward(network, team, &mut scratch, tile.len());
                 let a = &scratch.a[network.layers().len()];
                 outputs.copy_from_slice(&a[..outputs.len()]);
@@ -92,15 +94,21 @@ impl<T: Real> Trainer<T> {
         }
         let network = &self.network;
         let mut scratch = Forward::new(network, rows)?;
-        let mut y = zeros(checked_product(rows.min(TILE), network.n_out())?)?;
+        let (mut y, mut labels) =
+            (zeros(checked_product(rows.min(TILE), network.n_out())?)?, zeros(rows.min(TILE))?);
+        let mut losses = zeros(rows.min(TILE))?;
         let mut totals = Totals { loss, ..Totals::default() };
         self.with_team(|team| {
             for tile in Rows::Range(first, rows).tiles(TILE) {
                 let rows = tile.len();
                 let y = &mut y[..rows * network.n_out()];
-                data.gather(tile, &mut scratch.a[0][..rows * network.n_in()], y);
+                data.gather_by(team, tile, &mut scratch.a[0][..rows * network.n_in()], y);
                 forward(network, team, &mut scratch, rows);
-                losses(network, self.plan.isa, data, tile, &scratch, y, &mut totals);
+                let (answers, losses) =
+                    ((&*y, data.labels(tile, &mut labels)), &mut losses[..rows]);
+                totals.correct +=
+                    judge(network, self.plan.isa, data, tile, &scratch, answers, losses);
+                totals.add_losses(losses);
             }
         })?;
         Ok((totals.loss, totals.correct))

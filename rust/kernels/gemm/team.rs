@@ -13,6 +13,11 @@ pub trait Crew: Sync {
     /// How many there are, at least one.
     fn workers(&self) -> usize;
 
+    /// The worker that calls.
+    fn caller(&self) -> usize {
+        0
+    }
+
     /// Calls `work(worker, chunk)` once for each chunk below `chunks`, and returns when all is
     /// done. No two calls at a time have the same worker.
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync));
@@ -28,8 +33,26 @@ impl Crew for Alone {
     }
 
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        Sole(0).share(chunks, work);
+    }
+}
+
+/// One of several workers, which works by itself with its own scratch.
+#[derive(Clone, Copy, Debug)]
+pub struct Sole(pub usize);
+
+impl Crew for Sole {
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn caller(&self) -> usize {
+        self.0
+    }
+
+    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
         for chunk in 0..chunks {
-            work(0, chunk);
+            work(self.0, chunk);
         }
     }
 }
@@ -121,6 +144,38 @@ pub struct Team<'a, T> {
     pub crew: &'a dyn Crew,
     /// Prepared for that many workers.
     pub scratch: &'a Scratch<T>,
+}
+
+/// So many elements are filled at least where workers share it.
+const SHARED: usize = 1 << 14;
+
+impl<T: Real> Team<'_, T> {
+    /// Calls `fill` for pieces of `to` (rows, n), each some whole rows, with the first row of each.
+    pub fn fill_rows(&self, to: &mut [T], n: usize, fill: &(dyn Fn(usize, &mut [T]) + Sync)) {
+        /// Where the rows begin.
+        struct Start<T>(*mut T);
+        // SAFETY: each worker makes rows of its own from it.
+        unsafe impl<T: Send> Sync for Start<T> {}
+        impl<T> Start<T> {
+            fn get(&self) -> *mut T {
+                self.0
+            }
+        }
+
+        if to.len() < SHARED || self.crew.workers() == 1 {
+            return fill(0, to);
+        }
+        let rows = to.len() / n;
+        let size = rows.div_ceil(2 * self.crew.workers());
+        let start = Start(to.as_mut_ptr());
+        self.crew.share(rows.div_ceil(size), &|_, chunk| {
+            let (first, count) = (chunk * size, size.min(rows - chunk * size));
+            // SAFETY: the rows lie within `to`, and each chunk is handed out once.
+            let piece =
+                unsafe { std::slice::from_raw_parts_mut(start.get().add(first * n), count * n) };
+            fill(first, piece);
+        });
+    }
 }
 
 impl<T> fmt::Debug for Team<'_, T> {

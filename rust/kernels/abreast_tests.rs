@@ -1,0 +1,56 @@
+//! Many rows at a time judged row by row by the oracle, bit for bit.
+
+use super::{count_largest_at, log_losses, log_losses_at, softmax, squared_distances};
+use crate::kernels::testing::{assert_bits, extreme, mild};
+use crate::kernels::{Isa, Real, oracle, reduce};
+
+fn rows_of<T: Real>(draw: fn(u64, usize) -> Vec<T>, rows: usize, n: usize) {
+    let (z, y) = (draw(1, rows * n), mild::<T>(2, rows * n));
+    let labels: Vec<u32> = (0..u32::try_from(n).unwrap()).rev().cycle().take(rows).collect();
+    let each = || z.chunks(n).zip(y.chunks(n));
+    let places = || z.chunks(n).zip(&labels);
+    let of_labels = places().map(|(z, &label)| {
+        let (largest, sum) = oracle::shifted_sum(z);
+        sum.log() - (z[label as usize] - largest)
+    });
+    let of_labels: Vec<T> = of_labels.collect();
+    let correct = places().filter(|&(z, &label)| reduce::largest(z) == label as usize).count();
+    for isa in Isa::available() {
+        let what = format!("{} ({rows}, {n})", isa.name());
+        let mut a = vec![T::ONE; rows * n];
+        softmax(isa, &z, &mut a, n);
+        assert_bits(&a, &z.chunks(n).flat_map(oracle::softmax).collect::<Vec<_>>(), &what);
+        let mut losses = vec![T::ONE; rows];
+        log_losses_at(isa, &z, &labels, &mut losses, n);
+        assert_bits(&losses, &of_labels, &what);
+        log_losses(isa, &z, &y, &mut losses, n);
+        let expected: Vec<T> = each().map(|(z, y)| oracle::log_loss(z, y)).collect();
+        assert_bits(&losses, &expected, &what);
+        squared_distances(isa, &z, &y, &mut losses, n);
+        let expected: Vec<T> = each().map(|(z, y)| oracle::squared_distance(z, y)).collect();
+        assert_bits(&losses, &expected, &what);
+        assert_eq!(count_largest_at(isa, &z, &labels, n), correct as u64, "{what}");
+    }
+}
+
+#[test]
+fn rows_side_by_side_are_as_one_by_one() {
+    for rows in [0, 1, 15, 16, 17, 47, 256] {
+        for n in [1, 2, 3, 4, 10, 16, 31, 32, 33, 100] {
+            rows_of::<f32>(mild, rows, n);
+            rows_of::<f32>(extreme, rows, n);
+            rows_of::<f64>(mild, rows, n);
+            rows_of::<f64>(extreme, rows, n);
+        }
+    }
+}
+
+#[test]
+fn the_first_of_equals_is_the_largest() {
+    for isa in Isa::available() {
+        let a = [1.0_f32, 3.0, 3.0, 2.0].repeat(17);
+        for (label, count) in [(0, 0), (1, 17), (2, 0), (3, 0)] {
+            assert_eq!(count_largest_at(isa, &a, &[label; 17], 4), count, "{}", isa.name());
+        }
+    }
+}
