@@ -214,6 +214,7 @@ impl<T: Real> Trainer<T> {
         let trained =
             fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
         self.online = Some(online);
+        self.worked.store(1, Ordering::Relaxed);
         Ok(trained)
     }
 

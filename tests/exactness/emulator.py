@@ -416,12 +416,15 @@ def train(
     momentum: float = 0.0,
     l2: float = 0.0,
     shuffle: bool = True,
+    parameters: tuple[list[Array], list[Array]] | None = None,  # to begin with; else the drawn
 ) -> Trained:
     """Train a network from its seed, as `Network(...).fit(...)` must, to the bit."""
     layers = range(len(sizes) - 1)
     activations = [activation] * (len(sizes) - 2) + [output_activation]
     weights = [initial_weights(seed, i, sizes[i], sizes[i + 1], initialization) for i in layers]
     biases = [np.zeros(sizes[i + 1], np.float32) for i in layers]
+    if parameters is not None:
+        weights, biases = (list(each) for each in parameters)
     weight_v = [np.zeros_like(w) for w in weights]
     bias_v = [np.zeros_like(b) for b in biases]
     x = np.asarray(x, np.float32)

@@ -2,74 +2,50 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
+from exactness import emulator
+from exactness.runs import (
+    DTYPES,
+    PATHS,
+    ROWS,
+    SEED,
+    SETTINGS,
+    SIZES,
+    bits_of,
+    fitted,
+    labels,
+    make,
+    pixels,
+    values,
+)
 
-from chainrule import SGD, Network, _backend
-
-SEED = 5
-ROWS = 60
-
-
-def pixels(n_in=300):
-    """Images that are mostly 0, as those of digits are."""
-    draw = np.random.Generator(np.random.Philox(SEED))
-    images = draw.integers(0, 256, (ROWS, n_in), dtype=np.uint8)
-    return np.where(draw.random((ROWS, n_in)) < 0.85, 0, images).astype(np.uint8)
-
-
-def fitted(monkeypatch, path, x, dtype, batch_size, settings):
-    """The bits of a network that was trained on a path, and its history."""
-    monkeypatch.setattr(_backend, "forced_path", path)
-    network = Network(
-        (x.shape[1], 18, 9, 5),
-        activation=settings.get("activation", "sigmoid"),
-        loss=settings.get("loss", "squared_error"),
-        dtype=dtype,
-        seed=SEED,
-        backend="rust",
-    )
-    before = network.fingerprint()
-    optimizer = SGD(0.1, momentum=settings.get("momentum", 0.0))
-    history = network.fit(
-        x,
-        np.arange(ROWS) % 5,
-        epochs=2,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        l2=settings.get("l2", 0.0),
-    )
-    assert network.fingerprint() != before
-    parameters, vectors = network._engine.state()
-    bits = parameters.tobytes(), {name: vector.tobytes() for name, vector in vectors.items()}
-    return bits, history, network.explain()["path"]
-
-
-SETTINGS = [
-    {},
-    {"momentum": 0.9},
-    {"l2": 1e-3, "activation": "tanh"},
-    {"activation": "relu", "loss": "cross_entropy"},
-    {"momentum": 0.5, "l2": 1e-2, "loss": "binary_cross_entropy"},
-]
+from chainrule import Network
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("kind", ["uint8", "T"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("path", "batch_size"),
     [("online", 1), ("online sparse", 1), ("layered sparse", 2), ("layered sparse", 7)],
 )
-def test_a_path_gives_the_bits_of_the_layered_one(
-    isa, monkeypatch, path, batch_size, dtype, kind, settings
-):
-    x = pixels() if kind == "uint8" else (pixels() / np.float64(255)).astype(dtype)
-    expected, slow, layered = fitted(monkeypatch, "layered", x, dtype, batch_size, settings)
-    found, fast, taken = fitted(monkeypatch, path, x, dtype, batch_size, settings)
-    assert (layered, taken) == ("layered", path)
+def test_a_path_gives_the_bits_of_the_layered_one(isa, path, batch_size, dtype, kind, settings):
+    x = pixels() if kind == "uint8" else values(pixels(), dtype)
+    expected, slow = fitted("layered", x, dtype, batch_size, settings)
+    found, fast = fitted(path, x, dtype, batch_size, settings)
     assert found == expected
     assert fast == slow
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("path", "batch_size"), PATHS)
+def test_pixels_are_their_quotients_on_each_path(isa, path, batch_size, dtype, settings):
+    expected = fitted(path, values(pixels(), dtype), dtype, batch_size, settings)
+    assert fitted(path, pixels(), dtype, batch_size, settings) == expected
 
 
 def test_the_engine_chooses_by_batch_and_zeros():
@@ -83,3 +59,87 @@ def test_the_engine_chooses_by_batch_and_zeros():
     assert chosen(pixels(), 10) == "layered sparse"
     assert chosen(pixels() + 1, 10) == "layered"
     assert chosen(pixels(), 10, (300, 40, 200, 5)) == "layered"
+
+
+# ---- each path against the emulator, which knows of none
+
+
+@functools.cache
+def emulated(batch_size, index):
+    """What the emulator makes of a setting."""
+    settings = SETTINGS[index]
+    loss = settings.get("loss", "squared_error")
+    return emulator.train(
+        values(pixels(), "float32"),
+        labels(),
+        SIZES,
+        seed=SEED,
+        epochs=2,
+        batch_size=batch_size,
+        learning_rate=0.1,
+        activation=settings.get("activation", "sigmoid"),
+        output_activation="softmax" if loss == "cross_entropy" else "sigmoid",
+        loss=loss,
+        momentum=settings.get("momentum", 0.0),
+        l2=settings.get("l2", 0.0),
+    )
+
+
+@pytest.mark.parametrize("index", range(len(SETTINGS)), ids=lambda i: str(SETTINGS[i]))
+@pytest.mark.parametrize(("path", "batch_size"), PATHS)
+def test_a_path_gives_the_bits_of_the_emulator(isa, path, batch_size, index):
+    (parameters, _), history = fitted(path, pixels(), "float32", batch_size, SETTINGS[index])
+    expected = emulated(batch_size, index)
+    flat = np.concatenate(
+        [each.ravel() for pair in zip(*expected[:2], strict=True) for each in pair]
+    )
+    found = np.frombuffer(parameters, np.float32)
+    np.testing.assert_array_equal(emulator.bits(found), emulator.bits(flat))
+    assert history.loss == expected.losses
+
+
+# ---- any cut
+
+
+def cut(path, batch_size, dtype, settings, counts, *, resume):
+    """Two epochs in slices of so many steps: bits, totals; in a new engine each where resumed."""
+    x, y = pixels(), labels().astype(np.int64)
+    network = make(dtype, path, **settings)
+    before, totals = bits_of(network), (0.0, 0, 0)
+    steps = -(-ROWS // batch_size)
+    rates = np.linspace(0.3, 0.1, steps)
+    data = network._engine.dataset(x, y, None, batch_size, SEED)
+    for epoch in range(2):
+        first, turn = 0, 0
+        while first < steps:
+            count = min(counts[turn % len(counts)], steps - first)
+            totals, done, diverged = network._engine.train(
+                data,
+                epoch,
+                first,
+                rates[first : first + count],
+                settings.get("momentum", 0.0),
+                settings.get("l2", 0.0),
+                1,
+                totals,
+            )
+            assert (done, diverged) == (count, None)
+            assert network._engine.explain()["path"] == path
+            first, turn = first + count, turn + 1
+            if resume:
+                state = network._engine.state()
+                network = make(dtype, path, **settings)
+                network._engine.set_state(*state)
+                data = network._engine.dataset(x, y, None, batch_size, SEED)
+    assert bits_of(network) != before
+    return bits_of(network), totals
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("path", "batch_size"), PATHS)
+def test_any_cut_gives_the_same_bits(isa, path, batch_size, dtype, settings):
+    expected = cut(path, batch_size, dtype, settings, [ROWS], resume=False)
+    for counts in [1], [2, 3], [7, 1]:
+        assert cut(path, batch_size, dtype, settings, counts, resume=False) == expected
+    assert cut(path, batch_size, dtype, settings, [1, 4], resume=True) == expected
