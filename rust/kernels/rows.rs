@@ -470,3 +470,7 @@ impl<T: Real> Bound<T> {
         all
     }
 }
+
+#[cfg(test)]
+#[path = "rows_tests.rs"]
+mod tests;

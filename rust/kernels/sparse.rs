@@ -301,3 +301,7 @@ pub fn clear<T: Real, E: Lit<T>>(x: LitRow<'_, E>, to: &mut [T]) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "sparse_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! What the tests of kernels share: numbers to try, and equality of bits.
 
 use super::Real;
+use super::lines::{LINE, Line};
 use crate::rng::{Words, uniform};
 
 /// `n` numbers from -1 to 1.
@@ -41,3 +42,32 @@ pub(crate) fn assert_bits<T: Real>(found: &[T], expected: &[T], what: &str) {
         assert_eq!(bits(found), bits(expected), "{what}: {found:?} for {expected:?} at {i}");
     }
 }
+
+/// Numbers line by line.
+pub(crate) fn in_lines<T: Real>(numbers: &[T]) -> Vec<Line<T>> {
+    let (lines, rest) = numbers.as_chunks::<LINE>();
+    assert!(rest.is_empty(), "whole lines");
+    lines.iter().map(|&line| Line(line)).collect()
+}
+
+/// Defines [`Work`](super::lines::Work) that calls a function with its fields.
+macro_rules! work {
+    ($name:ident<$a:lifetime, $t:ident $(, $e:ident)?> { $($field:ident: $ty:ty),* $(,)? }
+     $f:expr, $ret:ty) => {
+        struct $name<$a, $t $(, $e)?> {
+            $($field: $ty),*
+        }
+
+        impl<$t: $crate::kernels::Real $(, $e: $crate::kernels::sparse::Lit<$t>)?>
+            $crate::kernels::lines::Work<$t> for $name<'_, $t $(, $e)?>
+        {
+            type Output = $ret;
+
+            #[inline(always)]
+            fn run<S: $crate::kernels::lines::Lines<T = $t>>(self, s: S) -> $ret {
+                $f(s, $(self.$field),*)
+            }
+        }
+    };
+}
+pub(crate) use work;
