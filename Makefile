@@ -10,7 +10,7 @@ CODE := $(shell find rust python -type f ! -name '*.pyc') \
 DATA := $(shell find data -type f ! -path '*/build/*' ! -path '*.egg-info/*' ! -name '*.pyc')
 WHEELS = dist/chainrule-*.whl dist/chainrule_mnist-*.whl
 
-.PHONY: help train report docs test long lint bench bench-peers wheel check-tools
+.PHONY: help train report docs test long lint bench bench-peers instructions wheel check-tools
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -44,8 +44,10 @@ lint: export PYO3_PYTHON = $(CURDIR)/.build/env/bin/python
 lint: export RUSTDOCFLAGS = -D warnings
 lint: .build/env/.installed ## format, lints, types; everything denied
 	cargo fmt --check
+	cargo fmt --check --manifest-path benchmarks/instructions/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features python -- -D warnings
+	cargo clippy --locked --manifest-path benchmarks/instructions/Cargo.toml --target-dir .build/instructions -- -D warnings
 	cargo doc --locked --no-deps
 	cargo doc --locked --no-deps --features python --document-private-items
 	.build/env/bin/ruff check
@@ -56,6 +58,9 @@ lint: .build/env/.installed ## format, lints, types; everything denied
 bench: .build/env/.installed ## the benchmarks, and the report's network over ten seeds
 	.build/env/bin/python benchmarks/gil.py
 	.build/env/bin/python benchmarks/report_seeds.py test
+
+instructions: check-tools ## instructions of the main paths, beside those recorded (ARGS=--record)
+	$(PYTHON) benchmarks/instructions.py $(ARGS)
 
 bench-peers: .build/bench/.installed ## beside JAX, PyTorch and others: an hour, 8 GB (ARGS=--quick)
 	cargo build --locked --release --manifest-path benchmarks/rust-peers/Cargo.toml --target-dir .build/rust-peers

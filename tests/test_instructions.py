@@ -1,0 +1,72 @@
+"""The comparison of instruction counts: what it lets pass, and that it says what it does not do."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks/instructions.py"
+
+
+@pytest.fixture
+def script():
+    spec = importlib.util.spec_from_file_location("instructions", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def works(**counts):
+    return {
+        name: {"what": name, "path": "online", "instructions": count}
+        for name, count in counts.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "good", "said"),
+    [
+        (works(a=1000, b=200), True, "a online 1,000 1,000 +0.0%"),
+        (works(a=1029, b=200), True, "a online 1,000 1,029 +2.9%"),
+        (works(a=1031, b=200), False, "a online 1,000 1,031 +3.1% SLOWER: more than 3% above"),
+        (works(a=900, b=200), True, "a online 1,000 900 -10.0% faster: record it"),
+        (works(a=1000), False, "b recorded, but not there any more"),
+        (works(a=1000, b=200, c=3), False, "c not recorded"),
+        (
+            works(a=1000) | {"b": {"what": "b", "path": "layered", "instructions": 200}},
+            False,
+            "b layered 200 200 +0.0% ANOTHER PATH: recorded on 'online'",
+        ),
+    ],
+)
+def test_what_passes(script, capsys, found, good, said):
+    assert script.compare(found, works(a=1000, b=200)) is good
+    assert said in [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("version", ["1.2.3", "1.950.0"])
+def test_another_compiler_is_not_compared_and_that_is_said(
+    script, capsys, monkeypatch, tmp_path, version
+):
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps({"rustc": version, "works": works(a=1, b=2)}))
+    monkeypatch.setattr(script, "RECORD", record)
+    monkeypatch.setattr(script, "why_not", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["instructions.py"])
+    assert script.main() == 0
+    output = capsys.readouterr().out
+    assert f"NOT COMPARED: recorded with rustc {version}, this is" in output
+    assert "not compared: a, b" in output
+
+
+def test_without_valgrind_nothing_is_compared_and_that_is_said(script, capsys, monkeypatch):
+    monkeypatch.setattr(script.shutil, "which", {}.get)
+    monkeypatch.setattr(sys, "argv", ["instructions.py"])
+    assert script.main() == 0
+    assert "instructions: NOT COMPARED: " in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["instructions.py", "--record"])
+    before = script.RECORD.read_bytes()
+    assert script.main() == 1
+    assert script.RECORD.read_bytes() == before
