@@ -11,7 +11,7 @@ use chainrule::init::Initialization;
 use chainrule::loss::Loss;
 use chainrule::network::Network;
 use chainrule::optimizer::Optimizer;
-use chainrule::plan::Plan;
+use chainrule::plan::{Path, Plan};
 use chainrule::train::{Steps, Totals, Trainer};
 
 /// The system's allocator, counting.
@@ -49,29 +49,43 @@ fn allocations(f: impl FnOnce()) -> usize {
     COUNT.load(Ordering::SeqCst) - before
 }
 
-/// How often a slice of steps allocates that is not the first of its epoch: the least of some tries,
-/// as the threads of the test's harness allocate now and then.
-fn in_later_steps(batch: usize, threads: usize, momentum: f64, deliberate: bool) -> usize {
-    (0..8).map(|_| in_one_try(batch, threads, momentum, deliberate)).min().unwrap_or(usize::MAX)
+/// A path, and how it is taken.
+struct Case {
+    path: Path,
+    batch: usize,
+    threads: usize,
+    momentum: f64,
+    /// Whether something is allocated that need not be.
+    deliberate: bool,
 }
 
-fn in_one_try(batch: usize, threads: usize, momentum: f64, deliberate: bool) -> usize {
+/// How often a slice of steps allocates that is not the first of its epoch: the least of some tries,
+/// as the threads of the test's harness allocate now and then.
+fn in_later_steps(case: &Case) -> usize {
+    (0..8).map(|_| in_one_try(case)).min().unwrap_or(usize::MAX)
+}
+
+fn in_one_try(case: &Case) -> usize {
+    let Case { path, batch, threads, momentum, deliberate } = *case;
     let activations = [Activation::Tanh, Activation::Relu, Activation::Softmax];
-    let network = Network::<f32>::new(&[40, 150, 70, 10], &activations, Loss::CrossEntropy);
-    let mut trainer = Trainer::new(network.unwrap(), Plan::new(None).unwrap());
+    let network = Network::<f32>::new(&[300, 150, 70, 10], &activations, Loss::CrossEntropy);
+    let plan = Plan { forced: Some(path), ..Plan::new(None).unwrap() };
+    let mut trainer = Trainer::new(network.unwrap(), plan);
     trainer.initialize(1, &[Initialization::GlorotUniform; 3]).unwrap();
     trainer.allow_threads(threads);
     let rows = 3 * batch;
-    let x: Vec<f32> =
-        (0_u16..1000).map(|i| f32::from(i) / 1000.0).cycle().take(40 * rows).collect();
+    // Every seventh input is not 0.
+    let x = (0_u16..1001).map(|i| f32::from(i % 7 / 6) * f32::from(i) / 1000.0);
+    let x = Inputs::Values(x.cycle().take(300 * rows).collect());
     let labels: Vec<i64> = (0..10).cycle().take(rows).collect();
     let y = Answers::labels(&labels, 10).unwrap();
-    let mut data = Dataset::new(Inputs::Values(x), y, rows, (40, 10), batch, Some(3)).unwrap();
+    let mut data = Dataset::new(x, y, rows, (300, 10), batch, Some(3)).unwrap();
     let optimizer = Optimizer::Sgd { momentum, l2: 0.01 };
     let mut take = |first: usize, rates: &[f64]| {
         let steps = Steps { epoch: 0, first, rates, optimizer };
         let outcome = trainer.train(&mut data, &steps, Totals::default()).unwrap();
         assert_eq!((outcome.steps, outcome.diverged), (rates.len(), None));
+        assert_eq!(trainer.plan().path, path);
     };
     take(0, &[0.1]);
     allocations(|| {
@@ -82,16 +96,28 @@ fn in_one_try(batch: usize, threads: usize, momentum: f64, deliberate: bool) -> 
     })
 }
 
+/// Each path, with rows a batch that it is for.
+const PATHS: [(Path, usize); 6] = [
+    (Path::Layered, 1),
+    (Path::Layered, 20),
+    (Path::Layered, 300),
+    (Path::LayeredSparse, 20),
+    (Path::Online, 1),
+    (Path::OnlineSparse, 1),
+];
+
 /// One test, so that little else allocates meanwhile.
 #[test]
 fn nothing_is_allocated_after_the_first_batch() {
-    for batch in [1, 20, 300] {
+    for (path, batch) in PATHS {
         for threads in [1, 2] {
             for momentum in [0.0, 0.9] {
-                let found = in_later_steps(batch, threads, momentum, false);
-                assert_eq!(found, 0, "batch {batch}, {threads} threads, momentum {momentum}");
+                let case = Case { path, batch, threads, momentum, deliberate: false };
+                let what = format!("{} {batch} {threads} {momentum}", path.name());
+                assert_eq!(in_later_steps(&case), 0, "{what}");
+                let case = Case { deliberate: true, ..case };
+                assert_eq!(in_later_steps(&case), 1, "{what}: a deliberate allocation is seen");
             }
         }
     }
-    assert_eq!(in_later_steps(20, 2, 0.0, true), 1, "a deliberate allocation is seen");
 }

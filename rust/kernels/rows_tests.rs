@@ -1,9 +1,9 @@
 //! Products and steps of a row judged by the oracle, the rest by plain loops, bit for bit.
 
 use super::{
-    Bound, Descent, accumulate, add_magnitudes, clear_padding, difference, divide, identity,
-    largest_is_at, magnitude, product, relu, relu_backward, settle, sigmoid, sigmoid_backward,
-    step, tanh, tanh_backward, twice_difference,
+    Bound, Descent, add_magnitudes, clear_padding, difference, identity, largest_is_at, magnitude,
+    product, relu, relu_backward, sigmoid, sigmoid_backward, step, tanh, tanh_backward,
+    twice_difference,
 };
 use crate::kernels::lines::{LINE, Line, flat};
 use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, work};
@@ -97,51 +97,6 @@ fn steps_of_every_width() {
     }
 }
 
-work! { Accumulate<'a, T> { x: &'a [T], r: &'a [Line<T>], g: &'a mut [Line<T>] } accumulate, () }
-work! {
-    Settle<'a, T> {
-        g: &'a mut [Line<T>], w: &'a mut [Line<T>], v: &'a mut [Line<T>], by: Descent<T>,
-    }
-    settle, ()
-}
-
-/// The rows of a batch one by one, then their step, against the gradient of the whole batch.
-fn check_batch<T: Real>(draw: Draw<T>, (rows, k): (usize, usize), lines: usize) {
-    let n = lines * LINE;
-    let (x, r) = (draw(1, rows * k), draw(2, rows * n));
-    let (w, v) = (draw(3, k * n), draw(4, k * n));
-    let g = oracle::product(MatRef::new(&x, rows, k).transposed(), MatRef::new(&r, rows, n));
-    for by in descents() {
-        let (expected, velocity) = descended(&w, &v, &g, by);
-        for isa in Isa::available() {
-            let what = format!("{} {rows} {k} {lines} {by:?}", isa.name());
-            let mut chains = vec![Line::default(); k * lines];
-            for (x, r) in x.chunks_exact(k).zip(r.chunks_exact(n)) {
-                isa.run(Accumulate { x, r: &in_lines(r), g: &mut chains });
-            }
-            let sums: Vec<T> = flat(&chains).iter().map(|&chain| T::ZERO + chain).collect();
-            assert_bits(&sums, &g, &what);
-            let (mut found, mut moved) = (in_lines(&w), in_lines(&v));
-            let moving = by.momentum != T::ZERO;
-            let moves = if moving { &mut moved[..] } else { &mut [] };
-            isa.run(Settle { g: &mut chains, w: &mut found, v: moves, by });
-            assert_bits(flat(&found), &expected, &what);
-            assert_bits(flat(&moved), if moving { &velocity } else { &v }, &what);
-            assert_bits(flat(&chains), &vec![T::ZERO; k * n], &what);
-        }
-    }
-}
-
-#[test]
-fn batches_of_rows() {
-    for rows in [1, 2, 10, 256] {
-        for (k, lines) in [(1, 1), (5, 2), (19, 3)] {
-            all_kinds!(check_batch, (rows, k), lines);
-        }
-    }
-}
-
-work! { Divide<'a, T> { r: &'a mut [Line<T>], n: T } divide, () }
 work! { Difference<'a, T> { a: &'a [Line<T>], y: &'a [Line<T>], d: &'a mut [Line<T>] } difference, () }
 work! {
     Twice<'a, T> { a: &'a [Line<T>], y: &'a [Line<T>], d: &'a mut [Line<T>] } twice_difference, ()
@@ -157,14 +112,11 @@ fn check_elements<T: Real>(draw: Draw<T>, lines: usize) {
         assert_bits(flat(&d), &each(|a, y| a - y), isa.name());
         isa.run(Twice { a: &in_a, y: &in_y, d: &mut d });
         assert_bits(flat(&d), &each(|a, y| T::TWO * (a - y)), isa.name());
-        let mut r = in_a.clone();
-        isa.run(Divide { r: &mut r, n: T::from_f64(7.0) });
-        assert_bits(flat(&r), &each(|a, _| a / T::from_f64(7.0)), isa.name());
     }
 }
 
 #[test]
-fn differences_and_quotients() {
+fn differences() {
     for lines in 0..=3 {
         all_kinds!(check_elements, lines);
     }

@@ -17,6 +17,20 @@ def named():
             yield int(rule), ROOT / path if "/" in path else HERE / path, test
 
 
+def promised():
+    """Promise, file and test of each test in the second table."""
+    page = PAGE.partition("## The tests of each promise")[2]
+    for promise, tests in re.findall(r"^\| ([^`|]+) \| (`.*) \|$", page, re.MULTILINE):
+        for path, test in re.findall(r"`([\w/.]+)::(\w+)`", tests):
+            yield promise, ROOT / path if "/" in path else HERE / path, test
+
+
+def is_there(path, test):
+    keyword = {".py": "def", ".rs": "fn"}[path.suffix]
+    source = path.read_text(encoding="utf-8")
+    return re.search(rf"^ *{keyword} {test}\(", source, re.MULTILINE) is not None
+
+
 def test_the_rules_are_numbered_1_to_15():
     assert [int(n) for n in re.findall(r"^### (\d+)\. ", PAGE, re.MULTILINE)] == list(range(1, 16))
 
@@ -24,9 +38,7 @@ def test_the_rules_are_numbered_1_to_15():
 def test_each_named_test_is_there():
     assert {rule for rule, _, _ in named()} == set(range(1, 16))
     for rule, path, test in named():
-        keyword = {".py": "def", ".rs": "fn"}[path.suffix]
-        source = path.read_text(encoding="utf-8")
-        assert re.search(rf"^ *{keyword} {test}\(", source, re.MULTILINE), test
+        assert is_there(path, test), test
         if path.suffix == ".py":
             assert test.startswith(f"test_rule_{rule:02d}_")
 
@@ -38,3 +50,9 @@ def test_each_test_of_a_rule_is_named():
             r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE
         ):
             assert (path.name, test) in table
+
+
+def test_each_promise_has_tests_that_are_there():
+    assert len({promise for promise, _, _ in promised()}) == 7
+    for _, path, test in promised():
+        assert is_there(path, test), test
