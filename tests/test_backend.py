@@ -345,8 +345,8 @@ def test_cores_of_a_container(monkeypatch, files, expected):
 
 
 METHODS = [
-    "dataset", "evaluate", "explain", "gradients", "initialize", "predict", "predict_few",
-    "set_state", "state", "trace", "train",
+    "dataset", "evaluate", "explain", "forget", "gradients", "initialize", "predict", "predict_few",
+    "remember", "restore", "set_state", "state", "trace", "train",
 ]  # fmt: skip
 
 
