@@ -238,18 +238,18 @@ fn where_slices_are_cut_changes_no_bit() {
 fn the_number_of_threads_changes_no_bit() {
     let optimizer = Optimizer::Sgd { momentum: 0.9, l2: 0.001 };
     let run = |threads: usize| {
-        let sizes = [60, 300, 150, 5];
+        let sizes = [70, 300, 150, 5];
         let activations = [Tanh, Relu, Softmax];
         let mut trainer = trainer::<f32>(Isa::detect(), &sizes, &activations, Loss::CrossEntropy);
         trainer.allow_threads(threads);
-        let mut data = labelled(700, (60, 5), 300);
+        let mut data = labelled(700, (70, 5), 300);
         let mut totals = Totals::default();
         for epoch in 0..3 {
             let steps = Steps { epoch, first: 0, rates: &[0.1; 3], optimizer };
             totals = trainer.train(&mut data, &steps, totals).unwrap().totals;
         }
         let state = trainer.state().unwrap();
-        let x = Inputs::Values(mild(5, 700 * 60));
+        let x = Inputs::Values(mild(5, 700 * 70));
         let outputs = trainer.predict(&x, 700).unwrap();
         let evaluation = trainer.evaluate(&data, 0, 700, 0.0).unwrap();
         ((state, totals, outputs, evaluation), trainer.plan().threads)
