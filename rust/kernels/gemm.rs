@@ -39,6 +39,12 @@ const DIRECT_ROWS: usize = 4;
 /// How many multiply-adds a product has at least where workers share it.
 const SHARED: usize = 1 << 16;
 
+/// How many elements of B stay in the first cache beside the rest.
+const GROUP: usize = 8 * BLOCK;
+
+/// At most so many columns of C are no reason to pack A.
+const FEW_COLUMNS: usize = 32;
+
 /// How many elements a worker's scratch has: A's rows of a chunk, and a panel of B.
 const SCRATCH: usize = (CHUNK_ROWS + 16) * BLOCK + BLOCK * 32;
 
@@ -280,8 +286,8 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
         form::DIRECT
     } else if job.rows_in_place() {
         form::ROWS
-    } else if a.row_stride() == 1 && part.n <= 2 * S::LANES {
-        form::COLUMNS // A would be packed for a single panel
+    } else if a.row_stride() == 1 && part.n <= FEW_COLUMNS {
+        form::COLUMNS // A would be packed for one panel, or two
     } else {
         form::PACKED
     };
@@ -319,7 +325,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
                 place.a = rows_space.as_ptr();
             }
             let panel = 2 * S::LANES * k.max(1);
-            let panels = if form == form::PACKED { (panel_space.len() / panel).max(1) } else { 1 };
+            let panels = if form == form::PACKED { (GROUP / panel).max(1) } else { 1 };
             let mut j = 0;
             while j < part.n {
                 let columns = (part.n - j).min(panels * 2 * S::LANES);

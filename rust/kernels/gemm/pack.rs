@@ -73,7 +73,8 @@ pub(super) unsafe fn pack_panels<S: Simd>(b: MatRef<'_, S::T>, mut to: *mut S::T
 /// Copies a panel B (k, n) of at most `V` registers' columns, row by row, filled up with 0.
 ///
 /// # Safety
-/// As for [`Simd`]; `to` has room for `k * V * LANES` elements.
+/// As for [`Simd`]; `to` has room for `V * LANES` elements a row, of which there are k, or [`Simd::LANES`]
+/// where that is more.
 #[inline(always)]
 unsafe fn pack_panel<S: Simd, const V: usize>(b: MatRef<'_, S::T>, to: *mut S::T) {
     let (k, n) = (b.rows(), b.columns());
@@ -114,18 +115,34 @@ unsafe fn transposed<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T, width: usize) 
     let (k, n) = (b.rows(), b.columns());
     let (row, column) = (b.row_stride(), b.column_stride());
     let from = b.data().as_ptr();
-    let whole = |count: usize| if row == 1 { count - count % S::LANES } else { 0 };
-    let (whole_k, whole_n) = (whole(k), whole(n));
+    let mut done = 0;
+    if row == 1 {
+        while let Some(j) = start::<S>(done, n) {
+            // Of a short panel elements behind its columns are read too, if there are any, and
+            // written behind its rows.
+            let last = (j + S::LANES - 1) * column;
+            let mut t = 0;
+            while t < k {
+                let at = start::<S>(t, k).unwrap_or(t);
+                if last + at + S::LANES > b.data().len() {
+                    break;
+                }
+                // SAFETY: as there; what is read lies within the slice.
+                unsafe {
+                    S::transpose(from.add(j * column + at), column, to.add(at * width + j), width);
+                }
+                t = at + S::LANES;
+            }
+            if t < k {
+                break;
+            }
+            done = j + S::LANES;
+        }
+    }
     // SAFETY: as there.
     unsafe {
-        for j in (0..whole_n).step_by(S::LANES) {
-            for t in (0..whole_k).step_by(S::LANES) {
-                S::transpose(from.add(j * column + t), column, to.add(t * width + j), width);
-            }
-        }
         for t in 0..k {
-            let first = if t < whole_k { whole_n } else { 0 };
-            for j in first..n {
+            for j in done..n {
                 to.add(t * width + j).write(from.add(t * row + j * column).read());
             }
             for j in n..width {
@@ -133,4 +150,11 @@ unsafe fn transposed<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T, width: usize) 
             }
         }
     }
+}
+
+/// Where the next whole register of `count` elements begins of which some are done; the last may
+/// begin among those. None where all are done, or there are too few.
+#[inline(always)]
+fn start<S: Simd>(done: usize, count: usize) -> Option<usize> {
+    (done < count && count >= S::LANES).then(|| done.min(count - S::LANES))
 }
