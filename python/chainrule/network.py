@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule import _arrays, _backend, _validate, gradcheck, optimizers, training
+from chainrule._backend import THREADS, environment
 from chainrule._guard import deferred_interrupts
 from chainrule._persistence import Persistence
 from chainrule._validate import Activation, Backend, Initialization, Loss
@@ -343,14 +344,13 @@ class Network(Persistence):
         RuntimeError
             While another thread trains the network.
         """
-        # A microsecond of arithmetic does not stand many checks: the engine has those it needs.
+        # A microsecond does not stand many checks: the engine has those that it needs.
         if (
             threads is None
             and self._guard.writer is None
-            and _backend.environment.get(_backend.THREADS) is _backend.threads_checked
+            and environment.get(THREADS) is _backend.threads_checked
         ):
-            outputs = self._engine.predict_few(x)
-            if outputs is not None:
+            if (outputs := self._engine.predict_few(x)) is not None:
                 return outputs
         return self._predict(x, threads)
 
