@@ -2,8 +2,10 @@
 
 mod lists;
 mod order;
+mod source;
 
 pub use lists::{Listed, Lists};
+pub use source::Source;
 
 use crate::error::Error;
 use crate::kernels::gemm::Team;

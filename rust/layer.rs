@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::activation::Activation;
-use crate::kernels::gemm::Team;
+use crate::kernels::gemm::{self, Team};
 use crate::kernels::{Isa, Real, elementwise, reduce};
 use crate::matrix::{MatMut, MatRef};
 
@@ -51,6 +51,12 @@ impl Layer {
     pub fn activate<T: Real>(&self, team: &Team<'_, T>, parameters: &[T], x: &[T], a: &mut [T]) {
         let sigma = self.activation;
         self.product(team, parameters, x, a, &|isa, z, b| sigma.forward_with_bias(isa, z, b));
+    }
+
+    /// As [`Layer::activate`], on this thread, for rows that are mostly 0.
+    pub fn activate_lit<T: Real>(&self, isa: Isa, parameters: &[T], x: &[T], a: &mut [T]) {
+        gemm::product_lit(isa, x, self.matrix(parameters), a);
+        self.activation.forward_with_bias(isa, a, &parameters[self.biases()]);
     }
 
     /// W x for each row (Eq. 6), then `with_bias` for pieces of rows, or whole ones, beside their

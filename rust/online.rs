@@ -10,6 +10,7 @@
 //! end of the range a step is done with care.
 
 mod careful;
+mod lone;
 mod part;
 mod stages;
 
@@ -28,7 +29,8 @@ use crate::network::Network;
 use crate::optimizer::{Optimizer, State};
 use crate::steps::{Steps, Totals, Trained};
 use careful::Careful;
-use part::Part;
+pub use lone::Lone;
+use part::{Part, Place};
 use stages::{
     Accumulate, AccumulateLit, Backward, Forward, ForwardLit, Settle, Step, StepFirst, StepLit,
 };
@@ -90,7 +92,10 @@ impl<T: Real> Online<T> {
         let layers = network.layers().iter().enumerate();
         Ok(Self {
             parts: layers
-                .map(|(l, at)| Part::new(at, l == 0, velocity, batch))
+                .map(|(l, at)| {
+                    let place = if l == 0 { Place::First } else { Place::Behind };
+                    Part::new(at, place, velocity, batch)
+                })
                 .collect::<Result<_, _>>()?,
             loss: network.loss(),
             y: zeros(lines::lines(network.n_out()))?,

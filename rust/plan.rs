@@ -71,6 +71,13 @@ impl Path {
 /// in a core's own cache, or near it.
 pub const ONLINE_PARAMETERS: usize = 1 << 20;
 
+/// A prediction of a network that small is shared by rows, so many at a time: a worker takes them
+/// through all layers, and its weights stay near it.
+pub const APART_ROWS: usize = 64;
+
+/// Columns that are 0 are looked for where a first layer has at most so many outputs.
+const LIT_OUTPUTS: usize = 64;
+
 /// Lists pay where at most this share of the inputs is not zero.
 const SPARSE: f64 = 0.5;
 
@@ -102,6 +109,20 @@ impl Plan {
             path => path,
         };
     }
+}
+
+/// How many rows of a prediction a worker takes at a time through all layers; none where workers
+/// had better share each product.
+pub(crate) fn apart<T: Real>(network: &Network<T>, rows: usize, workers: usize) -> Option<usize> {
+    let chunks = rows.div_ceil(APART_ROWS).max(1).next_multiple_of(workers);
+    let each = rows.div_ceil(chunks).next_multiple_of(8);
+    (small(network) && 2 * each >= APART_ROWS).then_some(each)
+}
+
+/// Whether a prediction that workers share by rows leaves out columns of inputs that are 0 in a
+/// tile: where the weights of an input are few, looking for them costs little.
+pub(crate) fn lit<T: Real>(network: &Network<T>) -> bool {
+    network.layers().len() > 1 && network.layers()[0].n_out <= LIT_OUTPUTS
 }
 
 impl Path {

@@ -22,7 +22,7 @@ use crate::kernels::gemm::{self, Scratch, Team};
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::online::Online;
+use crate::online::{Lone, Online};
 use crate::optimizer::{Optimizer, State, not_negative};
 use crate::plan::{Path, Plan};
 use crate::pool;
@@ -39,7 +39,9 @@ pub struct Trainer<T> {
     pixels: PixelTable<T>,
     workspace: Option<Workspace<T>>,
     tiles: Option<Tiles<T>>,
+    /// Scratch for a few rows, and a copy of the parameters as they are for one row.
     few: Option<Forward<T>>,
+    lone: Option<Lone<T>>,
     scratch: Scratch<T>,
     /// How many threads may work, and how many did last.
     threads: AtomicUsize,
@@ -66,6 +68,7 @@ impl<T: Real> Trainer<T> {
             workspace: None,
             tiles: None,
             few: None,
+            lone: None,
             scratch: Scratch::new(),
             threads: AtomicUsize::new(1),
             worked: AtomicUsize::new(1),
@@ -102,6 +105,7 @@ impl<T: Real> Trainer<T> {
     /// [`Error::Length`] where there is not one scheme a layer.
     pub fn initialize(&mut self, seed: u64, schemes: &[Initialization]) -> Result<(), Error> {
         self.network.initialize(seed, schemes)?;
+        self.lone = None;
         self.state = State::new();
         Ok(())
     }
@@ -128,6 +132,7 @@ impl<T: Real> Trainer<T> {
             state.insert(name, vector)?;
         }
         self.network.set_flat(parameters)?;
+        self.lone = None;
         self.state = state;
         Ok(())
     }
@@ -154,6 +159,7 @@ impl<T: Real> Trainer<T> {
             return Ok(Trained { totals, steps: 0, diverged: None });
         }
         data.prepare(steps.epoch)?;
+        self.lone = None; // what it has copied will have changed
         self.plan.decide(&self.network, data, &steps.optimizer);
         if self.plan.path != Path::Layered {
             return self.train_online(data, steps, totals);
@@ -367,8 +373,19 @@ fn forward<T: Real>(
     scratch: &mut Forward<T>,
     rows: usize,
 ) {
+    forward_behind(network, team, scratch, rows, 0);
+}
+
+/// The same through the layers from `first` on.
+fn forward_behind<T: Real>(
+    network: &Network<T>,
+    team: &Team<'_, T>,
+    scratch: &mut Forward<T>,
+    rows: usize,
+    first: usize,
+) {
     let (parameters, last) = (network.parameters(), network.layers().len() - 1);
-    for (l, layer) in network.layers().iter().enumerate() {
+    for (l, layer) in network.layers().iter().enumerate().skip(first) {
         let (before, after) = scratch.a.split_at_mut(l + 1);
         let (x, a) = (&before[l][..rows * layer.n_in], &mut after[0][..rows * layer.n_out]);
         if l < last {

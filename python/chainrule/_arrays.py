@@ -46,12 +46,19 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
 
 
 def inputs(
-    x: Any, n_in: int, dtype: DTypeLike, name: str = "x", *, private: bool = False
+    x: Any,
+    n_in: int,
+    dtype: DTypeLike,
+    name: str = "x",
+    *,
+    private: bool = False,
+    checked: bool = True,
 ) -> NDArray[Any]:
     """(n, ...) -> (n, n_in), C-contiguous, of the dtype or uint8 (pixels: value / 255).
 
     Numbers of a `private` array are checked in a copy, which no other thread can change between
-    the check and the use. Pixels need no check.
+    the check and the use. Pixels need no check. Unless all is to be `checked`, an array that is
+    taken as it is may have numbers that are not finite.
     """
     array = as_array(name, x)
     if array.dtype.kind in "iu" and array.dtype != np.uint8:
@@ -71,7 +78,9 @@ def inputs(
     pixels = array.dtype == np.uint8
     if pixels:
         return _contiguous(name, array, np.uint8).reshape(shape[0], n_in)
-    return _rounded(name, array, dtype, private=private).reshape(shape[0], n_in)
+    if checked or not _fits(array, dtype):
+        array = _rounded(name, array, dtype, private=private)
+    return array.reshape(shape[0], n_in)
 
 
 class Targets:
@@ -234,14 +243,18 @@ def _rounded(
     )
 
 
+def _fits(array: NDArray[Any], dtype: DTypeLike) -> bool:
+    """Whether the engines take the array as it is."""
+    return bool(array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned)
+
+
 def _contiguous(
     name: str, array: NDArray[Any], dtype: DTypeLike, *, private: bool = False
 ) -> NDArray[Any]:
     """The array itself, where it need not be `private`, or a copy: C-contiguous, of the dtype."""
-    dtype = np.dtype(dtype)
-    fits = array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
-    if fits and not private:
+    if _fits(array, dtype) and not private:
         return array
+    dtype = np.dtype(dtype)
     # A view of stride 0 can be larger than any memory.
     with enough_memory(f"{name} of shape {array.shape}", array.size, dtype, "fewer rows at a time"):
         return np.array(array, dtype, order="C")

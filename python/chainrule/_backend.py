@@ -95,11 +95,14 @@ class Engine(Protocol):
     ) -> tuple[tuple[float, int, int], int, int | None]:
         """Take len(rates) steps. Returns totals, complete steps, layer that diverged or None."""
 
-    def predict(self, x: NDArray[Any], threads: int) -> NDArray[Any]:
-        """(n, n_in) T or uint8 -> activations of the last layer (n, n_out) T."""
+    def predict(self, x: NDArray[Any], threads: int) -> NDArray[Any] | None:
+        """(n, n_in) T or uint8 -> activations of the last layer (n, n_out) T.
 
-    def predict_few(self, x: NDArray[Any]) -> NDArray[Any] | None:
-        """As `predict`, at once, where x is a few rows of a plain array of T, all finite."""
+        None where x is not finite: this alone is not trusted, as another thread may change it.
+        """
+
+    def predict_few(self, x: Any) -> NDArray[Any] | None:
+        """As `predict`, at once, where x is a plain array of a few rows; else None."""
 
     def evaluate(
         self, dataset: Any, first: int, rows: int, loss: float, threads: int
@@ -242,24 +245,25 @@ def threads(value: int | None) -> int:
     """
     if value is not None:
         return min(_validate.integer("threads", value, at_least=1), sys.maxsize)
+    global threads_checked  # noqa: PLW0603
+    told = environment.get(THREADS)
     text = os.environ.get("CHAINRULE_THREADS")
-    if text is not None:
-        if not text.isascii() or not text.isdigit():
-            raise ValueError(
-                f"CHAINRULE_THREADS must be a whole number of at least 1; got {text!r}"
-            )
-        return min(_validate.integer("CHAINRULE_THREADS", int(text), at_least=1), sys.maxsize)
-    return _free_threads()
+    if text is None:
+        return _free_threads()
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"CHAINRULE_THREADS must be a whole number of at least 1; got {text!r}")
+    count = min(_validate.integer("CHAINRULE_THREADS", int(text), at_least=1), sys.maxsize)
+    threads_checked = told
+    return count
 
 
 # The names and values themselves: `os.environ` encodes and decodes at each look.
-_environment: Any = getattr(os.environ, "_data", os.environ)
-_THREADS: Any = os.fsencode("CHAINRULE_THREADS") if os.name == "posix" else "CHAINRULE_THREADS"
+environment: Any = getattr(os.environ, "_data", os.environ)
+THREADS: Any = os.fsencode("CHAINRULE_THREADS") if os.name == "posix" else "CHAINRULE_THREADS"
 
-
-def threads_are_told() -> bool:
-    """Whether CHAINRULE_THREADS is set: then it must be looked at, and be right."""
-    return _THREADS in _environment
+# The very value of CHAINRULE_THREADS that was last found right, so that a call which needs no
+# threads need not look at it again; None, as where it is not set.
+threads_checked: Any = None
 
 
 def _free_threads() -> int:

@@ -33,6 +33,18 @@ ATTRIBUTES = frozenset(
 )
 
 
+class _Unset:
+    """Stands where an attribute is missing. Not `__getattr__`, which makes every look-up slower."""
+
+    def __get__(self, network: object, owner: type) -> Any:
+        if network is None:
+            return self
+        raise TypeError(
+            f"this {owner.__name__} was not initialised: Network.__init__ failed, or a subclass "
+            "did not call super().__init__(...)"
+        )
+
+
 class Description:
     """The read-only part of `Network`, and the state that all its methods share."""
 
@@ -64,17 +76,6 @@ class Description:
         self._optimizer = optimizer
         self._counters = Counters()
         self._guard = Guard()
-
-    if not TYPE_CHECKING:  # else every misspelt name would have a type
-
-        def __getattr__(self, name: str) -> Any:
-            """Say what is wrong where `__init__` failed or a subclass did not call it."""
-            if name in ATTRIBUTES:
-                raise TypeError(
-                    f"this {type(self).__name__} was not initialised: Network.__init__ failed, or "
-                    "a subclass did not call super().__init__(...)"
-                )
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # ---- what it is
 
@@ -151,6 +152,9 @@ class Description:
         sizes = "-".join(map(str, self._sizes))
         return f"{sizes}, {self._loss}, {self._dtype}, {self.n_parameters:,} parameters"
 
+
+for _name in ATTRIBUTES:
+    setattr(Description, _name, _Unset())
 
 _HEAD = ("layer", "activation", "weights", "biases", "parameters")
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule import _arrays, _backend, _validate, gradcheck, optimizers, training
+from chainrule._backend import THREADS, environment
 from chainrule._guard import deferred_interrupts
 from chainrule._persistence import Persistence
 from chainrule._validate import Activation, Backend, Initialization, Loss
@@ -343,19 +344,28 @@ class Network(Persistence):
         RuntimeError
             While another thread trains the network.
         """
-        if threads is None and type(x) is np.ndarray and self._guard.writer is None:
-            # A microsecond of arithmetic does not stand many checks: the engine has those it needs.
-            outputs = None if _backend.threads_are_told() else self._engine.predict_few(x)
-            if outputs is not None:
+        # A microsecond does not stand many checks: the engine has those that it needs.
+        if (
+            threads is None
+            and self._guard.writer is None
+            and environment.get(THREADS) is _backend.threads_checked
+        ):
+            if (outputs := self._engine.predict_few(x)) is not None:
                 return outputs
         return self._predict(x, threads)
 
     @_backend.exactly
     def _predict(self, x: ArrayLike, threads: int | None) -> NDArray[Any]:
         count = _backend.threads(threads)
-        inputs = _arrays.inputs(x, self._sizes[0], self._dtype)
+        inputs = _arrays.inputs(x, self._sizes[0], self._dtype, checked=False)
         with self._guard.reading("predict"):
-            return training.predict(self._engine, inputs, self.n_parameters, count)
+            outputs = training.predict(self._engine, inputs, self.n_parameters, count)
+        if outputs is None:  # told only now, and by name; unless another thread has changed it
+            checked = _arrays.inputs(x, self._sizes[0], self._dtype, private=True)
+            with self._guard.reading("predict"):
+                outputs = training.predict(self._engine, checked, self.n_parameters, count)
+            assert outputs is not None
+        return outputs
 
     def classify(self, x: ArrayLike, *, threads: int | None = None) -> NDArray[np.int64]:
         """The class of each row: the largest output, the first of equals.

@@ -311,12 +311,14 @@ class Engine:
             return 0
         return int(np.count_nonzero((a > 0.5) == (dataset.targets[rows] > 0.5)))
 
-    def predict(self, x: Array, threads: int) -> Array:
-        """Activations of the last layer (n, n_out)."""
+    def predict(self, x: Array, threads: int) -> Array | None:
+        """Activations of the last layer (n, n_out); None where x is not finite."""
+        if not np.isfinite(x).all():
+            return None
         with np.errstate(all="ignore"):
             return self.forward(self.inputs(x))[1][-1]
 
-    def predict_few(self, x: Array) -> None:
+    def predict_few(self, x: Any) -> None:
         """No quick way: what it would save is small beside NumPy's own calls."""
 
     def evaluate(

@@ -72,6 +72,14 @@ impl Simd for F32 {
         unsafe { _mm256_sub_ps(a, b) }
     }
 
+    #[inline(always)]
+    unsafe fn nonzero(a: __m256) -> u32 {
+        unsafe {
+            let met = _mm256_cmp_ps::<_CMP_NEQ_UQ>(a, _mm256_setzero_ps());
+            _mm256_movemask_ps(met).cast_unsigned()
+        }
+    }
+
     /// Pairs, fours, then halves change places.
     #[inline(always)]
     unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
@@ -164,6 +172,14 @@ impl Simd for F64 {
     #[inline(always)]
     unsafe fn sub(a: __m256d, b: __m256d) -> __m256d {
         unsafe { _mm256_sub_pd(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn nonzero(a: __m256d) -> u32 {
+        unsafe {
+            let met = _mm256_cmp_pd::<_CMP_NEQ_UQ>(a, _mm256_setzero_pd());
+            _mm256_movemask_pd(met).cast_unsigned()
+        }
     }
 
     /// Pairs, then halves change places.

@@ -69,6 +69,11 @@ impl Simd for F32 {
         unsafe { _mm512_sub_ps(a, b) }
     }
 
+    #[inline(always)]
+    unsafe fn nonzero(a: __m512) -> u32 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(a, _mm512_setzero_ps()).into() }
+    }
+
     /// Pairs, fours, then whole quarters change places.
     #[inline(always)]
     unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
@@ -169,6 +174,11 @@ impl Simd for F64 {
     #[inline(always)]
     unsafe fn sub(a: __m512d, b: __m512d) -> __m512d {
         unsafe { _mm512_sub_pd(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn nonzero(a: __m512d) -> u32 {
+        unsafe { _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(a, _mm512_setzero_pd()).into() }
     }
 
     /// Pairs, then whole quarters change places.

@@ -1,5 +1,6 @@
 //! Element by element: one rounded operation at a time, in the order written.
 
+use super::simd::simd_kernel;
 use super::{Real, kernel};
 
 kernel! {
@@ -126,18 +127,42 @@ kernel! {
     }
 }
 
-kernel! {
+simd_kernel! {
     /// Whether every element is finite.
-    pub fn all_finite<T>(x: &[T]) -> bool {
+    pub fn all_finite<T, S>(x: &[T]) -> bool {
+        const REGISTERS: usize = 4;
+        let (whole, rest) = x.split_at(x.len() - x.len() % (REGISTERS * S::LANES));
         // x - x is 0 where x is finite, else NaN, which stays in the sum.
-        let mut lanes = super::portable::Lanes::<T, 16>::splat(T::ZERO);
-        let chunks = x.chunks_exact(16);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            let x = super::portable::Lanes::load(chunk);
-            lanes = lanes.add(x.sub(x));
+        let mut lanes = [T::ZERO; 16];
+        // SAFETY: `simd_kernel` has compiled this for S; a register has at most sixteen lanes.
+        unsafe {
+            let mut sums = [S::splat(T::ZERO); REGISTERS];
+            for at in (0..whole.len()).step_by(REGISTERS * S::LANES) {
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    let x = S::load(whole.as_ptr().add(at + r * S::LANES));
+                    *sum = S::add(*sum, S::sub(x, x));
+                }
+            }
+            let [a, b, c, d] = sums;
+            S::store(lanes.as_mut_ptr(), S::add(S::add(a, b), S::add(c, d)));
         }
-        lanes.0.iter().all(|&x| x == T::ZERO) && rest.iter().all(|x| x.is_finite())
+        lanes.iter().all(|&x| x == T::ZERO) && rest.iter().all(|x| x.is_finite())
+    }
+}
+
+kernel! {
+    /// The IEEE quotients pixel / 255 (rule 7 of `docs/exactness.md`), without a division.
+    ///
+    /// The product with the reciprocal is off by an ulp at most, and what the remainder adds to it
+    /// rounds to the quotient: a test looks at all 256.
+    pub fn pixels<T>(pixels: &[u8], to: &mut [T]) {
+        let most = T::from_f64(255.0);
+        let reciprocal = T::ONE / most;
+        for (to, &pixel) in to.iter_mut().zip(pixels) {
+            let pixel = T::from_f64(f64::from(pixel));
+            let near = pixel * reciprocal;
+            *to = (-near).mul_add(most, pixel).mul_add(reciprocal, near);
+        }
     }
 }
 

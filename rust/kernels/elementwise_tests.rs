@@ -1,8 +1,8 @@
 //! Each element by itself, as the formula says it, on every instruction set.
 
 use super::{
-    add, add_relu, add_sigmoid, add_tanh, all_finite, difference, divide, relu, relu_backward,
-    sigmoid_backward, tanh_backward, twice_difference,
+    add, add_relu, add_sigmoid, add_tanh, all_finite, difference, divide, pixels, relu,
+    relu_backward, sigmoid_backward, tanh_backward, twice_difference,
 };
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real};
@@ -100,4 +100,23 @@ fn whatever_is_not_finite_is_found_anywhere() {
             }
         }
     }
+}
+
+fn check_pixels<T: Real>() {
+    let every: Vec<u8> = (0..=255).collect();
+    let quotients: Vec<T> =
+        every.iter().map(|&i| T::from_f64(f64::from(i)) / T::from_f64(255.0)).collect();
+    for isa in Isa::available() {
+        for n in [0, 1, 7, 16, 33, 256] {
+            let mut to = vec![T::ONE; n];
+            pixels(isa, &every[256 - n..], &mut to);
+            assert_bits(&to, &quotients[256 - n..], isa.name());
+        }
+    }
+}
+
+#[test]
+fn every_pixel_is_the_quotient() {
+    check_pixels::<f32>();
+    check_pixels::<f64>();
 }

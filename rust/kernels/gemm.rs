@@ -9,11 +9,13 @@
 //! along the summation; panels of B as wide as two registers, packed, so that they stay in the
 //! first cache; tiles of A's rows, in place where their columns lie side by side.
 
+mod lit;
 mod pack;
 mod team;
 mod thin;
 pub(super) mod tile;
 
+pub use lit::product_lit;
 pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -319,6 +321,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
                 c_stride: job.stride,
                 columns: part.n,
                 k,
+                list: std::ptr::null(),
             };
             if form == form::PACKED {
                 pack_rows::<S>(a, rows_space.as_mut_ptr());

@@ -116,6 +116,11 @@ impl<T: Real> Simd for Portable<T> {
         a.sub(b)
     }
     #[inline(always)]
+    unsafe fn nonzero(a: Self::V) -> u32 {
+        let bit = |(lane, &x): (usize, &T)| u32::from(x != T::ZERO) << lane;
+        a.0.iter().enumerate().map(bit).sum()
+    }
+    #[inline(always)]
     unsafe fn transpose(from: *const T, stride: usize, to: *mut T, to_stride: usize) {
         for i in 0..LANES {
             for j in 0..LANES {

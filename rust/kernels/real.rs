@@ -19,6 +19,7 @@ pub trait Real:
     + Mul<Output = Self>
     + Div<Output = Self>
     + Neg<Output = Self>
+    + super::foreign::Bits
     + super::math::Elementary
     + super::simd::Vectors
     + super::lines::Registers

@@ -8,16 +8,27 @@ use crate::kernels::{Isa, Real, reduce};
 use crate::layer::Layer;
 use crate::matrix::{checked_product, zeros};
 
+/// What a layer's weights are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The first layer: its inputs may be listed by block, and have no gradient.
+    First,
+    /// A layer behind it, both ways.
+    Behind,
+    /// Any layer, the way forward only.
+    Forward,
+}
+
 /// A layer's parameters in lines, each with its velocity or an empty one, and its scratch.
 #[derive(Clone, Debug)]
 pub(super) struct Part<T> {
     pub(super) n_in: usize,
     pub(super) n_out: usize,
     pub(super) activation: Activation,
-    /// W (n_in, lines of n_out); of the first layer whole blocks of rows.
+    /// W (n_in, lines of n_out); of [`Place::First`] whole blocks of rows.
     pub(super) w: Vec<Line<T>>,
     pub(super) v: Vec<Line<T>>,
-    /// W (n_out, lines of n_in); not of the first layer.
+    /// W (n_out, lines of n_in); of [`Place::Behind`] only.
     pub(super) transposed: Vec<Line<T>>,
     pub(super) v_transposed: Vec<Line<T>>,
     biases: Vec<Line<T>>,
@@ -36,14 +47,17 @@ pub(super) struct Part<T> {
 impl<T: Real> Part<T> {
     pub(super) fn new(
         layer: &Layer,
-        first: bool,
+        place: Place,
         velocity: bool,
         batch: bool,
     ) -> Result<Self, Error> {
         let (n_in, n_out) = (layer.n_in, layer.n_out);
         let count = lines::lines(n_out);
-        let rows = if first { n_in.next_multiple_of(BLOCK) } else { n_in };
-        let transposed = if first { 0 } else { checked_product(n_out, lines::lines(n_in))? };
+        let rows = if place == Place::First { n_in.next_multiple_of(BLOCK) } else { n_in };
+        let transposed = match place {
+            Place::Behind => checked_product(n_out, lines::lines(n_in))?,
+            Place::First | Place::Forward => 0,
+        };
         let weights = checked_product(rows, count)?;
         let mut mask = Line([T::ONE; lines::LINE]);
         mask.0[n_out - (count - 1) * lines::LINE..].fill(T::ZERO);

@@ -1,12 +1,13 @@
 //! NumPy arrays to vectors and back.
 
 use numpy::prelude::*;
-use numpy::{Element, IntoPyArray, PyArray1, PyArrayDyn, dtype};
+use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayDyn, dtype};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::data::Inputs;
+use crate::data::{Inputs, Source};
 use crate::error::Error;
+use crate::kernels::foreign::Foreign;
 use crate::kernels::memory::copied;
 use crate::kernels::{Isa, Real};
 
@@ -93,6 +94,39 @@ pub(super) fn dataset_inputs<T: Number>(
 
 fn is_pixels(array: &Bound<'_, PyAny>) -> bool {
     array.cast::<PyArrayDyn<u8>>().is_ok()
+}
+
+/// Inputs (n, n_in), numbers or pixels, where they lie.
+pub(super) enum InPlace<'a, 'py, T> {
+    Values(&'a Bound<'py, PyArray2<T>>),
+    Pixels(&'a Bound<'py, PyArray2<u8>>),
+}
+
+impl<'a, 'py, T: Number> InPlace<'a, 'py, T> {
+    /// None where it is no plain array of either kind.
+    pub(super) fn of(array: &'a Bound<'py, PyAny>) -> Option<Self> {
+        match array.cast_exact() {
+            Ok(values) => Some(Self::Values(values)),
+            Err(_) => array.cast_exact().ok().map(Self::Pixels),
+        }
+    }
+
+    /// How many rows and columns.
+    pub(super) fn shape(&self) -> (usize, usize) {
+        let shape = match self {
+            Self::Values(array) => array.shape(),
+            Self::Pixels(array) => array.shape(),
+        };
+        (shape[0], shape[1])
+    }
+
+    /// What reads them; None where they are not C-contiguous and aligned.
+    pub(super) fn source(&self) -> Option<Source<'a, T>> {
+        match self {
+            Self::Values(array) => Foreign::of(array).map(Source::Values),
+            Self::Pixels(array) => Foreign::of(array).map(Source::Pixels),
+        }
+    }
 }
 
 /// A vector as an array of a shape; the memory goes over to NumPy.

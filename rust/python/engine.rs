@@ -1,8 +1,8 @@
 //! The class `Engine` and its datasets. `chainrule._backend.Engine` says what each method owes.
 
-use numpy::PyArray2;
+use numpy::ndarray::ArrayView2;
 use numpy::prelude::*;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -157,12 +157,13 @@ impl Engine {
         Ok(((loss, correct, saturated), steps, diverged))
     }
 
-    /// (n, n_in) T or uint8 -> activations of the last layer (n, n_out) T.
+    /// (n, n_in) T or uint8 -> activations of the last layer (n, n_out) T; None where x is not
+    /// finite.
     fn predict<'py>(
         slf: &Bound<'py, Self>,
         x: &Bound<'py, PyAny>,
         threads: usize,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let this = slf.try_borrow().map_err(|_| busy("network"))?;
         either!(&this.0, trainer => {
             trainer.allow_threads(threads);
@@ -170,7 +171,7 @@ impl Engine {
         })
     }
 
-    /// As `predict`, at once, for a few rows of a plain array of T, all finite; else None.
+    /// As `predict`, at once, where x is a plain array of a few rows; else None.
     fn predict_few<'py>(
         slf: &Bound<'py, Self>,
         x: &Bound<'py, PyAny>,
@@ -327,15 +328,18 @@ fn dataset<T: Number>(
 fn predict<'py, T: Number>(
     trainer: &Trainer<T>,
     x: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = x.py();
     let (n_in, n_out) = (trainer.network().n_in(), trainer.network().n_out());
-    let (inputs, rows, columns) = arrays::inputs::<T>(x)?;
+    let wanted = "expected x as a plain 2-D array of the dtype or uint8, C-contiguous and aligned";
+    let (source, (rows, columns)) = arrays::InPlace::of(x)
+        .and_then(|x| Some((x.source()?, x.shape())))
+        .ok_or_else(|| PyTypeError::new_err(wanted))?;
     if columns != n_in {
         return Err(Error::Shape { what: "x", expected: n_in, found: (rows, columns) }.into());
     }
-    let outputs = compute(py, move || trainer.predict(&inputs, rows))?;
-    arrays::array(py, outputs, &[rows, n_out])
+    let outputs = compute(py, move || trainer.predict_from(source, rows))?;
+    outputs.map(|outputs| arrays::array(py, outputs, &[rows, n_out])).transpose()
 }
 
 /// The interpreter is not let go: that takes as long as the work.
@@ -344,19 +348,17 @@ fn predict_few<'py, T: Number>(
     x: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     const WORK: usize = 1 << 17; // multiplications: some ten microseconds
-    let Ok(x) = x.cast::<PyArray2<T>>() else { return Ok(None) };
+    let Some(matrix) = arrays::InPlace::of(x) else { return Ok(None) };
     let (n_in, n_out) = (trainer.network().n_in(), trainer.network().n_out());
-    let rows = x.shape()[0];
+    let (rows, columns) = matrix.shape();
     let few = rows <= FEW && rows * trainer.network().n_parameters() <= WORK;
-    if !few || x.shape()[1] != n_in || !x.is_c_contiguous() {
+    if !few || columns != n_in {
         return Ok(None);
     }
-    let Ok(inputs) = x.try_readonly() else { return Ok(None) };
-    let Ok(inputs) = inputs.as_slice() else { return Ok(None) };
-    let outputs = PyArray2::<T>::zeros(x.py(), [rows, n_out], false);
-    let mut written = outputs.readwrite();
-    let finite = trainer.predict_few(inputs, written.as_slice_mut()?)?;
-    Ok(finite.then(|| outputs.into_any()))
+    let Some(source) = matrix.source() else { return Ok(None) };
+    let Some(outputs) = trainer.predict_few(source, rows)? else { return Ok(None) };
+    let outputs = ArrayView2::from_shape((rows, n_out), outputs).expect("n_out a row");
+    Ok(Some(outputs.to_pyarray(x.py()).into_any()))
 }
 
 fn trace<'py, T: Number>(

@@ -1,13 +1,18 @@
 //! Running a network without training it: predictions, losses, gradients.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use super::{Totals, Trainer, forward, gradient, judge};
-use crate::data::{Dataset, Inputs, Rows};
+use super::{Totals, Trainer, forward, forward_behind, gradient, judge};
+use crate::data::{Dataset, Inputs, Rows, Source};
 use crate::error::Error;
-use crate::kernels::gemm::{Alone, Team};
-use crate::kernels::{Real, elementwise, fpu};
-use crate::matrix::{checked_product, zeros};
+use crate::kernels::gemm::{Alone, Sole, Team};
+use crate::kernels::memory::zeros;
+use crate::kernels::{Real, fpu};
+use crate::matrix::checked_product;
+use crate::network::Network;
+use crate::online::Lone;
+use crate::plan;
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
 
@@ -20,59 +25,151 @@ impl<T: Real> Trainer<T> {
     /// # Errors
     /// Where the length is wrong, an input is not finite, or memory is short.
     pub fn predict(&self, x: &Inputs<T>, rows: usize) -> Result<Vec<T>, Error> {
-        let network = &self.network;
-        let (n_in, n_out) = (network.n_in(), network.n_out());
-        let (what, expected) = ("elements of x", checked_product(rows, n_in)?);
+        let Some(source) = Source::of(x) else {
+            let mut values = zeros(x.len())?;
+            x.gather(Rows::Range(0, rows), self.network.n_in(), &self.pixels, &mut values);
+            return self.predict(&Inputs::Values(values), rows);
+        };
+        let outputs = self.predict_from(source, rows)?;
+        outputs.map_or_else(|| x.check().map(|()| Vec::new()), Ok)
+    }
+
+    /// The same for inputs that may change meanwhile. None where one is not finite.
+    ///
+    /// # Errors
+    /// Where the length is wrong, or memory is short.
+    pub fn predict_from(&self, x: Source<'_, T>, rows: usize) -> Result<Option<Vec<T>>, Error> {
+        let (what, expected) = ("elements of x", checked_product(rows, self.network.n_in())?);
         if x.len() != expected {
             return Err(Error::Length { what, expected, found: x.len() });
         }
-        x.check()?;
-        let mut outputs = zeros(checked_product(rows, n_out)?)?;
-        let mut scratch = Forward::new(network, rows)?;
-        self.with_team(|team| {
-            let tiles = Rows::Range(0, rows).tiles(TILE);
-            for (tile, outputs) in tiles.zip(outputs.chunks_mut(TILE * n_out)) {
-                let inputs = &mut scratch.a[0][..tile.len() * n_in];
-                team.fill_rows(inputs, n_in, &|first, to| {
-                    x.gather(tile.part(first, to.len() / n_in), n_in, &self.pixels, to);
-                });
-                forward(network, team, &mut scratch, tile.len());
-                let a = &scratch.a[network.layers().len()];
-                outputs.copy_from_slice(&a[..outputs.len()]);
-            }
-        })?;
-        Ok(outputs)
+        let mut outputs = zeros(checked_product(rows, self.network.n_out())?)?;
+        let finite = match plan::apart(&self.network, rows, self.threads()) {
+            Some(each) => self.predict_apart(x, each, &mut outputs),
+            None => self.predict_together(x, rows, &mut outputs),
+        }?;
+        Ok(finite.then_some(outputs))
     }
 
-    /// The same for at most [`FEW`] rows (rows, n_in), on this thread and without allocating: into
-    /// `outputs` (rows, n_out). False, and nothing is written, where an input is not finite.
+    /// Tile after tile, each product shared by all workers. Returns whether all inputs are finite.
+    fn predict_together(
+        &self,
+        x: Source<'_, T>,
+        rows: usize,
+        outputs: &mut [T],
+    ) -> Result<bool, Error> {
+        let mut scratch = Forward::new(&self.network, rows)?;
+        let mut finite = true;
+        self.with_team(|team| {
+            let tiles = outputs.chunks_mut(TILE * self.network.n_out()).enumerate();
+            for (t, outputs) in tiles {
+                finite =
+                    finite && self.predict_tile(team, x, t * TILE, (&mut scratch, false), outputs);
+            }
+        })?;
+        Ok(finite)
+    }
+
+    /// Tiles of `each` rows, shared by the workers. Returns whether all inputs are finite.
+    fn predict_apart(
+        &self,
+        x: Source<'_, T>,
+        each: usize,
+        outputs: &mut [T],
+    ) -> Result<bool, Error> {
+        let scratch = || Ok(Mutex::new(Forward::new(&self.network, each)?));
+        let scratch = (0..self.threads()).map(|_| scratch()).collect::<Result<Vec<_>, Error>>()?;
+        let tiles: Vec<_> =
+            outputs.chunks_mut(each * self.network.n_out()).map(Mutex::new).collect();
+        let finite = AtomicBool::new(true);
+        let lit = plan::lit(&self.network);
+        self.with_team(|team| {
+            team.crew.share(tiles.len(), &|worker, t| {
+                // Neither lock is ever waited for.
+                let mut scratch = scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
+                let mut outputs = tiles[t].lock().unwrap_or_else(PoisonError::into_inner);
+                let team = &Team { crew: &Sole(worker), ..*team };
+                if finite.load(Ordering::Relaxed)
+                    && !self.predict_tile(team, x, t * each, (&mut scratch, lit), &mut outputs)
+                {
+                    finite.store(false, Ordering::Relaxed);
+                }
+            });
+        })?;
+        Ok(finite.into_inner())
+    }
+
+    /// Rows from `first` on, as many as there are outputs for. False, and nothing is written, where
+    /// an input is not finite.
+    fn predict_tile(
+        &self,
+        team: &Team<'_, T>,
+        x: Source<'_, T>,
+        first: usize,
+        (scratch, lit): (&mut Forward<T>, bool),
+        outputs: &mut [T],
+    ) -> bool {
+        let (n_in, rows) = (self.network.n_in(), outputs.len() / self.network.n_out());
+        let finite = AtomicBool::new(true);
+        team.fill_rows(&mut scratch.a[0][..rows * n_in], n_in, &|i, to| {
+            if !x.read(team.isa, (first + i) * n_in, to) {
+                finite.store(false, Ordering::Relaxed);
+            }
+        });
+        let finite = finite.into_inner();
+        if finite {
+            if lit {
+                forward_lit(&self.network, team, scratch, rows);
+            } else {
+                forward(&self.network, team, scratch, rows);
+            }
+            outputs.copy_from_slice(&scratch.a[scratch.a.len() - 1][..outputs.len()]);
+        }
+        finite
+    }
+
+    /// The same for at most [`FEW`] rows, on this thread and without allocating. What it returns
+    /// lies in the scratch. None where an input is not finite.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], the first time.
+    /// [`Error::OutOfMemory`], the first time after parameters have changed.
     ///
     /// # Panics
-    /// Where the lengths do not belong together, or there are more rows.
-    pub fn predict_few(&mut self, x: &[T], outputs: &mut [T]) -> Result<bool, Error> {
-        let network = &self.network;
-        let rows = x.len() / network.n_in();
-        assert!(rows <= FEW && x.len() == rows * network.n_in(), "a few whole rows");
-        let mut scratch = match self.few.take() {
-            Some(scratch) => scratch,
-            None => Forward::new(network, FEW)?,
+    /// Where there are not so many elements, or more rows.
+    pub fn predict_few(&mut self, x: Source<'_, T>, rows: usize) -> Result<Option<&[T]>, Error> {
+        assert!(rows <= FEW && x.len() == rows * self.network.n_in(), "a few whole rows");
+        self.worked.store(1, Ordering::Relaxed);
+        if rows == 1 { self.predict_one(x) } else { self.predict_several(x, rows) }
+    }
+
+    /// One row: no product is large enough to be prepared for.
+    fn predict_one(&mut self, x: Source<'_, T>) -> Result<Option<&[T]>, Error> {
+        let lone = match &mut self.lone {
+            Some(lone) => lone,
+            none => none.insert(Lone::new(&self.network)?),
         };
-        self.scratch.prepare(1)?;
         let isa = self.plan.isa;
-        let finite = elementwise::all_finite(isa, x);
-        if finite {
-            scratch.a[0][..x.len()].copy_from_slice(x);
-            let team = Team { isa, crew: &Alone, scratch: &self.scratch };
-            fpu::exact(|| forward(network, &team, &mut scratch, rows));
-            let a = &scratch.a[network.layers().len()];
-            outputs.copy_from_slice(&a[..rows * network.n_out()]);
-            self.worked.store(1, Ordering::Relaxed);
-        }
-        self.few = Some(scratch);
-        Ok(finite)
+        Ok(fpu::exact(|| x.read(isa, 0, &mut lone.x).then(|| lone.predict(isa))))
+    }
+
+    fn predict_several(&mut self, x: Source<'_, T>, rows: usize) -> Result<Option<&[T]>, Error> {
+        let Self { network, few, scratch: space, .. } = self;
+        let scratch = match few {
+            Some(scratch) => scratch,
+            none => none.insert(Forward::new(network, FEW)?),
+        };
+        space.prepare(1)?;
+        let isa = self.plan.isa;
+        let team = Team { isa, crew: &Alone, scratch: space };
+        let finite = fpu::exact(|| {
+            let finite = x.read(isa, 0, &mut scratch.a[0][..rows * network.n_in()]);
+            if finite {
+                forward(network, &team, scratch, rows);
+            }
+            finite
+        });
+        let a = &scratch.a[network.layers().len()];
+        Ok(finite.then(|| &a[..rows * network.n_out()]))
     }
 
     /// Adds to `loss` the losses of some rows from `first` on, in their own order; also returns how
@@ -141,3 +238,21 @@ impl<T: Real> Trainer<T> {
         Ok(())
     }
 }
+
+/// As `forward`, for rows that are mostly 0 and a network that has hidden layers.
+fn forward_lit<T: Real>(
+    network: &Network<T>,
+    team: &Team<'_, T>,
+    scratch: &mut Forward<T>,
+    rows: usize,
+) {
+    let layer = &network.layers()[0];
+    let (x, a) = scratch.a.split_at_mut(1);
+    let (x, a) = (&x[0][..rows * layer.n_in], &mut a[0][..rows * layer.n_out]);
+    layer.activate_lit(team.isa, network.parameters(), x, a);
+    forward_behind(network, team, scratch, rows, 1);
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -98,8 +98,8 @@ def test_fault_099_slices_of_a_prediction_are_the_whole(backend, x, monkeypatch)
 
     network._engine = Watched()
     sliced = network.predict(x)
-    assert len(rows) == 43
-    assert set(rows) == {6, 7}
+    cuts = (11, {27, 28}) if backend == "rust" else (43, {6, 7})
+    assert (len(rows), set(rows)) == cuts
     assert sum(rows) == 300
     np.testing.assert_allclose(sliced, whole, rtol=1e-5)
     if backend == "rust":

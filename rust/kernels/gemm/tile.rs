@@ -24,8 +24,15 @@ pub(super) mod form {
     pub(in super::super) const COLUMNS: u8 = 3;
     /// Both in place; what counts as rows are blocks of a lone row, each with its own rows of B.
     pub(in super::super) const BLOCKS: u8 = 4;
+    /// Both in place, their columns side by side, of which only those are taken that are listed.
+    pub(in super::super) const LISTED: u8 = 5;
 }
-use form::{BLOCKS, COLUMNS, DIRECT, PACKED, ROWS};
+use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, ROWS};
+
+/// Whether B is read where it lies.
+const fn in_place(form: u8) -> bool {
+    matches!(form, DIRECT | BLOCKS | LISTED)
+}
 
 /// What becomes of the sums of a block. Element (i, j) of C stands at `i * stride + j` of each
 /// vector; a vector that is not there is a null pointer.
@@ -63,8 +70,10 @@ pub struct Place<T> {
     pub(super) c_stride: usize,
     /// How many columns are left.
     pub(super) columns: usize,
-    /// The length of the block.
+    /// The length of the block, or of the list.
     pub(super) k: usize,
+    /// The columns of A, and so rows of B, that are taken.
+    pub(super) list: *const u8,
 }
 
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
@@ -111,16 +120,17 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     t: usize,
     sums: &mut [[S::V; V]; R],
 ) {
-    let stride = if FORM == DIRECT || FORM == BLOCKS { place.b_stride } else { V * S::LANES };
+    let stride = if in_place(FORM) { place.b_stride } else { V * S::LANES };
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
+        let t = if FORM == LISTED { usize::from(*place.list.add(t)) } else { t };
         let mut row = row_of_b::<S, V, FORM>(place, place.b.add(t * stride));
         for r in 0..R {
             if FORM == BLOCKS && r > 0 {
                 row = row_of_b::<S, V, FORM>(place, place.b.add((r * BLOCK + t) * stride));
             }
             let x = match FORM {
-                ROWS => rows[r].add(t),
+                ROWS | LISTED => rows[r].add(t),
                 PACKED => place.a.add(t * S::ROWS + r),
                 COLUMNS => place.a.add(t * place.a_strides.1 + r),
                 _ => rows[r].add(t * place.a_strides.1),
@@ -151,7 +161,7 @@ unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
                 // Rows of B in place lie too far apart for the processor to see what comes next.
                 S::prefetch(b.wrapping_add(AHEAD * place.b_stride));
             }
-            row[v] = if (FORM == DIRECT || FORM == BLOCKS) && v + 1 == V {
+            row[v] = if in_place(FORM) && v + 1 == V {
                 S::load_part(b, place.columns - v * S::LANES)
             } else {
                 S::load(b)

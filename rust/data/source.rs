@@ -1,0 +1,69 @@
+//! Inputs that are read once, wherever they lie.
+
+use super::Inputs;
+use crate::kernels::foreign::Foreign;
+use crate::kernels::{Isa, Real, elementwise};
+
+/// Inputs (n, n_in), row by row: ours, or a caller's that other threads may write to.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a, T> {
+    /// Numbers as they are.
+    Values(Foreign<'a, T>),
+    /// Pixels; a network sees value / 255.
+    Pixels(Foreign<'a, u8>),
+}
+
+/// So many pixels are turned into numbers at a time.
+const PIXELS: usize = 1024;
+
+impl<T: Real> Source<'_, T> {
+    /// How many elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Values(values) => values.len(),
+            Self::Pixels(pixels) => pixels.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes the elements from `first` on to `to`, as numbers. Returns whether all are finite.
+    ///
+    /// # Panics
+    /// Where there are fewer.
+    #[inline]
+    pub fn read(&self, isa: Isa, first: usize, to: &mut [T]) -> bool {
+        match self {
+            Self::Values(values) => {
+                values.copy(first, to);
+                elementwise::all_finite(isa, to)
+            }
+            Self::Pixels(pixels) => {
+                let mut bytes = [0; PIXELS];
+                for (i, to) in to.chunks_mut(PIXELS).enumerate() {
+                    let bytes = &mut bytes[..to.len()];
+                    pixels.copy(first + i * PIXELS, bytes);
+                    elementwise::pixels(isa, bytes, to);
+                }
+                true
+            }
+        }
+    }
+}
+
+impl<'a, T: Real> Source<'a, T> {
+    /// Inputs of ours; none where they are but listed.
+    #[must_use]
+    pub fn of(inputs: &'a Inputs<T>) -> Option<Self> {
+        match inputs {
+            Inputs::Values(values) => Some(Self::Values(values[..].into())),
+            Inputs::Pixels(pixels) => Some(Self::Pixels(pixels[..].into())),
+            Inputs::Listed(_) => None,
+        }
+    }
+}

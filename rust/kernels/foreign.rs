@@ -1,0 +1,224 @@
+//! Memory that is not ours: a caller's array, which other threads may write to while it is read.
+//!
+//! Nobody can keep them from it: whoever has the array may, and many a function of NumPy lets the
+//! interpreter go while it writes. So such elements are copied, once, before anything is done with
+//! them: what is then checked is what is used. Each machine word of the copy is one that stood
+//! there at some time; where nobody writes, the copy is exact.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Elements of which any bits are a value.
+pub trait Bits: Copy + 'static {}
+
+impl Bits for u8 {}
+impl Bits for f32 {}
+impl Bits for f64 {}
+
+/// Elements side by side, to be copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign<'a, T> {
+    start: *const T,
+    len: usize,
+    /// They stay where they are so long.
+    stay: PhantomData<&'a [T]>,
+}
+
+// SAFETY: elements are read only by `copy_bytes`, which allows for threads that write to them.
+unsafe impl<T: Bits> Send for Foreign<'_, T> {}
+// SAFETY: likewise.
+unsafe impl<T: Bits> Sync for Foreign<'_, T> {}
+
+impl<'a, T: Bits> From<&'a [T]> for Foreign<'a, T> {
+    fn from(elements: &'a [T]) -> Self {
+        Self { start: elements.as_ptr(), len: elements.len(), stay: PhantomData }
+    }
+}
+
+#[cfg(feature = "python")]
+impl<'a, T: Bits> Foreign<'a, T> {
+    /// The elements of an array, row by row, if they lie side by side and aligned in memory.
+    ///
+    /// The array is held for as long, so that NumPy neither frees nor resizes it.
+    #[must_use]
+    pub fn of<D>(array: &'a pyo3::Bound<'_, numpy::PyArray<T, D>>) -> Option<Self>
+    where
+        T: numpy::Element,
+        D: numpy::ndarray::Dimension,
+    {
+        use numpy::{PyArrayMethods, PyUntypedArrayMethods};
+        let (start, len) = (array.data().cast_const(), array.len());
+        let fits = array.is_c_contiguous() && start.is_aligned();
+        fits.then_some(Self { start, len, stay: PhantomData })
+    }
+}
+
+impl<T: Bits> Foreign<'_, T> {
+    /// How many elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies the elements from `first` on.
+    ///
+    /// # Panics
+    /// Where there are fewer.
+    #[inline]
+    pub fn copy(&self, first: usize, to: &mut [T]) {
+        assert!(first <= self.len && to.len() <= self.len - first, "no such elements");
+        // SAFETY: the elements are there, and any bits make one; `to` is ours alone.
+        unsafe {
+            let from = self.start.add(first).cast();
+            copy_bytes(from, to.as_mut_ptr().cast(), size_of_val(to));
+        }
+    }
+}
+
+/// Copies bytes that others may write to meanwhile: the language has no such copy but by atomic loads.
+///
+/// # Safety
+/// So many bytes can be read at `from`, and written at `to`, where no one else is.
+#[inline]
+unsafe fn copy_bytes(from: *const u8, to: *mut u8, count: usize) {
+    // SAFETY: the caller's word; a relaxed load needs no more than memory that can be read.
+    unsafe {
+        let done = copy_blocks(from, to, count);
+        for at in done..count {
+            let byte = (*from.add(at).cast::<AtomicU8>()).load(Ordering::Relaxed);
+            to.add(at).write(byte);
+        }
+    }
+}
+
+/// The bytes of a block.
+#[cfg(target_arch = "x86_64")]
+const SIZE: usize = 64;
+
+/// Copies whole blocks, and returns how many bytes those are. What `asm!` reads is beyond the
+/// language's rules on races: each load is as if it were atomic.
+///
+/// # Safety
+/// As for [`copy_bytes`].
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn copy_blocks(from: *const u8, to: *mut u8, count: usize) -> usize {
+    let blocks = count / SIZE;
+    if blocks > 0 {
+        // SAFETY: every block lies within the bytes; registers and flags are told.
+        unsafe {
+            std::arch::asm!(
+                "2:",
+                "movups {a}, [{from}]",
+                "movups {b}, [{from} + 16]",
+                "movups {c}, [{from} + 32]",
+                "movups {d}, [{from} + 48]",
+                "movups [{to}], {a}",
+                "movups [{to} + 16], {b}",
+                "movups [{to} + 32], {c}",
+                "movups [{to} + 48], {d}",
+                "add {from}, 64",
+                "add {to}, 64",
+                "dec {blocks}",
+                "jnz 2b",
+                from = inout(reg) from => _,
+                to = inout(reg) to => _,
+                blocks = inout(reg) blocks => _,
+                a = out(xmm_reg) _,
+                b = out(xmm_reg) _,
+                c = out(xmm_reg) _,
+                d = out(xmm_reg) _,
+                options(nostack),
+            );
+        }
+    }
+    blocks * SIZE
+}
+
+/// Copies four bytes at a time, where both lie so, and returns how many bytes that makes.
+///
+/// # Safety
+/// As for [`copy_bytes`].
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+unsafe fn copy_blocks(from: *const u8, to: *mut u8, count: usize) -> usize {
+    use std::sync::atomic::AtomicU32;
+    let (from, to) = (from.cast::<AtomicU32>(), to.cast::<u32>());
+    if !from.is_aligned() || !to.is_aligned() {
+        return 0;
+    }
+    for at in 0..count / 4 {
+        // SAFETY: the word lies within the bytes.
+        unsafe { to.add(at).write((*from.add(at)).load(Ordering::Relaxed)) };
+    }
+    count / 4 * 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bits, Foreign};
+
+    /// Copies any part of some elements, and sees that nothing beside it is written to.
+    fn copies_any_part<T: Bits + PartialEq + std::fmt::Debug>(elements: &[T], other: T) {
+        let foreign = Foreign::from(elements);
+        assert_eq!((foreign.len(), foreign.is_empty()), (elements.len(), false));
+        for first in [0, 1, 2, 3, 63, 64, 65] {
+            for count in (0..150).chain([elements.len() - first]) {
+                let mut to = vec![other; count + 2];
+                foreign.copy(first, &mut to[1..=count]);
+                assert_eq!(to[1..=count], elements[first..first + count]);
+                assert_eq!((to[0], to[count + 1]), (other, other));
+            }
+        }
+    }
+
+    #[test]
+    fn it_copies_any_part() {
+        let bytes: Vec<u8> = (0..1000_u32).map(|i| (i * i % 251) as u8).collect();
+        copies_any_part(&bytes, 255);
+        copies_any_part(&bytes.iter().map(|&x| f32::from(x)).collect::<Vec<_>>(), -1.0);
+        copies_any_part(&bytes.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), -1.0);
+        assert!(Foreign::<f32>::from(&[][..]).is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "no such elements")]
+    fn it_does_not_leave_its_elements() {
+        Foreign::from(&[1_u8, 2, 3][..]).copy(2, &mut [0; 2]);
+    }
+
+    #[test]
+    fn it_copies_while_others_write() {
+        use std::cell::UnsafeCell;
+        use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+        let bytes: Vec<AtomicU8> = (0..4099).map(|_| AtomicU8::new(0)).collect();
+        let done = AtomicBool::new(false);
+        // As atomic bytes may change under a shared borrow, so may what is copied.
+        let start = bytes.as_ptr().cast::<UnsafeCell<u8>>().cast::<u8>();
+        let foreign = Foreign { start, len: bytes.len(), stay: std::marker::PhantomData };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    for value in [1, 2] {
+                        for byte in &bytes {
+                            byte.store(value, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+            let mut to = vec![0; bytes.len()];
+            for _ in 0..200 {
+                foreign.copy(0, &mut to);
+                assert!(to.iter().all(|&byte| byte <= 2));
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+}

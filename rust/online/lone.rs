@@ -1,0 +1,95 @@
+//! A row that comes alone: forward only, with the parameters in lines.
+
+use super::part::{Part, Place};
+use super::stages::Forward;
+use crate::error::Error;
+use crate::kernels::lines::{self, Lines, Work};
+use crate::kernels::memory::zeros;
+use crate::kernels::{Isa, Real, gemm};
+use crate::matrix::MatRef;
+use crate::network::Network;
+
+/// A copy of a network's parameters in lines, and scratch for a row.
+#[derive(Clone, Debug)]
+pub struct Lone<T> {
+    parts: Vec<Part<T>>,
+    /// The row's inputs (n_in,).
+    pub x: Vec<T>,
+}
+
+impl<T: Real> Lone<T> {
+    /// For a network as it is now.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(network: &Network<T>) -> Result<Self, Error> {
+        let part = |layer| {
+            let mut part = Part::new(layer, Place::Forward, false, false)?;
+            part.load(layer, network.parameters(), None);
+            Ok(part)
+        };
+        let parts = network.layers().iter().map(part).collect::<Result<_, Error>>()?;
+        Ok(Self { parts, x: zeros(network.n_in())? })
+    }
+
+    /// The activations of the last layer (n_out,) for the inputs that `x` holds.
+    pub fn predict(&mut self, isa: Isa) -> &[T] {
+        let Self { parts, x } = self;
+        let dark = is_dark(x);
+        isa.run(Through { isa, x, parts, dark });
+        self.parts[self.parts.len() - 1].outputs()
+    }
+}
+
+/// A row through all layers (Eq. 6, 7, 11).
+struct Through<'a, T> {
+    isa: Isa,
+    x: &'a [T],
+    parts: &'a mut [Part<T>],
+    /// Whether inputs that are 0 are left out.
+    dark: bool,
+}
+
+impl<T: Real> Work<T> for Through<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { isa, mut x, parts, dark } = self;
+        for (l, part) in parts.iter_mut().enumerate() {
+            if dark && l == 0 {
+                s.apart(ForwardDark { isa, x, part });
+            } else {
+                s.apart(Forward { isa, x, part });
+            }
+            x = part.outputs();
+        }
+    }
+}
+
+/// The first layer, leaving out inputs that are 0.
+struct ForwardDark<'a, T> {
+    isa: Isa,
+    x: &'a [T],
+    part: &'a mut Part<T>,
+}
+
+impl<T: Real> Work<T> for ForwardDark<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { isa, x, part } = self;
+        let (n, stride) = (part.n_out, lines::lines(part.n_out) * lines::LINE);
+        let w = MatRef::with_strides(lines::flat(&part.w), x.len(), n, stride, 1);
+        gemm::product_lit(isa, x, w, &mut lines::flat_mut(&mut part.z)[..n]);
+        part.activate(s, isa);
+    }
+}
+
+/// Whether most inputs are 0, by a sample of them; rows of a few inputs are never taken so.
+fn is_dark<T: Real>(x: &[T]) -> bool {
+    const SAMPLE: usize = 32;
+    let zeros = x.iter().step_by(x.len().div_ceil(SAMPLE)).filter(|&&x| x == T::ZERO).count();
+    x.len() >= 2 * SAMPLE && 2 * zeros > SAMPLE
+}

@@ -1,0 +1,191 @@
+//! Predictions by every way, bit for bit as the oracle has them.
+
+use super::FEW;
+use crate::activation::Activation::{self, Identity, Relu, Sigmoid, Softmax, Tanh};
+use crate::data::{Inputs, PixelTable, Source};
+use crate::error::Error;
+use crate::init::Initialization;
+use crate::kernels::testing::{assert_bits, extreme, mild};
+use crate::kernels::{Isa, Real, oracle};
+use crate::loss::Loss;
+use crate::matrix::MatRef;
+use crate::network::Network;
+use crate::plan::{self, Plan};
+use crate::train::Trainer;
+
+fn trainer<T: Real>(isa: Isa, sizes: &[usize], activations: &[Activation]) -> Trainer<T> {
+    let plan = Plan::new(Some(isa.name())).unwrap();
+    let network = Network::new(sizes, activations, Loss::SquaredError).unwrap();
+    let mut trainer = Trainer::new(network, plan);
+    trainer.initialize(3, &vec![Initialization::GlorotUniform; activations.len()]).unwrap();
+    let biases = mild::<T>(9, trainer.network().n_parameters());
+    let (mut parameters, _) = trainer.state().unwrap();
+    parameters.iter_mut().zip(biases).for_each(|(p, b)| *p = *p + b / T::from_f64(64.0));
+    trainer.set_state(&parameters, &[]).unwrap();
+    trainer
+}
+
+/// What a network makes of numbers (rows, n_in), by the slow loops.
+fn judged<T: Real>(trainer: &Trainer<T>, x: &[T], rows: usize) -> Vec<T> {
+    let network = trainer.network();
+    let mut a = x.to_vec();
+    for layer in network.layers() {
+        let parameters = network.parameters();
+        let w = MatRef::new(&parameters[layer.weights()], layer.n_in, layer.n_out);
+        let mut z = oracle::product(MatRef::new(&a, rows, layer.n_in), w);
+        for z in z.chunks_exact_mut(layer.n_out) {
+            z.iter_mut().zip(&parameters[layer.biases()]).for_each(|(z, &b)| *z = *z + b);
+        }
+        a = vec![T::ZERO; z.len()];
+        layer.activation.forward(Isa::portable(), &z, &mut a, layer.n_out);
+    }
+    a
+}
+
+/// Numbers of which most are 0, some of them -0.0, and one column is 0 throughout.
+fn dark<T: Real>(draw: fn(u64, usize) -> Vec<T>, rows: usize, n_in: usize) -> Vec<T> {
+    let mut x = draw(1, rows * n_in);
+    for (i, x) in x.iter_mut().enumerate() {
+        if (i * i + i / 7) % 5 != 0 || i % n_in == n_in / 2 {
+            *x = if i % 3 == 0 { -T::ZERO } else { T::ZERO };
+        }
+    }
+    x
+}
+
+/// Sizes below, at and above blocks of 256, lines of 16 and registers.
+const SHAPES: [&[usize]; 9] = [
+    &[1, 1],
+    &[5, 3],
+    &[255, 16, 4],
+    &[256, 17, 3],
+    &[257, 16, 16, 10],
+    &[784, 16, 16, 10],
+    &[513, 33, 2],
+    &[1030, 8, 40],
+    &[20, 70, 5],
+];
+
+fn activations(layers: usize, last: Activation) -> Vec<Activation> {
+    [Sigmoid, Relu, Tanh, Identity].into_iter().take(layers - 1).chain([last]).collect()
+}
+
+fn check_few<T: Real>(draw: fn(u64, usize) -> Vec<T>) {
+    for (s, sizes) in SHAPES.iter().enumerate() {
+        let last = [Sigmoid, Softmax, Identity][s % 3];
+        for isa in Isa::available() {
+            let mut trainer = trainer::<T>(isa, sizes, &activations(sizes.len() - 1, last));
+            for rows in 0..=FEW {
+                for x in [draw(1, rows * sizes[0]), dark(draw, rows, sizes[0])] {
+                    let expected = judged(&trainer, &x, rows);
+                    let what = format!("{} {sizes:?} {rows}", isa.name());
+                    let x = Inputs::Values(x);
+                    let few = trainer.predict_few(Source::of(&x).unwrap(), rows).unwrap().unwrap();
+                    assert_bits(few, &expected, &what);
+                    assert_bits(&trainer.predict(&x, rows).unwrap(), &expected, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_few_rows_are_as_the_oracle_has_them() {
+    check_few::<f32>(mild);
+    check_few::<f64>(mild);
+}
+
+#[test]
+fn numbers_of_any_size_too() {
+    // Inputs near the end of the range make z infinite, which is no fault of theirs.
+    fn finite<T: Real>(seed: u64, n: usize) -> Vec<T> {
+        let mut x = extreme::<T>(seed, n);
+        x.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = T::ONE);
+        x
+    }
+    check_few::<f32>(finite);
+    check_few::<f64>(finite);
+}
+
+fn check_pixels<T: Real>() {
+    let table = PixelTable::<T>::new();
+    for isa in Isa::available() {
+        let mut trainer = trainer::<T>(isa, &[784, 16, 10], &[Sigmoid, Sigmoid]);
+        for rows in [1, 2, FEW] {
+            let lit = dark::<f32>(mild, rows, 784).into_iter().zip(0..=255_u8);
+            let pixels: Vec<u8> =
+                lit.cycle().take(rows * 784).map(|(x, p)| if x == 0.0 { 0 } else { p }).collect();
+            let x: Vec<T> = pixels.iter().map(|&p| table.quotients()[usize::from(p)]).collect();
+            let expected = judged(&trainer, &x, rows);
+            let x = Inputs::Pixels(pixels);
+            let few = trainer.predict_few(Source::of(&x).unwrap(), rows).unwrap().unwrap();
+            assert_bits(few, &expected, isa.name());
+            assert_bits(&trainer.predict(&x, rows).unwrap(), &expected, isa.name());
+        }
+    }
+}
+
+#[test]
+fn pixels_are_their_quotients() {
+    check_pixels::<f32>();
+    check_pixels::<f64>();
+}
+
+/// Rows in tiles that workers share, with and without columns that are left out.
+fn check_many<T: Real>() {
+    for sizes in [&[300, 10, 7][..], &[300, 40, 7], &[300, 65, 7], &[300, 9]] {
+        let rows = 203;
+        for isa in Isa::available() {
+            let trainer = trainer::<T>(isa, sizes, &activations(sizes.len() - 1, Softmax));
+            for x in [mild(1, rows * 300), dark(mild, rows, 300)] {
+                let expected = judged(&trainer, &x, rows);
+                for threads in [1, 2, 3] {
+                    assert!(plan::apart(trainer.network(), rows, threads).is_some());
+                    trainer.allow_threads(threads);
+                    let found = trainer.predict(&Inputs::Values(x.clone()), rows).unwrap();
+                    assert_bits(&found, &expected, &format!("{} {sizes:?}", isa.name()));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn many_rows_are_as_the_oracle_has_them() {
+    check_many::<f32>();
+    check_many::<f64>();
+}
+
+#[test]
+fn an_input_that_is_not_finite_is_refused_anywhere() {
+    for isa in Isa::available() {
+        let mut trainer = trainer::<f32>(isa, &[300, 10, 7], &[Relu, Sigmoid]);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for (rows, index) in [(1, 0), (1, 299), (3, 599), (FEW, 2000), (203, 40_000)] {
+                let mut x = dark::<f32>(mild, rows, 300);
+                x[index] = bad;
+                let x = Inputs::Values(x);
+                assert_eq!(trainer.predict_from(Source::of(&x).unwrap(), rows), Ok(None));
+                let error = Err(Error::NotFinite { what: "x", index });
+                assert_eq!(trainer.predict(&x, rows), error);
+                if rows <= FEW {
+                    assert_eq!(trainer.predict_few(Source::of(&x).unwrap(), rows), Ok(None));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_few_rows_meet_the_parameters_as_they_are_now() {
+    let mut trainer = trainer::<f32>(Isa::detect(), &[30, 20, 5], &[Tanh, Sigmoid]);
+    let x = Inputs::Values(mild(1, 30));
+    let mut found = Vec::new();
+    for seed in 0..3 {
+        let few = trainer.predict_few(Source::of(&x).unwrap(), 1).unwrap().unwrap().to_vec();
+        assert_bits(&few, &trainer.predict(&x, 1).unwrap(), "after a change");
+        assert!(!found.contains(&few), "what changed counts");
+        found.push(few);
+        trainer.initialize(seed, &[Initialization::GlorotUniform; 2]).unwrap();
+    }
+}
