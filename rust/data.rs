@@ -324,6 +324,23 @@ impl<T: Real> Dataset<T> {
         }
     }
 
+    /// Asks for the lists of some rows.
+    pub fn prefetch(&self, rows: Rows<'_>) {
+        for row in (0..rows.len()).map(|i| rows.at(i)) {
+            match self.lists() {
+                Some(Lists::Pixels(lists)) => lists.prefetch_entries(row),
+                Some(Lists::Values(lists, _)) => lists.prefetch_entries(row),
+                None => {}
+            }
+        }
+    }
+
+    /// What pixels are as numbers.
+    #[must_use]
+    pub fn pixels(&self) -> &PixelTable<T> {
+        &self.pixels
+    }
+
     /// The inputs as they are kept.
     #[must_use]
     pub fn inputs(&self) -> &Inputs<T> {

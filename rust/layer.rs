@@ -83,9 +83,9 @@ impl Layer {
         MatRef::new(&parameters[self.weights()], self.n_in, self.n_out)
     }
 
-    /// Adds dE/dW and dE/db of at most 256 rows to the flat gradient `g`; to +0.0 where they are
-    /// the `first` of the batch. x (rows, n_in), r (rows, n_out).
-    pub fn gradients<T: Real>(
+    /// Adds dE/dW of at most 256 rows to the flat gradient `g`; to +0.0 where they are the `first`
+    /// of the batch. x (rows, n_in), r (rows, n_out).
+    pub fn weight_gradients<T: Real>(
         &self,
         team: &Team<'_, T>,
         x: &[T],
@@ -96,7 +96,12 @@ impl Layer {
         let (x, r) = self.rows(x, r);
         let mut dw = MatMut::new(&mut g[self.weights()], self.n_in, self.n_out);
         team.accumulate(x.transposed(), r, &mut dw, first); // Eq. 24: dE/dW = r a^T
-        reduce::column_sums(team.isa, r, &mut g[self.biases()], first); // Eq. 24: dE/db = r
+    }
+
+    /// The same for dE/db.
+    pub fn bias_gradients<T: Real>(&self, isa: Isa, r: &[T], g: &mut [T], first: bool) {
+        let r = MatRef::new(r, r.len() / self.n_out, self.n_out);
+        reduce::column_sums(isa, r, &mut g[self.biases()], first); // Eq. 24: dE/db = r
     }
 
     /// Inputs (rows, n_in) and r (rows, n_out).
@@ -154,9 +159,11 @@ mod tests {
 
             let r = [1.0, -2.0, 4.0];
             let mut g = [7.0; 10];
-            layer.gradients(team, &x, &r, &mut g, true);
+            layer.weight_gradients(team, &x, &r, &mut g, true);
+            layer.bias_gradients(isa, &r, &mut g, true);
             assert_eq!(g, [7.0, 2.0, -4.0, 8.0, 0.5, -1.0, 2.0, 1.0, -2.0, 4.0]);
-            layer.gradients(team, &x, &r, &mut g, false);
+            layer.weight_gradients(team, &x, &r, &mut g, false);
+            layer.bias_gradients(isa, &r, &mut g, false);
             assert_eq!(g, [7.0, 4.0, -8.0, 16.0, 1.0, -2.0, 4.0, 2.0, -4.0, 8.0]);
 
             let mut d = [0.0; 2];

@@ -55,6 +55,7 @@ pub mod network;
 pub mod data;
 pub mod steps;
 pub mod plan;
+pub mod first;
 pub mod workspace;
 pub mod online;
 pub mod train;

@@ -14,8 +14,6 @@ mod lone;
 mod part;
 mod stages;
 
-use std::ops::Range;
-
 use crate::activation::Activation;
 use crate::data::{Dataset, Inputs, Lists, PixelTable, Rows};
 use crate::error::Error;
@@ -31,9 +29,7 @@ use crate::steps::{Steps, Totals, Trained};
 use careful::Careful;
 pub use lone::Lone;
 use part::{Part, Place};
-use stages::{
-    Accumulate, AccumulateLit, Backward, Forward, ForwardLit, Settle, Step, StepFirst, StepLit,
-};
+use stages::{Backward, Forward, ForwardLit, Step, StepFirst, StepLit};
 
 /// Rows are asked for so many steps before they are needed, and where they begin before that.
 const AHEAD: usize = 3;
@@ -51,11 +47,6 @@ pub struct Online<T> {
     /// The row's inputs, where they are needed as numbers side by side.
     x: Vec<T>,
     bound: Bound<T>,
-    /// What the rows of a batch add up to: magnitudes of r down the lanes, and what no input exceeds.
-    r: Line<T>,
-    reach: T,
-    /// Which inputs a batch has met, block by block.
-    lit: Vec<[bool; rows::BLOCK]>,
 }
 
 /// The inputs of one row.
@@ -83,35 +74,30 @@ struct Slice<'a, T> {
 }
 
 impl<T: Real> Online<T> {
-    /// Room for a network; for its optimiser's velocity too where it has one, and for gradients
-    /// where a step is not a row.
+    /// Room for a network; for its optimiser's velocity too where it has one.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn new(network: &Network<T>, velocity: bool, batch: bool) -> Result<Self, Error> {
+    pub fn new(network: &Network<T>, velocity: bool) -> Result<Self, Error> {
         let layers = network.layers().iter().enumerate();
         Ok(Self {
             parts: layers
                 .map(|(l, at)| {
                     let place = if l == 0 { Place::First } else { Place::Behind };
-                    Part::new(at, place, velocity, batch)
+                    Part::new(at, place, velocity)
                 })
                 .collect::<Result<_, _>>()?,
             loss: network.loss(),
             y: zeros(lines::lines(network.n_out()))?,
             x: zeros(network.n_in())?,
             bound: Bound::default(),
-            r: Line::default(),
-            reach: T::ZERO,
-            lit: vec![[false; rows::BLOCK]; network.n_in().div_ceil(rows::BLOCK)],
         })
     }
 
-    /// Whether it is for an optimiser with, or without, a velocity, and for batches or rows.
+    /// Whether it is for an optimiser with, or without, a velocity.
     #[must_use]
-    pub fn fits(&self, velocity: bool, batch: bool) -> bool {
-        let part = &self.parts[0];
-        part.has_velocity() == velocity && part.has_gradient() == batch
+    pub fn fits(&self, velocity: bool) -> bool {
+        self.parts[0].has_velocity() == velocity
     }
 
     /// Takes the steps; no allocation. The arguments are those of [`crate::train::Trainer::train`],
@@ -158,19 +144,14 @@ impl<T: Real> Work<T> for Slice<'_, T> {
         let Steps { first, rates, optimizer, .. } = *self.steps;
         let Optimizer::Sgd { momentum, l2 } = optimizer;
         let rows = self.data.batches(first, rates.len());
-        let batch = self.data.batch_size();
         for (done, &rate) in rates.iter().enumerate() {
             if done % MEASURE == 0 {
                 self.online.measure();
             }
             let [rate, momentum, l2] = [rate, momentum, l2].map(T::from_f64);
             let by = Descent { rate, momentum, l2 };
-            let diverged = if batch == 1 {
-                self.prefetch(rows, done);
-                self.step(s, rows.at(done), by)
-            } else {
-                self.batch(s, rows, done * batch..rows.len().min((done + 1) * batch), by)
-            };
+            self.prefetch(rows, done);
+            let diverged = self.step(s, rows.at(done), by);
             if diverged.is_some() {
                 return Trained { totals: self.totals, steps: done, diverged };
             }
@@ -226,15 +207,13 @@ impl<'a, T: Real> Slice<'a, T> {
         }
     }
 
-    /// A row forward and back, as one of n; adds to the totals and returns its loss, if it is
-    /// finite.
+    /// A row forward and back; adds to the totals and returns its loss, if it is finite.
     #[inline(always)]
     fn pass<S: Lines<T = T>>(
         &mut self,
         s: S,
         row: usize,
         inputs: Row<'_, T>,
-        n: usize,
         totals: &mut Totals,
     ) -> f64 {
         let (data, label) = (self.data, self.data.label(row));
@@ -248,7 +227,7 @@ impl<'a, T: Real> Slice<'a, T> {
         let loss = self.online.loss(self.isa, label).to_f64();
         totals.loss += loss;
         totals.correct += u64::from(self.is_correct(s, row, label));
-        totals.saturated += self.online.backward(s, self.isa, n);
+        totals.saturated += self.online.backward(s, self.isa);
         if let Some(label) = label {
             lines::flat_mut(&mut self.online.y)[label] = T::ZERO;
         }
@@ -260,55 +239,13 @@ impl<'a, T: Real> Slice<'a, T> {
     fn step<S: Lines<T = T>>(&mut self, s: S, row: usize, by: Descent<T>) -> Option<usize> {
         let inputs = self.inputs(row);
         let mut after = self.totals;
-        if !self.pass(s, row, inputs, 1, &mut after).is_finite() {
+        if !self.pass(s, row, inputs, &mut after).is_finite() {
             return Some(self.online.parts.len() - 1);
         }
-        self.online.reach(s, inputs);
-        if self.online.stays_finite(s, by) {
+        if self.online.stays_finite(s, inputs, by) {
             self.online.descend(s, inputs, self.pixels, by);
         } else {
             let diverged = Careful::step(self.online, self.data, row, by);
-            if diverged.is_some() {
-                return diverged;
-            }
-        }
-        self.totals = after;
-        None
-    }
-
-    /// One step of the rows at some places; likewise.
-    #[inline(always)]
-    fn batch<S: Lines<T = T>>(
-        &mut self,
-        s: S,
-        rows: Rows<'_>,
-        places: Range<usize>,
-        by: Descent<T>,
-    ) -> Option<usize> {
-        let (mut after, mut sum, n) = (self.totals, 0.0, places.len());
-        for place in places.clone() {
-            self.prefetch(rows, place);
-            let row = rows.at(place);
-            let inputs = self.inputs(row);
-            sum += self.pass(s, row, inputs, n, &mut after);
-            self.online.reach(s, inputs);
-            self.online.accumulate(s, inputs, self.pixels);
-        }
-        if !sum.is_finite() {
-            self.online.clear();
-            return Some(self.online.parts.len() - 1);
-        }
-        if self.online.stays_finite(s, by) {
-            self.online.settle(s, by);
-        } else {
-            self.online.clear();
-            for place in places {
-                let row = rows.at(place);
-                let inputs = self.inputs(row);
-                self.pass(s, row, inputs, n, &mut Totals::default());
-                Careful::accumulate(self.online, self.data, row);
-            }
-            let diverged = Careful::settle(self.online, by);
             if diverged.is_some() {
                 return diverged;
             }
@@ -366,7 +303,7 @@ impl<T: Real> Online<T> {
 
     /// r of every layer (Eq. 24); returns how many hidden units are saturated.
     #[inline(always)]
-    fn backward<S: Lines<T = T>>(&mut self, s: S, isa: Isa, n: usize) -> u64 {
+    fn backward<S: Lines<T = T>>(&mut self, s: S, isa: Isa) -> u64 {
         let last = self.parts.len() - 1;
         let part = &mut self.parts[last];
         if self.loss == Loss::SquaredError {
@@ -374,10 +311,6 @@ impl<T: Real> Online<T> {
             part.slope(s, isa);
         } else {
             rows::difference(s, &part.a, &self.y, &mut part.r);
-        }
-        if n > 1 {
-            #[expect(clippy::cast_precision_loss, reason = "a batch has at most 256 rows")]
-            rows::divide(s, &mut part.r, T::from_f64(n as f64));
         }
         let mut saturated = 0;
         for l in (0..last).rev() {
@@ -388,68 +321,33 @@ impl<T: Real> Online<T> {
         saturated
     }
 
-    /// Adds what a row can add to a step: magnitudes of r, and what no input of a layer exceeds.
+    /// What a step can add: magnitudes of r down the lanes, and what no input of a layer exceeds.
     #[inline(always)]
-    fn reach<S: Lines<T = T>>(&mut self, s: S, inputs: Row<'_, T>) {
+    fn reach<S: Lines<T = T>>(&self, s: S, inputs: Row<'_, T>) -> (Line<T>, T) {
         let largest = match inputs {
             Row::Pixels(_) | Row::Gathered => T::ONE,
             Row::Values(_, largest) => largest,
             Row::Dense(x) => rows::magnitude(s, x),
         };
-        let mut reach = T::ONE + largest;
+        let (mut r, mut reach) = (Line::default(), T::ONE + largest);
         for (l, part) in self.parts.iter().enumerate() {
-            rows::add_magnitudes(s, &part.r, &mut self.r);
+            rows::add_magnitudes(s, &part.r, &mut r);
             let unbounded = matches!(part.activation, Activation::Identity | Activation::Relu);
             if unbounded && l + 1 < self.parts.len() {
                 reach = reach + rows::magnitude(s, lines::flat(&part.a));
             }
         }
-        self.reach = self.reach + reach;
+        (r, reach)
     }
 
     /// Whether the step surely leaves every parameter finite; then the bound covers it.
     #[inline(always)]
-    fn stays_finite<S: Lines<T = T>>(&mut self, s: S, by: Descent<T>) -> bool {
-        let (r, reach) = (std::mem::take(&mut self.r), std::mem::take(&mut self.reach));
+    fn stays_finite<S: Lines<T = T>>(&mut self, s: S, inputs: Row<'_, T>, by: Descent<T>) -> bool {
+        let (r, reach) = self.reach(s, inputs);
         self.bound.grow(s, &r, reach, by) || {
             self.measure();
             self.bound.grow(s, &r, reach, by)
         }
-    }
-
-    /// Adds a row to the gradients of a batch.
-    #[inline(always)]
-    fn accumulate<S: Lines<T = T>>(&mut self, s: S, inputs: Row<'_, T>, pixels: &PixelTable<T>) {
-        let table = pixels.quotients();
-        let Self { parts, x: gathered, lit, .. } = self;
-        for l in (0..parts.len()).rev() {
-            let (before, after) = parts.split_at_mut(l);
-            s.apart(Accumulate { before: before.last(), part: &mut after[0] });
-        }
-        let part = &mut parts[0];
-        match inputs {
-            Row::Pixels(x) => s.apart(AccumulateLit { x, table, part, lit }),
-            Row::Values(x, _) => s.apart(AccumulateLit { x, table, part, lit }),
-            Row::Dense(x) => rows::accumulate(s, x, &part.r, &mut part.g),
-            Row::Gathered => rows::accumulate(s, gathered, &part.r, &mut part.g),
-        }
-    }
-
-    /// Moves every parameter against the gradient of a batch.
-    #[inline(always)]
-    fn settle<S: Lines<T = T>>(&mut self, s: S, by: Descent<T>) {
-        let leaves_out = !self.parts[0].has_velocity() && by.l2 == T::ZERO;
-        for (l, part) in self.parts.iter_mut().enumerate() {
-            let lit = if l == 0 && leaves_out { Some(&mut self.lit[..]) } else { None };
-            s.apart(Settle { part, lit, by });
-        }
-    }
-
-    /// Forgets the gradients of a batch.
-    fn clear(&mut self) {
-        self.parts.iter_mut().for_each(Part::clear);
-        self.lit.fill([false; rows::BLOCK]);
-        (self.r, self.reach) = (Line::default(), T::ZERO);
     }
 
     /// Moves every parameter against its gradient (Eq. 5).

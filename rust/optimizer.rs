@@ -5,8 +5,9 @@ use std::ops::Range;
 use crate::error::Error;
 use crate::kernels::gemm::{Descent, Team};
 use crate::kernels::memory::{copied, zeros};
-use crate::kernels::{Isa, Real, reduce, update};
+use crate::kernels::{Isa, Real, reduce, rows, update};
 use crate::layer::Layer;
+use crate::matrix::MatRef;
 
 /// An optimiser and what it is set to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,47 +52,68 @@ impl Optimizer {
         }
     }
 
-    /// One step of a layer from its last rows: inputs x (rows, n_in) and r (rows, n_out), at most
-    /// 256. Their gradient is added to that of the rows `before`, if any, and never written down.
-    /// Returns whether the new parameters are finite.
+    /// What it does with a gradient, at a learning rate.
+    #[must_use]
+    pub fn descent<T: Real>(&self, rate: T) -> rows::Descent<T> {
+        let Self::Sgd { momentum, l2 } = *self;
+        rows::Descent { rate, momentum: T::from_f64(momentum), l2: T::from_f64(l2) }
+    }
+
+    /// One step of a layer's weights from its last rows: inputs x (rows, n_in) and r (rows, n_out),
+    /// at most 256. Their gradient is added to that of the rows `before`, if any, and never written
+    /// down. Returns whether the new weights are finite.
     ///
-    /// `parameters`, `before` and the vectors of `state` are the flat ones of the whole network;
-    /// `db` is scratch for dE/db, (n_out,).
+    /// `parameters`, `before` and the vectors of `state` are the flat ones of the whole network.
     #[expect(clippy::too_many_arguments, reason = "the symbols of the equations")]
-    pub fn step<T: Real>(
+    pub fn step_weights<T: Real>(
         &self,
         team: &Team<'_, T>,
         rate: T,
         layer: &Layer,
         (x, r): (&[T], &[T]),
         before: Option<&[T]>,
-        db: &mut [T],
         parameters: &mut [T],
         state: &mut State<T>,
     ) -> bool {
-        let Self::Sgd { momentum, l2 } = *self;
-        let (momentum, l2) = (T::from_f64(momentum), T::from_f64(l2));
+        let rows::Descent { rate, momentum, l2 } = self.descent(rate);
         let (x, r) = layer.rows(x, r);
-        let mut velocity = state.vectors.first_mut().map(|(_, velocity)| &mut velocity[..]);
-        let finite = team.descend(
+        let velocity = state.velocity_mut();
+        team.descend(
             x.transposed(),
             r,
             &mut Descent {
                 w: &mut parameters[layer.weights()],
-                v: velocity.as_deref_mut().map(|v| &mut v[layer.weights()]),
+                v: velocity.map(|v| &mut v[layer.weights()]),
                 before: before.map(|g| &g[layer.weights()]),
                 rate,
                 momentum,
                 l2,
             },
-        ); // Eq. 24, Eq. 5: W moves against dE/dW = r a^T
+        ) // Eq. 24, Eq. 5: W moves against dE/dW = r a^T
+    }
+
+    /// The same for its biases; `db` is scratch for dE/db, (n_out,).
+    #[expect(clippy::too_many_arguments, reason = "the symbols of the equations")]
+    pub fn step_biases<T: Real>(
+        &self,
+        isa: Isa,
+        rate: T,
+        layer: &Layer,
+        r: &[T],
+        before: Option<&[T]>,
+        db: &mut [T],
+        parameters: &mut [T],
+        state: &mut State<T>,
+    ) -> bool {
+        let rows::Descent { rate, momentum, .. } = self.descent(rate);
+        let r = MatRef::new(r, r.len() / layer.n_out, layer.n_out);
         if let Some(before) = before {
             db.copy_from_slice(&before[layer.biases()]);
         }
-        reduce::column_sums(team.isa, r, db, before.is_none()); // Eq. 24: dE/db = r
+        reduce::column_sums(isa, r, db, before.is_none()); // Eq. 24: dE/db = r
         let b = &mut parameters[layer.biases()];
-        let velocity = velocity.map(|v| &mut v[layer.biases()]);
-        finite & moved(team.isa, b, velocity, db, (rate, momentum, T::ZERO))
+        let velocity = state.velocity_mut().map(|v| &mut v[layer.biases()]);
+        moved(isa, b, velocity, db, (rate, momentum, T::ZERO)) // l2 is for weights
     }
 
     /// The same from the gradient written down, flat like the parameters.
@@ -237,8 +259,10 @@ mod tests {
             let scratch = Scratch::new();
             scratch.prepare(1).unwrap();
             let team = &Team { isa: Isa::detect(), crew: &Alone, scratch: &scratch };
-            let (rows, db, w) = ((&[1.0][..], &[4.0][..]), &mut [0.0], &mut parameters);
-            assert!(optimizer.step(team, 0.25, &layer, rows, None, db, w, &mut state));
+            let (x, r, db, w) = (&[1.0][..], &[4.0][..], &mut [0.0], &mut parameters);
+            let (isa, state) = (team.isa, &mut state);
+            assert!(optimizer.step_weights(team, 0.25, &layer, (x, r), None, w, state));
+            assert!(optimizer.step_biases(isa, 0.25, &layer, r, None, db, w, state));
         }
         (parameters, state)
     }

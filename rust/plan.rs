@@ -2,10 +2,8 @@
 
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::kernels::gemm::BLOCK;
 use crate::kernels::{Isa, Real};
 use crate::network::Network;
-use crate::optimizer::Optimizer;
 
 /// How the work is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +25,7 @@ pub struct Plan {
 pub enum Path {
     /// Layer by layer, as `train.rs` tells it.
     Layered,
-    /// Layer by layer for each row by itself, leaving out inputs that are 0: `online.rs` too.
+    /// The same, leaving out inputs that are 0: `first.rs`.
     LayeredSparse,
     /// Row by row, each a step: `online.rs`.
     Online,
@@ -58,6 +56,12 @@ impl Path {
     pub fn named(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|each| each.name() == name);
         found.ok_or_else(|| Error::unknown_name("path", name, &Self::ALL.map(Self::name)))
+    }
+
+    /// Whether each row by itself is a step.
+    #[must_use]
+    pub const fn is_online(self) -> bool {
+        matches!(self, Self::Online | Self::OnlineSparse)
     }
 
     /// Whether inputs that are 0 are left out.
@@ -93,15 +97,10 @@ impl Plan {
 
     /// Decides how to train, and has the lists made that this needs.
     ///
-    /// It is asked with every slice of steps, as only then the optimiser is known; what it needs to
-    /// know of a dataset is looked for once, so that the answer stays the same through a fit.
-    pub fn decide<T: Real>(
-        &mut self,
-        network: &Network<T>,
-        data: &mut Dataset<T>,
-        optimizer: &Optimizer,
-    ) {
-        let wanted = self.forced.unwrap_or_else(|| best(network, data, optimizer));
+    /// What it needs to know of a dataset is looked for once, so that the answer stays the same
+    /// through a fit.
+    pub fn decide<T: Real>(&mut self, network: &Network<T>, data: &mut Dataset<T>) {
+        let wanted = self.forced.unwrap_or_else(|| best(network, data));
         self.path = match wanted {
             _ if !wanted.can(network, data) => Path::Layered,
             Path::OnlineSparse if !data.list(self.isa) => Path::Online,
@@ -129,8 +128,7 @@ impl Path {
     /// Whether a network can be trained so.
     fn can<T: Real>(self, network: &Network<T>, data: &Dataset<T>) -> bool {
         match self {
-            Self::Layered => true,
-            Self::LayeredSparse => (2..=BLOCK).contains(&data.batch_size()) && small(network),
+            Self::Layered | Self::LayeredSparse => true,
             Self::Online | Self::OnlineSparse => data.batch_size() == 1 && small(network),
         }
     }
@@ -142,19 +140,11 @@ fn small<T: Real>(network: &Network<T>) -> bool {
 }
 
 /// The fastest path.
-fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, optimizer: &Optimizer) -> Path {
+fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>) -> Path {
     if Path::Online.can(network, data) {
         return if data.lit_share() <= SPARSE { Path::OnlineSparse } else { Path::Online };
     }
-    // Row by row pays for the first layer, whose zeros are left out, not for wide layers behind it;
-    // and where each step moves every parameter there is little left to leave out.
-    let first = network.layers()[0].weights().len();
-    let plain = optimizer.vectors().is_empty();
-    let worth = plain && network.n_parameters() - first <= first / 8;
-    if worth && Path::LayeredSparse.can(network, data) && data.lit_share() <= SPARSE {
-        return Path::LayeredSparse;
-    }
-    Path::Layered
+    if data.lit_share() <= SPARSE { Path::LayeredSparse } else { Path::Layered }
 }
 
 #[cfg(test)]

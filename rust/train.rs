@@ -4,6 +4,7 @@
 //! by the chain rule and moves every parameter against its gradient. The numbers of equations are
 //! those of the report.
 
+mod form;
 mod kept;
 mod run;
 mod tiles;
@@ -24,11 +25,15 @@ use crate::layer::Layer;
 use crate::network::Network;
 use crate::online::{Lone, Online};
 use crate::optimizer::{Optimizer, State, not_negative};
-use crate::plan::{Path, Plan};
+use crate::plan::Plan;
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
+use form::{Form, forward_lit};
 use kept::Kept;
 use tiles::Tiles;
+
+/// So many rows of the next batch are asked for while one is worked on.
+const AHEAD: usize = 16;
 
 /// A network in training: its optimiser's state and its scratch beside it.
 #[derive(Debug)]
@@ -48,12 +53,6 @@ pub struct Trainer<T> {
     worked: AtomicUsize,
     online: Option<Online<T>>,
     kept: Option<Kept<T>>,
-}
-
-/// What the workers share: each product, or the tiles of a batch.
-enum Form<T> {
-    Products(Workspace<T>),
-    Tiles(Tiles<T>),
 }
 
 impl<T: Real> Trainer<T> {
@@ -160,14 +159,14 @@ impl<T: Real> Trainer<T> {
         }
         data.prepare(steps.epoch)?;
         self.lone = None; // what it has copied will have changed
-        self.plan.decide(&self.network, data, &steps.optimizer);
-        if self.plan.path != Path::Layered {
+        self.plan.decide(&self.network, data);
+        if self.plan.path.is_online() {
             return self.train_online(data, steps, totals);
         }
         self.online = None;
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
         self.scratch.prepare(self.threads())?;
-        let mut form = self.form(data.batch_size())?;
+        let mut form = self.form(data)?;
         let scratch = std::mem::take(&mut self.scratch);
         let (trained, worked) = pool::with(self.threads(), |crew| {
             let team = Team { isa: self.plan.isa, crew, scratch: &scratch };
@@ -175,31 +174,11 @@ impl<T: Real> Trainer<T> {
         });
         self.worked.store(worked, Ordering::Relaxed);
         self.scratch = scratch;
-        match form {
-            Form::Products(workspace) => self.workspace = Some(workspace),
-            Form::Tiles(tiles) => self.tiles = Some(tiles),
-        }
+        self.keep(form);
         Ok(trained)
     }
 
-    /// What is shared in batches of `rows` rows, with its scratch; there is one such at a time.
-    fn form(&mut self, rows: usize) -> Result<Form<T>, Error> {
-        let (workspace, tiles) = (self.workspace.take(), self.tiles.take());
-        let (network, threads) = (&self.network, self.threads());
-        Ok(if Tiles::pay(network, rows, threads) {
-            Form::Tiles(match tiles.filter(|tiles| tiles.hold(rows, threads)) {
-                Some(tiles) => tiles,
-                None => Tiles::new(network, rows, threads)?,
-            })
-        } else {
-            Form::Products(match workspace.filter(|workspace| workspace.holds(rows)) {
-                Some(workspace) => workspace,
-                None => Workspace::new(network, rows)?,
-            })
-        })
-    }
-
-    /// The same, row by row: each row a step, or what the rows of a batch add up to.
+    /// The same, row by row.
     fn train_online(
         &mut self,
         data: &Dataset<T>,
@@ -208,10 +187,9 @@ impl<T: Real> Trainer<T> {
     ) -> Result<Trained, Error> {
         (self.workspace, self.tiles) = (None, None); // one form's scratch at a time
         let velocity = !steps.optimizer.vectors().is_empty();
-        let batch = data.batch_size() > 1;
-        let mut online = match self.online.take().filter(|online| online.fits(velocity, batch)) {
+        let mut online = match self.online.take().filter(|online| online.fits(velocity)) {
             Some(online) => online,
-            None => Online::new(&self.network, velocity, batch)?,
+            None => Online::new(&self.network, velocity)?,
         };
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
         let Self { network, state, plan, pixels, .. } = self;
@@ -235,6 +213,10 @@ impl<T: Real> Trainer<T> {
     ) -> Trained {
         for (done, &rate) in steps.rates.iter().enumerate() {
             let rows = data.batch(steps.first + done);
+            if self.plan.path.is_sparse() && done + 1 < steps.rates.len() {
+                let next = data.batch(steps.first + done + 1);
+                next.tiles(AHEAD).take(1).for_each(|rows| data.prefetch(rows));
+            }
             let mut after = totals;
             let by = (&steps.optimizer, T::from_f64(rate));
             let diverged = match form {
@@ -269,15 +251,15 @@ impl<T: Real> Trainer<T> {
             totals.correct += run_tile(&self.network, team, data, (tile, batch.len()), workspace);
             loss += totals.add_losses(&workspace.losses[..tile.len()]);
             if t < last {
-                totals.saturated += backward(&self.network, team, workspace, tile.len(), t == 0);
+                totals.saturated += backward(&self.network, team, data, tile, workspace, t == 0);
             }
         }
         if !loss.is_finite() {
             return Some(self.network.layers().len() - 1);
         }
-        let rows = batch.len() - last * TILE;
+        let tile = batch.tiles(TILE).last().unwrap_or(batch);
         let (saturated, diverged) =
-            self.descend(team, (optimizer, rate), workspace, rows, last == 0);
+            self.descend(team, data, tile, (optimizer, rate), workspace, last == 0);
         totals.saturated += saturated;
         diverged
     }
@@ -288,12 +270,14 @@ impl<T: Real> Trainer<T> {
     fn descend(
         &mut self,
         team: &Team<'_, T>,
+        data: &Dataset<T>,
+        tile: Rows<'_>,
         (optimizer, rate): (&Optimizer, T),
         workspace: &mut Workspace<T>,
-        rows: usize,
         first: bool,
     ) -> (u64, Option<usize>) {
-        let Workspace { forward: Forward { a, .. }, r, d, db, g, .. } = workspace;
+        let rows = tile.len();
+        let Workspace { forward: Forward { a, .. }, r, d, db, g, first: lit, .. } = workspace;
         let (mut saturated, mut diverged) = (0, None);
         let (layers, parameters) = self.network.parts();
         for (l, layer) in layers.iter().enumerate().rev() {
@@ -305,8 +289,16 @@ impl<T: Real> Trainer<T> {
             }
             let before = (!first).then_some(&g[..]);
             let (db, state) = (&mut db[..layer.n_out], &mut self.state);
-            let rows = (x, r_here);
-            if !optimizer.step(team, rate, layer, rows, before, db, parameters, state) {
+            let weights = if let (0, Some(lit)) = (l, &mut *lit) {
+                lit.backward(team, data, tile, r_here, first, Some(optimizer.descent(rate)))
+            } else {
+                let rows = (x, r_here);
+                optimizer.step_weights(team, rate, layer, rows, before, parameters, state)
+            };
+            let isa = team.isa;
+            if !optimizer.step_biases(isa, rate, layer, r_here, before, db, parameters, state)
+                || !weights
+            {
                 diverged = Some(l);
             }
             std::mem::swap(r, d);
@@ -341,7 +333,7 @@ fn gradient<T: Real>(
     for (t, tile) in batch.tiles(TILE).enumerate() {
         totals.correct += run_tile(network, team, data, (tile, batch.len()), workspace);
         totals.add_losses(&workspace.losses[..tile.len()]);
-        totals.saturated += backward(network, team, workspace, tile.len(), t == 0);
+        totals.saturated += backward(network, team, data, tile, workspace, t == 0);
     }
 }
 
@@ -355,10 +347,16 @@ fn run_tile<T: Real>(
     workspace: &mut Workspace<T>,
 ) -> u64 {
     let rows = tile.len();
-    let Workspace { forward: activations, y, labels, losses, r, .. } = workspace;
+    let Workspace { forward: activations, y, labels, losses, r, first, .. } = workspace;
     let y = &mut y[..rows * network.n_out()];
-    data.gather_by(team, tile, &mut activations.a[0][..rows * network.n_in()], y);
-    forward(network, team, activations, rows);
+    if let Some(first) = first {
+        data.answers(tile, y);
+        forward_lit(network, team, activations, (first, data, tile));
+        forward_behind(network, team, activations, rows, 1);
+    } else {
+        data.gather_by(team, tile, &mut activations.a[0][..rows * network.n_in()], y);
+        forward(network, team, activations, rows);
+    }
     let labels = data.labels(tile, labels);
     let losses = &mut losses[..rows];
     let correct = judge(network, team.isa, data, tile, activations, (y, labels), losses);
@@ -438,16 +436,23 @@ fn output_delta<T: Real>(
 fn backward<T: Real>(
     network: &Network<T>,
     team: &Team<'_, T>,
+    data: &Dataset<T>,
+    tile: Rows<'_>,
     workspace: &mut Workspace<T>,
-    rows: usize,
     first: bool,
 ) -> u64 {
-    let Workspace { forward: Forward { a, .. }, r, d, g, .. } = workspace;
+    let rows = tile.len();
+    let Workspace { forward: Forward { a, .. }, r, d, g, first: lit, .. } = workspace;
     let (layers, parameters) = (network.layers(), network.parameters());
     let mut saturated = 0;
     for (l, layer) in layers.iter().enumerate().rev() {
         let (x, r_here) = (&a[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
-        layer.gradients(team, x, r_here, g, first); // dE/dW = r a^T, dE/db = r
+        if let (0, Some(lit)) = (l, &mut *lit) {
+            lit.backward(team, data, tile, r_here, first, None);
+        } else {
+            layer.weight_gradients(team, x, r_here, g, first); // dE/dW = r a^T
+        }
+        layer.bias_gradients(team.isa, r_here, g, first); // dE/db = r
         if l > 0 {
             let d = &mut d[..rows * layer.n_in];
             saturated += back(team, parameters, (&layers[l - 1], layer), x, r_here, d);

@@ -1,6 +1,7 @@
 //! All scratch of training and of running, allocated once.
 
 use crate::error::Error;
+use crate::first::First;
 use crate::kernels::memory::zeros;
 use crate::kernels::{Real, gemm};
 use crate::matrix::checked_product;
@@ -57,6 +58,8 @@ pub struct Workspace<T> {
     /// The gradient of the batch's mean loss, in the order of the parameters; empty where a batch
     /// is one tile, for then no gradient is written down.
     pub g: Vec<T>,
+    /// The first layer at work, where zeros of the inputs are left out.
+    pub first: Option<Box<First<T>>>,
     rows: usize,
 }
 
@@ -91,6 +94,7 @@ impl<T: Real> Workspace<T> {
             d: zeros(checked_product(rows, widest)?)?,
             db: zeros(widest)?,
             g: zeros(g)?,
+            first: None,
             rows: batch,
         })
     }

@@ -25,7 +25,7 @@ PYTHON_ORDER = [
 ]
 RUST_ORDER = [
     "error", "rng", "matrix", "kernels", "pool", "activation", "loss", "init", "layer",
-    "optimizer", "network", "data", "steps", "plan", "workspace", "online", "train",
+    "optimizer", "network", "data", "steps", "plan", "first", "workspace", "online", "train",
     "python",
 ]
 # fmt: on

@@ -49,6 +49,12 @@ impl<E> Listed<E> {
         (self.bounds.len() - 1) / self.blocks * self.n_in
     }
 
+    /// How many entries a row has, roughly.
+    #[must_use]
+    pub fn mean(&self) -> usize {
+        self.entries.len() * self.blocks / self.bounds.len()
+    }
+
     /// What of a row is not zero.
     #[inline(always)]
     #[must_use]

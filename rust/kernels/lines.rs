@@ -121,8 +121,6 @@ pub trait Lines: Copy + 'static {
     unsafe fn sub(a: Self::W, b: Self::W) -> Self::W;
     /// a b.
     unsafe fn mul(a: Self::W, b: Self::W) -> Self::W;
-    /// a / b.
-    unsafe fn div(a: Self::W, b: Self::W) -> Self::W;
     /// The magnitudes.
     unsafe fn abs(a: Self::W) -> Self::W;
     /// +0.0 where z <= 0, else d: also where z is NaN.
@@ -160,6 +158,11 @@ impl<S: Lines> Wide<S> {
         unsafe { S::store(&mut to.0, self.0) }
     }
 
+    #[inline(always)]
+    pub(super) fn store_to(self, to: &mut [S::T; LINE]) {
+        unsafe { S::store(to, self.0) }
+    }
+
     /// `self * b + c`, rounded once.
     #[inline(always)]
     pub(super) fn mul_add(self, b: Self, c: Self) -> Self {
@@ -179,11 +182,6 @@ impl<S: Lines> Wide<S> {
     #[inline(always)]
     pub(super) fn mul(self, b: Self) -> Self {
         Self(unsafe { S::mul(self.0, b.0) })
-    }
-
-    #[inline(always)]
-    pub(super) fn div(self, b: Self) -> Self {
-        Self(unsafe { S::div(self.0, b.0) })
     }
 
     #[inline(always)]

@@ -12,6 +12,7 @@ pub mod abreast;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod columns;
 pub mod elementwise;
 pub mod foreign;
 pub mod fpu;

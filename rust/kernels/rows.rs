@@ -130,7 +130,7 @@ impl<T: Real> Descent<T> {
 
     /// The same from a gradient, with l2 and velocity.
     #[inline(always)]
-    fn full<S: Lines<T = T>>(
+    pub(super) fn full<S: Lines<T = T>>(
         self,
         s: S,
         mut g: Wide<S>,
@@ -198,43 +198,6 @@ pub fn step<S: Lines>(
                 by.full(s, gradient(s, x, Wide::load(s, r)), Wide::load(s, w), Some(v)).store(w);
             }
         }
-    }
-}
-
-/// g += r x^T for one more row of a batch, the chains of rule 1: x (k,), r (lines,), g (k, lines).
-#[inline(always)]
-pub fn accumulate<S: Lines>(s: S, x: &[S::T], r: &[Line<S::T>], g: &mut [Line<S::T>]) {
-    for (g, &x) in g.chunks_exact_mut(r.len()).zip(x) {
-        let x = Wide::splat(s, x);
-        for (g, r) in g.iter_mut().zip(r) {
-            x.mul_add(Wide::load(s, r), Wide::load(s, g)).store(g);
-        }
-    }
-}
-
-/// One step for all weights by their chains g, which become 0 again.
-#[inline(always)]
-pub fn settle<S: Lines>(
-    s: S,
-    g: &mut [Line<S::T>],
-    w: &mut [Line<S::T>],
-    v: &mut [Line<S::T>],
-    by: Descent<S::T>,
-) {
-    let zero = Wide::splat(s, S::T::ZERO);
-    let mut velocities = v.iter_mut();
-    for (g, w) in g.iter_mut().zip(w) {
-        let sum = Wide::load(s, g).add(zero);
-        zero.store(g);
-        by.full(s, sum, Wide::load(s, w), velocities.next()).store(w);
-    }
-}
-
-/// r = r / n, an IEEE division.
-#[inline(always)]
-pub fn divide<S: Lines>(s: S, r: &mut [Line<S::T>], n: S::T) {
-    for r in r {
-        Wide::load(s, r).div(Wide::splat(s, n)).store(r);
     }
 }
 

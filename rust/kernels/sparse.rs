@@ -9,11 +9,14 @@ use super::lines::{Line, Lines, Wide};
 use super::rows::{Descent, added};
 
 /// An input that is not zero.
-pub trait Lit<T>: Copy {
+pub trait Lit<T>: Copy + Default {
     /// Its place within its block of 256.
     fn at(self) -> u8;
     /// Its value; the table has those of pixels.
     fn value(self, table: &[T; 256]) -> T;
+    /// The same value at another place.
+    #[must_use]
+    fn moved(self, at: u8) -> Self;
 }
 
 /// A pixel that is not zero.
@@ -35,6 +38,10 @@ impl<T: Real> Lit<T> for LitPixel {
     fn value(self, table: &[T; 256]) -> T {
         table[usize::from(self.pixel)]
     }
+    #[inline(always)]
+    fn moved(self, at: u8) -> Self {
+        Self { at, ..self }
+    }
 }
 
 /// A number that is not zero.
@@ -54,6 +61,10 @@ impl<T: Real> Lit<T> for LitValue<T> {
     #[inline(always)]
     fn value(self, _table: &[T; 256]) -> T {
         self.value
+    }
+    #[inline(always)]
+    fn moved(self, at: u8) -> Self {
+        Self { at, ..self }
     }
 }
 
@@ -232,52 +243,6 @@ pub fn step<S: Lines, E: Lit<S::T>>(
                     by.plain(s, x, Wide::load(s, r), Wide::load(s, w)).store(w);
                 }
             }
-        }
-    }
-}
-
-/// g += r x^T for one more row of a batch, the chains of rule 1 without their zeros; r (lines,), g
-/// (256 a block, lines). Also marks in `lit` (256 a block,) which inputs were met.
-///
-/// # Panics
-/// Where there are fewer gradients or marks than 256 a block.
-#[inline(always)]
-pub fn accumulate<S: Lines, E: Lit<S::T>>(
-    s: S,
-    x: LitRow<'_, E>,
-    table: &[S::T; 256],
-    r: &[Line<S::T>],
-    g: &mut [Line<S::T>],
-    lit: &mut [[bool; BLOCK]],
-) {
-    for (b, met) in lit[..x.blocks()].iter_mut().enumerate() {
-        let g = &mut g[b * BLOCK * r.len()..][..BLOCK * r.len()];
-        for lit in x.block(b) {
-            let at = usize::from(lit.at());
-            met[at] = true;
-            let x = Wide::splat(s, lit.value(table));
-            for (g, r) in g[at * r.len()..].iter_mut().zip(r) {
-                x.mul_add(Wide::load(s, r), Wide::load(s, g)).store(g);
-            }
-        }
-    }
-}
-
-/// One step without l2 and momentum for the weights (256 a block, lines) of marked inputs by their
-/// chains g. Chains and marks are 0 again after it.
-#[inline(always)]
-pub fn settle<S: Lines>(
-    s: S,
-    lit: &mut [[bool; BLOCK]],
-    lines: usize,
-    g: &mut [Line<S::T>],
-    w: &mut [Line<S::T>],
-    by: Descent<S::T>,
-) {
-    let rows = g.chunks_exact_mut(lines).zip(w.chunks_exact_mut(lines));
-    for (lit, (g, w)) in lit.as_flattened_mut().iter_mut().zip(rows) {
-        if std::mem::take(lit) {
-            super::rows::settle(s, g, w, &mut [], by);
         }
     }
 }

@@ -1,11 +1,10 @@
 //! A step that may leave the range of numbers.
 
 use super::Online;
-use super::part::Part;
-use super::stages::{Settle, Step, StepFirst};
+use super::stages::{Step, StepFirst};
 use crate::data::{Dataset, Rows};
 use crate::kernels::lines::{self, Line, Lines, Work};
-use crate::kernels::rows::{self, Descent};
+use crate::kernels::rows::Descent;
 use crate::kernels::{Isa, Real};
 
 /// A step that leaves nothing out, as r may be infinite, and 0 times that is not 0.
@@ -29,25 +28,6 @@ impl<'a, T: Real> Careful<'a, T> {
         Isa::portable().run(Careful { online, by });
         finish(online)
     }
-
-    /// Adds a row to the gradients of a batch.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn accumulate(online: &'a mut Online<T>, data: &Dataset<T>, row: usize) {
-        gather(online, data, row);
-        Isa::portable().run(Dense(online));
-        online.x.fill(T::ZERO);
-    }
-
-    /// One step by them; likewise.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn settle(online: &'a mut Online<T>, by: Descent<T>) -> Option<usize> {
-        for part in &mut online.parts {
-            Isa::portable().run(Settle { part, lit: None, by });
-        }
-        finish(online)
-    }
 }
 
 impl<T: Real> Work<T> for Careful<'_, T> {
@@ -64,24 +44,6 @@ impl<T: Real> Work<T> for Careful<'_, T> {
                 None => StepFirst { x: &online.x, part, by }.run(s),
             }
         }
-    }
-}
-
-/// A row of a batch with nothing left out.
-struct Dense<'a, T>(&'a mut Online<T>);
-
-impl<T: Real> Work<T> for Dense<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Lines<T = T>>(self, s: S) {
-        let Online { parts, x, .. } = self.0;
-        for l in (0..parts.len()).rev() {
-            let (before, after) = parts.split_at_mut(l);
-            after[0].accumulate(s, before.last());
-        }
-        let Part { r, g, .. } = &mut parts[0];
-        rows::accumulate(s, x, r, g);
     }
 }
 

@@ -33,10 +33,6 @@ pub(super) struct Part<T> {
     pub(super) v_transposed: Vec<Line<T>>,
     biases: Vec<Line<T>>,
     v_biases: Vec<Line<T>>,
-    /// The chains of the gradient of a batch, where there are batches; else empty.
-    pub(super) g: Vec<Line<T>>,
-    g_transposed: Vec<Line<T>>,
-    g_biases: Vec<Line<T>>,
     /// 1 for each output in the last line, and 0 for its padding.
     mask: Line<T>,
     pub(super) z: Vec<Line<T>>,
@@ -45,12 +41,7 @@ pub(super) struct Part<T> {
 }
 
 impl<T: Real> Part<T> {
-    pub(super) fn new(
-        layer: &Layer,
-        place: Place,
-        velocity: bool,
-        batch: bool,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(layer: &Layer, place: Place, velocity: bool) -> Result<Self, Error> {
         let (n_in, n_out) = (layer.n_in, layer.n_out);
         let count = lines::lines(n_out);
         let rows = if place == Place::First { n_in.next_multiple_of(BLOCK) } else { n_in };
@@ -62,7 +53,6 @@ impl<T: Real> Part<T> {
         let mut mask = Line([T::ONE; lines::LINE]);
         mask.0[n_out - (count - 1) * lines::LINE..].fill(T::ZERO);
         let velocity = |count| zeros(if velocity { count } else { 0 });
-        let gradient = |count| zeros(if batch { count } else { 0 });
         Ok(Self {
             n_in,
             n_out,
@@ -73,9 +63,6 @@ impl<T: Real> Part<T> {
             v_transposed: velocity(transposed)?,
             biases: zeros(count)?,
             v_biases: velocity(count)?,
-            g: gradient(weights)?,
-            g_transposed: gradient(transposed)?,
-            g_biases: gradient(count)?,
             mask,
             z: zeros(count)?,
             a: zeros(count)?,
@@ -85,10 +72,6 @@ impl<T: Real> Part<T> {
 
     pub(super) fn has_velocity(&self) -> bool {
         !self.v.is_empty()
-    }
-
-    pub(super) fn has_gradient(&self) -> bool {
-        !self.g.is_empty()
     }
 
     /// Takes over a layer's parameters and velocities from the network's vectors.
@@ -197,36 +180,5 @@ impl<T: Real> Part<T> {
     pub(super) fn step_biases<S: Lines<T = T>>(&mut self, s: S, by: Descent<T>) {
         let by = Descent { l2: T::ZERO, ..by };
         rows::step(s, &[T::ONE], &self.r, &mut self.biases, &mut self.v_biases, by);
-    }
-
-    /// Adds a row's r to the gradient of the biases, and with that of the inputs `before`, if any,
-    /// to those of the weights.
-    #[inline(always)]
-    pub(super) fn accumulate<S: Lines<T = T>>(&mut self, s: S, before: Option<&Self>) {
-        let Self { g, g_transposed, g_biases, r, .. } = self;
-        rows::accumulate(s, &[T::ONE], r, g_biases);
-        if let Some(before) = before {
-            rows::accumulate(s, before.outputs(), r, g);
-            rows::accumulate(s, &lines::flat(r)[..self.n_out], &before.a, g_transposed);
-        }
-    }
-
-    /// One step of the biases by their gradient, and of all weights unless others see to that.
-    #[inline(always)]
-    pub(super) fn settle<S: Lines<T = T>>(&mut self, s: S, weights: bool, by: Descent<T>) {
-        let biases = Descent { l2: T::ZERO, ..by };
-        rows::settle(s, &mut self.g_biases, &mut self.biases, &mut self.v_biases, biases);
-        if weights {
-            rows::settle(s, &mut self.g, &mut self.w, &mut self.v, by);
-            let (w, v) = (&mut self.transposed, &mut self.v_transposed);
-            rows::settle(s, &mut self.g_transposed, w, v, by);
-        }
-    }
-
-    /// Forgets the gradients.
-    pub(super) fn clear(&mut self) {
-        for g in [&mut self.g, &mut self.g_transposed, &mut self.g_biases] {
-            g.fill(Line::default());
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! The online form judged by the layered one, bit for bit.
+//! The online form, and the layered one that leaves out zeros, judged by the plain layered one, bit
+//! for bit.
 
 use crate::activation::Activation::{self, Identity, Relu, Sigmoid, Softmax, Tanh};
 use crate::data::{Answers, Dataset, Inputs};
@@ -34,12 +35,13 @@ struct Outcome<T> {
 }
 
 /// Two epochs of steps on a path, cut unevenly; ends where training diverges.
-fn run<T: Real>(case: &Case<T>, batch: usize, isa: Isa, path: Path) -> Outcome<T> {
+fn run<T: Real>(case: &Case<T>, batch: usize, isa: Isa, path: Path, threads: usize) -> Outcome<T> {
     let mut plan = Plan::new(Some(isa.name())).unwrap();
     plan.forced = Some(path);
     let network = Network::new(&case.sizes, &case.activations, case.loss).unwrap();
     let ends = (network.n_in(), network.n_out());
     let mut trainer = Trainer::new(network, plan);
+    trainer.allow_threads(threads);
     trainer.initialize(3, &vec![Initialization::GlorotUniform; case.activations.len()]).unwrap();
     if let Some(parameters) = &case.parameters {
         trainer.set_state(parameters, &[]).unwrap();
@@ -67,24 +69,30 @@ fn run<T: Real>(case: &Case<T>, batch: usize, isa: Isa, path: Path) -> Outcome<T
     Outcome { slices, parameters, vectors }
 }
 
-/// Compares the online paths on every instruction set, and that of batches where one leaves out
-/// zeros; returns whether training diverged.
+/// Compares the online paths on every instruction set, and that of batches too where one leaves
+/// out zeros; returns whether training diverged.
 fn judge<T: Real>(case: &Case<T>, paths: &[Path], what: &str) -> bool {
-    let mut diverged = judge_batch(case, 1, paths, what);
+    let mut diverged = judge_batch(case, 1, paths, 1, what);
     if paths.contains(&Path::OnlineSparse) {
-        for batch in [2, 5] {
-            diverged |= judge_batch(case, batch, &[Path::LayeredSparse], what);
+        for batch in [1, 2, 5] {
+            diverged |= judge_batch(case, batch, &[Path::LayeredSparse], 1, what);
         }
     }
     diverged
 }
 
-fn judge_batch<T: Real>(case: &Case<T>, batch: usize, paths: &[Path], what: &str) -> bool {
-    let expected = run(case, batch, Isa::detect(), Path::Layered);
+fn judge_batch<T: Real>(
+    case: &Case<T>,
+    batch: usize,
+    paths: &[Path],
+    threads: usize,
+    what: &str,
+) -> bool {
+    let expected = run(case, batch, Isa::detect(), Path::Layered, 1);
     for isa in Isa::available() {
         for &path in paths {
             let what = format!("{what} {} {} {batch} {}", isa.name(), path.name(), T::DTYPE);
-            let found = run(case, batch, isa, path);
+            let found = run(case, batch, isa, path, threads);
             for (found, expected) in found.slices.iter().zip(&expected.slices) {
                 let sums =
                     |t: &Trained| (bits(t.totals.loss), t.totals.correct, t.totals.saturated);
@@ -211,6 +219,39 @@ fn every_size<T: Real>() {
 fn sizes_inputs_and_answers() {
     every_size::<f32>();
     every_size::<f64>();
+}
+
+/// Batches of one tile and of several, shared by workers.
+fn every_batch<T: Real>() {
+    let (rows, sizes) = (603, vec![530, 115, 4]);
+    let numbers = pixels(rows, sizes[0]);
+    let values = numbers.iter().map(|&x| T::from_f64(f64::from(x) / 100.0 - 1.0));
+    let values = numbers.iter().zip(values).map(|(&x, v)| if x == 0 { T::ZERO } else { v });
+    for x in [Inputs::Values(values.collect()), Inputs::Pixels(numbers.clone())] {
+        for (momentum, l2) in OPTIMIZERS {
+            let case = Case {
+                sizes: sizes.clone(),
+                activations: vec![Relu, Softmax],
+                loss: Loss::CrossEntropy,
+                parameters: None,
+                x: x.clone(),
+                y: labels::<T>(rows, 4),
+                rows,
+                optimizer: sgd(momentum, l2),
+                rate: 0.01,
+            };
+            for (batch, threads) in [(100, 1), (256, 2), (257, 3), (600, 8)] {
+                let what = format!("{momentum} {l2} {threads} threads");
+                assert!(!judge_batch(&case, batch, &[Path::LayeredSparse], threads, &what));
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_and_threads() {
+    every_batch::<f32>();
+    every_batch::<f64>();
 }
 
 /// Parameters, inputs and rates of all magnitudes: overflow, underflow, zeros of both signs.

@@ -82,7 +82,7 @@ impl<T: Real> Slot<T> {
         (tile, batch): (Rows<'_>, usize),
     ) {
         self.correct = run_tile(network, team, data, (tile, batch), desk);
-        self.saturated = backward(network, team, desk, tile.len(), true);
+        self.saturated = backward(network, team, data, tile, desk, true);
         std::mem::swap(&mut self.g, &mut desk.g);
         std::mem::swap(&mut self.losses, &mut desk.losses);
     }

@@ -58,7 +58,7 @@ def test_the_engine_chooses_by_batch_and_zeros():
     assert chosen(pixels() + 1, 1) == "online"
     assert chosen(pixels(), 10) == "layered sparse"
     assert chosen(pixels() + 1, 10) == "layered"
-    assert chosen(pixels(), 10, (300, 40, 200, 5)) == "layered"
+    assert chosen(pixels(), 10, (300, 40, 200, 5)) == "layered sparse"
 
 
 # ---- each path against the emulator, which knows of none

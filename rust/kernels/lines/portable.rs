@@ -50,10 +50,6 @@ impl<T: Real> Lines for Portable<T> {
         std::array::from_fn(|i| a[i] * b[i])
     }
     #[inline(never)]
-    unsafe fn div(a: [T; LINE], b: [T; LINE]) -> [T; LINE] {
-        std::array::from_fn(|i| a[i] / b[i])
-    }
-    #[inline(never)]
     unsafe fn abs(a: [T; LINE]) -> [T; LINE] {
         a.map(T::abs)
     }

@@ -29,7 +29,7 @@ impl Registers for f64 {
 macro_rules! lines {
     (
         $set:ident<$t:ident>, $features:literal, $v:ident, [$($i:literal)+], $lanes:literal,
-        $set1:ident, $load:ident, $store:ident, $fmadd:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
+        $set1:ident, $load:ident, $store:ident, $fmadd:ident, $add:ident, $sub:ident, $mul:ident,
         abs: |$a:ident| $abs:expr, positive: |$z:ident, $d:ident| $positive:expr,
         above: |$l:ident, $r:ident| $above:expr, equal: |$l2:ident, $r2:ident| $equal:expr $(,)?
     ) => {
@@ -84,10 +84,6 @@ macro_rules! lines {
                 [$(unsafe { $mul(a[$i], b[$i]) }),+]
             }
             #[inline(always)]
-            unsafe fn div(a: Self::W, b: Self::W) -> Self::W {
-                [$(unsafe { $div(a[$i], b[$i]) }),+]
-            }
-            #[inline(always)]
             unsafe fn abs(a: Self::W) -> Self::W {
                 [$({ let $a = a[$i]; unsafe { $abs } }),+]
             }
@@ -117,7 +113,6 @@ lines!(
     Avx2<f32>, "avx2,fma", __m256, [0 1], 8,
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
     _mm256_sub_ps, _mm256_mul_ps,
-    _mm256_div_ps,
     abs: |a| _mm256_andnot_ps(_mm256_set1_ps(-0.0), a),
     positive: |z, d| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(z, _mm256_setzero_ps()), d),
     above: |a, b| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)),
@@ -128,7 +123,6 @@ lines!(
     Avx2<f64>, "avx2,fma", __m256d, [0 1 2 3], 4,
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
     _mm256_sub_pd, _mm256_mul_pd,
-    _mm256_div_pd,
     abs: |a| _mm256_andnot_pd(_mm256_set1_pd(-0.0), a),
     positive: |z, d| _mm256_and_pd(_mm256_cmp_pd::<_CMP_NLE_UQ>(z, _mm256_setzero_pd()), d),
     above: |a, b| _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(a, b)),
@@ -139,7 +133,6 @@ lines!(
     Avx512<f32>, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma", __m512, [0], 16,
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps,
     _mm512_sub_ps, _mm512_mul_ps,
-    _mm512_div_ps,
     abs: |a| _mm512_abs_ps(a),
     positive: |z, d| {
         _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(z, _mm512_setzero_ps()), d)
@@ -152,7 +145,6 @@ lines!(
     Avx512<f64>, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma", __m512d, [0 1], 8,
     _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd,
     _mm512_sub_pd, _mm512_mul_pd,
-    _mm512_div_pd,
     abs: |a| _mm512_abs_pd(a),
     positive: |z, d| {
         _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLE_UQ>(z, _mm512_setzero_pd()), d)

@@ -1,0 +1,375 @@
+//! A tile of rows of which only what is not zero is listed: products and steps that leave zeros
+//! out, as `sparse` has them for one row.
+//!
+//! The weights are cut into strips of a few lines and blocks of 256 inputs. Forward a strip goes
+//! along the rows, whose lists name the weights; in the step it goes along the inputs, whose lists
+//! name the rows, so that a gradient is summed up in registers and moves its weights at once.
+
+// Reason: the functions of iterators and of arrays are not always inlined into one that is compiled
+// for a wider instruction set, and a call within a chain costs most of the speed.
+#![allow(clippy::needless_range_loop)]
+
+use std::ops::Range;
+
+use super::gemm::BLOCK;
+use super::lines::{LINE, Line, Lines, Wide};
+use super::rows::Descent;
+use super::sparse::{Lit, LitRow};
+use super::{Real, memory};
+use crate::error::Error;
+use crate::matrix::{checked_product, zeros};
+
+/// The lists of some rows are asked for so many rows before they are needed.
+const AHEAD: usize = 4;
+
+/// How many lines a strip has at most: one chain each, enough that none waits for itself, and no
+/// more than registers hold.
+#[must_use]
+pub const fn strip_lines<T>() -> usize {
+    if size_of::<T>() == 4 { 4 } else { 2 }
+}
+
+/// For each input of a block the rows of a tile that it lights, in ascending order.
+#[derive(Clone, Debug)]
+pub struct Columns<E> {
+    entries: Vec<E>,
+    counts: [u16; BLOCK],
+    stride: usize,
+    /// The inputs that light any, by how many: so that loops over them end when it is expected.
+    lit: [u8; BLOCK],
+    n_lit: usize,
+}
+
+impl<E: Copy + Default> Columns<E> {
+    /// For tiles of at most so many rows.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(rows: usize) -> Result<Self, Error> {
+        // Small ones lie close; else it is an odd number of cache lines, so that the inputs do not
+        // all fall into the same few sets.
+        let stride = match (rows * size_of::<E>()).next_power_of_two() {
+            small @ ..=64 => small.max(size_of::<E>()),
+            _ => ((rows * size_of::<E>()).div_ceil(64) | 1) * 64,
+        };
+        let stride = stride / size_of::<E>();
+        let entries = zeros(checked_product(BLOCK, stride)?)?;
+        Ok(Self { entries, counts: [0; BLOCK], stride, lit: [0; BLOCK], n_lit: 0 })
+    }
+
+    /// Lists block b of so many rows, at most 256.
+    pub fn collect<'a, T: Real>(&mut self, b: usize, n: usize, row: impl Fn(usize) -> LitRow<'a, E>)
+    where
+        E: Lit<T> + 'a,
+    {
+        (0..n.min(AHEAD)).for_each(|i| memory::prefetch(row(i).block(b)));
+        self.counts.fill(0);
+        let (mut lit, mut n_lit) = ([0; BLOCK + 1], 0);
+        for (i, at) in (0..n).zip(0..=u8::MAX) {
+            if i + AHEAD < n {
+                memory::prefetch(row(i + AHEAD).block(b));
+            }
+            for &entry in row(i).block(b) {
+                let input = usize::from(entry.at());
+                let count = self.counts[input];
+                self.entries[input * self.stride + usize::from(count)] = entry.moved(at);
+                self.counts[input] = count + 1;
+                // Written in any case and kept only the first time: no branch to guess.
+                lit[n_lit] = entry.at();
+                n_lit += usize::from(count == 0);
+            }
+        }
+        self.sort(&lit[..n_lit], n);
+    }
+
+    /// The same with nothing left out.
+    pub fn collect_all<'a, T: Real>(
+        &mut self,
+        b: usize,
+        n: usize,
+        row: impl Fn(usize) -> LitRow<'a, E>,
+    ) where
+        E: Lit<T> + 'a,
+    {
+        for input in 0..BLOCK {
+            for (place, at) in (0..n).zip(0..=u8::MAX) {
+                self.entries[input * self.stride + place] = E::default().moved(at);
+            }
+        }
+        for (place, at) in (0..n).zip(0..=u8::MAX) {
+            for &entry in row(place).block(b) {
+                self.entries[usize::from(entry.at()) * self.stride + place] = entry.moved(at);
+            }
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most 256 rows")]
+        self.counts.fill(n as u16);
+        self.lit = std::array::from_fn(|input| input.to_le_bytes()[0]);
+        self.n_lit = BLOCK;
+    }
+
+    /// Puts inputs into the order of their counts, which are at most `most`.
+    fn sort(&mut self, lit: &[u8], most: usize) {
+        let mut places = [0_usize; BLOCK + 2];
+        for &input in lit {
+            places[self.count(input) + 1] += 1;
+        }
+        for c in 1..=most {
+            places[c + 1] += places[c];
+        }
+        for &input in lit {
+            let place = &mut places[self.count(input)];
+            self.lit[*place] = input;
+            *place += 1;
+        }
+        self.n_lit = lit.len();
+    }
+
+    /// How much is listed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.counts.iter().copied().map(usize::from).sum()
+    }
+
+    /// Whether nothing is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many rows an input lights.
+    #[inline(always)]
+    fn count(&self, input: u8) -> usize {
+        usize::from(self.counts[usize::from(input)])
+    }
+
+    /// What an input lights.
+    #[inline(always)]
+    fn of(&self, input: usize) -> &[E] {
+        &self.entries[input * self.stride..][..usize::from(self.counts[input])]
+    }
+}
+
+/// z = x W by rule 1 for the rows of z (n, stride), of which a strip of `L` lines from element j on
+/// is written: `row` has their lists, `pieces` the strip's weights, block by block.
+///
+/// # Panics
+/// Where a block has fewer weights, or z does not hold whole rows.
+#[inline(always)]
+pub fn product<'a, S: Lines, E: Lit<S::T> + 'a, const C: usize, const L: usize>(
+    s: S,
+    row: &impl Fn(usize) -> LitRow<'a, E>,
+    table: &[S::T; 256],
+    pieces: &[Piece<S::T>],
+    z: &mut [S::T],
+    (stride, j): (usize, usize),
+) {
+    let n = z.len() / stride;
+    for (b, piece) in pieces.iter().enumerate() {
+        let mut i = 0;
+        while i + C <= n {
+            let mut lists = [&[][..]; C];
+            for c in 0..C {
+                lists[c] = row(i + c).block(b);
+            }
+            let z = &mut z[i * stride..];
+            product_of::<S, E, C, L>(s, lists, table, &piece.w, z, (stride, j), b == 0);
+            i += C;
+        }
+        while i < n {
+            let (lists, z) = ([row(i).block(b)], &mut z[i * stride..]);
+            product_of::<S, E, 1, L>(s, lists, table, &piece.w, z, (stride, j), b == 0);
+            i += 1;
+        }
+    }
+}
+
+/// One block of the same for `C` rows side by side, at the beginning of z.
+#[inline(always)]
+fn product_of<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
+    s: S,
+    lists: [&[E]; C],
+    table: &[S::T; 256],
+    w: &[Line<S::T>],
+    z: &mut [S::T],
+    (stride, j): (usize, usize),
+    first: bool,
+) {
+    let mut together = lists[0].len();
+    for c in 1..C {
+        together = together.min(lists[c].len());
+    }
+    let mut chains = [[Wide::splat(s, S::T::ZERO); L]; C];
+    follow(s, lists, 0..together, table, w, &mut chains);
+    for c in 0..C {
+        let mut chain = [chains[c]];
+        follow(s, [lists[c]], together..lists[c].len(), table, w, &mut chain);
+        add(s, &mut z[c * stride..][j..stride], chain[0], first);
+    }
+}
+
+/// Adds the chains of a block to the beginning of z, or begins with them.
+#[inline(always)]
+fn add<S: Lines, const L: usize>(s: S, z: &mut [S::T], chains: [Wide<S>; L], first: bool) {
+    let zero = Wide::splat(s, S::T::ZERO);
+    let (whole, rest) = z.as_chunks_mut::<LINE>();
+    for l in 0..L.min(whole.len()) {
+        let before = if first { zero } else { Wide::load_from(s, &whole[l]) };
+        before.add(chains[l]).store_to(&mut whole[l]);
+    }
+    if whole.len() < L && !rest.is_empty() {
+        let mut line = Line::default();
+        line.0[..rest.len()].copy_from_slice(rest);
+        let before = if first { zero } else { Wide::load(s, &line) };
+        before.add(chains[whole.len()]).store(&mut line);
+        rest.copy_from_slice(&line.0[..rest.len()]);
+    }
+}
+
+/// Goes on with chains over a part of lists, each of places among the rows of W (256, L).
+#[inline(always)]
+fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
+    s: S,
+    lists: [&[E]; C],
+    part: Range<usize>,
+    table: &[S::T; 256],
+    w: &[Line<S::T>],
+    chains: &mut [[Wide<S>; L]; C],
+) {
+    assert!(w.len() >= BLOCK * L);
+    for c in 0..C {
+        assert!(lists[c].len() >= part.end);
+    }
+    for k in part {
+        for c in 0..C {
+            // SAFETY: k is below the length of each list.
+            let lit = unsafe { *lists[c].get_unchecked(k) };
+            let x = Wide::splat(s, lit.value(table));
+            for l in 0..L {
+                // SAFETY: a byte is below `BLOCK`.
+                let w = unsafe { w.get_unchecked(usize::from(lit.at()) * L + l) };
+                chains[c][l] = x.mul_add(Wide::load(s, w), chains[c][l]);
+            }
+        }
+    }
+}
+
+/// The chains over whole lists of equal length, from +0.0.
+#[inline(always)]
+fn chains<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
+    s: S,
+    lists: [&[E]; C],
+    table: &[S::T; 256],
+    w: &[Line<S::T>],
+) -> [[Wide<S>; L]; C] {
+    let mut chains = [[Wide::splat(s, S::T::ZERO); L]; C];
+    follow(s, lists, 0..lists[0].len(), table, w, &mut chains);
+    chains
+}
+
+/// The parameters of a strip and a block: W, its velocity and the gradient of the tiles before, each
+/// (256, L), or empty where there is none.
+#[derive(Clone, Debug)]
+pub struct Piece<T> {
+    /// W.
+    pub w: Vec<Line<T>>,
+    /// Its velocity.
+    pub v: Vec<Line<T>>,
+    /// The sum of the blocks of rows before.
+    pub g: Vec<Line<T>>,
+}
+
+/// Adds the gradient r x^T of a tile to that of the tiles before, or begins with it; r (256, L).
+///
+/// # Panics
+/// Where there is no room for it.
+#[inline(always)]
+pub fn accumulate<S: Lines, E: Lit<S::T>, const L: usize>(
+    s: S,
+    columns: &Columns<E>,
+    table: &[S::T; 256],
+    r: &[Line<S::T>],
+    piece: &mut Piece<S::T>,
+    first: bool,
+) {
+    let g = piece.g.as_chunks_mut::<L>().0;
+    assert_eq!(g.len(), BLOCK, "a gradient a weight");
+    for (i, g) in g.iter_mut().enumerate() {
+        let [chain] = chains::<S, E, 1, L>(s, [columns.of(i)], table, r);
+        for l in 0..L {
+            let before = if first { Wide::splat(s, S::T::ZERO) } else { Wide::load(s, &g[l]) };
+            before.add(chain[l]).store(&mut g[l]);
+        }
+    }
+}
+
+/// Moves W against its gradient r x^T, added to that of the tiles before unless this one is the
+/// first; `C` inputs side by side where that is possible. Returns whether all of W is finite.
+///
+/// # Panics
+/// Where a vector is missing.
+#[inline(always)]
+pub fn descend<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
+    s: S,
+    columns: &Columns<E>,
+    table: &[S::T; 256],
+    r: &[Line<S::T>],
+    piece: &mut Piece<S::T>,
+    first: bool,
+    by: Descent<S::T>,
+) -> bool {
+    let zero = Wide::splat(s, S::T::ZERO);
+    let mut check = zero;
+    if first && piece.v.is_empty() && by.l2 == S::T::ZERO {
+        // A gradient of 0 then changes nothing (rule 10).
+        let lit = &columns.lit[..columns.n_lit];
+        let mut k = 0;
+        while k < lit.len() {
+            let mut lists = [columns.of(usize::from(lit[k])); C];
+            // As the inputs stand by the lengths of their lists, the first and the last decide.
+            let last = (k + C - 1).min(lit.len() - 1);
+            if C > 1 && k + C <= lit.len() && columns.count(lit[last]) == lists[0].len() {
+                for c in 1..C {
+                    lists[c] = columns.of(usize::from(lit[k + c]));
+                }
+                let chains = chains::<S, E, C, L>(s, lists, table, r);
+                for c in 0..C {
+                    step(s, piece, usize::from(lit[k + c]), chains[c], true, by, &mut check);
+                }
+                k += C;
+            } else {
+                let [chain] = chains::<S, E, 1, L>(s, [lists[0]], table, r);
+                step(s, piece, usize::from(lit[k]), chain, true, by, &mut check);
+                k += 1;
+            }
+        }
+    } else {
+        for input in 0..BLOCK {
+            let [chain] = chains::<S, E, 1, L>(s, [columns.of(input)], table, r);
+            step(s, piece, input, chain, first, by, &mut check);
+        }
+    }
+    check.equal(zero) == u32::from(u16::MAX)
+}
+
+/// Moves the weights of an input against the last of the chains of their gradient. `check` gathers
+/// w - w: 0 where w is finite, else NaN, which stays.
+#[inline(always)]
+fn step<S: Lines, const L: usize>(
+    s: S,
+    piece: &mut Piece<S::T>,
+    input: usize,
+    chain: [Wide<S>; L],
+    first: bool,
+    by: Descent<S::T>,
+    check: &mut Wide<S>,
+) {
+    let Piece { w, v, g } = piece;
+    let w = &mut w.as_chunks_mut::<L>().0[input];
+    for l in 0..L {
+        let at = input * L + l;
+        let before = if first { Wide::splat(s, S::T::ZERO) } else { Wide::load(s, &g[at]) };
+        let new = by.full(s, before.add(chain[l]), Wide::load(s, &w[l]), v.get_mut(at));
+        new.store(&mut w[l]);
+        *check = check.add(new.sub(new));
+    }
+}
