@@ -349,9 +349,9 @@ class Network(Persistence):
             threads is None
             and self._guard.writer is None
             and environment.get(THREADS) is _backend.threads_checked
+            and (outputs := self._engine.predict_few(x)) is not None
         ):
-            if (outputs := self._engine.predict_few(x)) is not None:
-                return outputs
+            return outputs
         return self._predict(x, threads)
 
     @_backend.exactly
