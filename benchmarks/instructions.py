@@ -4,7 +4,8 @@
     python benchmarks/instructions.py --record    # writes results/instructions.json
 
 valgrind's callgrind counts, on one thread, what AVX2 does: it knows no AVX-512. A count depends on
-the compiler, so only counts of one minor version of rustc are compared.
+the compiler, and a little on the C library, which copies memory as suits the processor: only counts
+by the same minor version of rustc, C library and model of processor are compared.
 """
 
 from __future__ import annotations
@@ -83,8 +84,29 @@ def measure(binary: Path) -> dict[str, dict[str, object]]:
         }
 
 
-def minor(rustc: str) -> str:
-    return ".".join(rustc.split(".")[:2])
+def machine() -> dict[str, str]:
+    """What a count depends on beside our own code."""
+    fields = dict(
+        [part.strip() for part in line.split(":", 1)]
+        for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        if ":" in line
+    )
+    return {
+        "rustc": run("rustc", "--version").split()[1],
+        "valgrind": run("valgrind", "--version").strip(),
+        "libc": " ".join(platform.libc_ver()),
+        "processor": " ".join(fields[name] for name in ("vendor_id", "cpu family", "model")),
+    }
+
+
+def difference(here: dict[str, str], there: dict[str, str]) -> str | None:
+    """What keeps the counts of two machines from being compared."""
+    for name, now in here.items():
+        before = there.get(name, "none")
+        alike = now.split(".")[:2] == before.split(".")[:2] if name == "rustc" else now == before
+        if not alike and name != "valgrind":  # it counts what is done, whatever its version
+            return f"recorded with {name} {before}, this is {now}; to record: --record"
+    return None
 
 
 def compare(found: dict, recorded: dict) -> bool:
@@ -119,10 +141,10 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write results/instructions.json")
     arguments = parser.parse_args()
     reason = why_not()
-    rustc = run("rustc", "--version").split()[1]
-    recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {"rustc": rustc, "works": {}}
-    if reason is None and not arguments.record and minor(recorded["rustc"]) != minor(rustc):
-        reason = f"recorded with rustc {recorded['rustc']}, this is {rustc}; to record: --record"
+    recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {"works": {}}
+    here = machine() if reason is None else {}
+    if not arguments.record:
+        reason = reason or difference(here, recorded)
     if reason is None:
         found = measure(build())
         if not all(work["instructions"] for work in found.values()):
@@ -132,8 +154,7 @@ def main() -> int:
         print(f"instructions: NOT COMPARED: {reason}\nnot compared: {names}")
         return 1 if arguments.record else 0
     if arguments.record:
-        versions = {"rustc": rustc, "valgrind": run("valgrind", "--version").strip()}
-        RECORD.write_text(json.dumps({**versions, "isa": "avx2", "works": found}, indent=2) + "\n")
+        RECORD.write_text(json.dumps({**here, "isa": "avx2", "works": found}, indent=2) + "\n")
     elif not compare(found, recorded["works"]):
         print(
             "\nA path takes more instructions than are recorded, or is another one. Make it faster "

@@ -46,19 +46,35 @@ def test_what_passes(script, capsys, found, good, said):
     assert said in [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
-@pytest.mark.parametrize("version", ["1.2.3", "1.950.0"])
-def test_another_compiler_is_not_compared_and_that_is_said(
-    script, capsys, monkeypatch, tmp_path, version
+HERE = {"rustc": "1.95.0", "valgrind": "3.19", "libc": "glibc 2.36", "processor": "A 25 17"}
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("rustc", "1.2.3"),
+        ("rustc", "1.950.0"),
+        ("libc", "glibc 2.40"),
+        ("processor", "A 25 1"),
+    ],
+)
+def test_another_machine_is_not_compared_and_that_is_said(
+    script, capsys, monkeypatch, tmp_path, name, version
 ):
     record = tmp_path / "record.json"
-    record.write_text(json.dumps({"rustc": version, "works": works(a=1, b=2)}))
+    record.write_text(json.dumps(HERE | {name: version, "works": works(a=1, b=2)}))
     monkeypatch.setattr(script, "RECORD", record)
     monkeypatch.setattr(script, "why_not", lambda: None)
+    monkeypatch.setattr(script, "machine", lambda: HERE)
     monkeypatch.setattr(sys, "argv", ["instructions.py"])
     assert script.main() == 0
     output = capsys.readouterr().out
-    assert f"NOT COMPARED: recorded with rustc {version}, this is" in output
+    assert f"NOT COMPARED: recorded with {name} {version}, this is {HERE[name]}" in output
     assert "not compared: a, b" in output
+
+
+def test_a_patch_of_the_compiler_and_another_valgrind_are_the_same_machine(script):
+    assert script.difference(HERE, HERE | {"rustc": "1.95.7", "valgrind": "3.20"}) is None
 
 
 def test_without_valgrind_nothing_is_compared_and_that_is_said(script, capsys, monkeypatch):
