@@ -25,9 +25,9 @@ use crate::matrix::checked_product;
 /// has just moved what another reads.
 const SHARED: (usize, usize) = (1 << 16, 16);
 
-/// Of fewer rows than are shared, through so few lines, each adds to the gradient by itself: to turn
-/// the lists round would cost more than it saves.
-const BY_ROWS: usize = 2;
+/// Of fewer rows than are shared, through so few bytes of outputs, each adds to the gradient by
+/// itself: to turn the lists round would cost more than it saves.
+const BY_ROWS: usize = 128;
 
 /// The layer's weights and scratch.
 #[derive(Clone, Debug)]
@@ -103,7 +103,7 @@ impl<T: Real> First<T> {
         }
         let tile = rows.min(BLOCK);
         let lines = lines::lines(layer.n_out);
-        let by_rows = rows < SHARED.1 && lines <= BY_ROWS;
+        let by_rows = rows < SHARED.1 && size_of::<Line<T>>() * lines <= BY_ROWS;
         Ok(Self {
             sums: zeros(if by_rows { BLOCK * lines } else { 0 })?,
             r: zeros(checked_product(BLOCK, lines)?)?,
