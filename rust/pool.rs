@@ -271,6 +271,7 @@ impl Pool {
             *self.job.get() = Some(Job { chunks, work: &raw const *work });
         }
         self.next.store(0, Ordering::Relaxed);
+        self.panicked.store(false, Ordering::Relaxed); // of a job whose own thread panicked too
         let number = self.state.load(Ordering::Relaxed) / JOB + 1;
         self.state.store(((number & (u64::MAX / JOB)) * JOB) | OPEN, Ordering::Release);
         {

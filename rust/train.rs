@@ -164,17 +164,19 @@ impl<T: Real> Trainer<T> {
             return self.train_online(data, steps, totals);
         }
         self.online = None;
+        let threads = self.threads();
+        self.scratch.prepare(threads)?;
+        let mut form = self.form(data, &steps.optimizer, threads)?;
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
-        self.scratch.prepare(self.threads())?;
-        let mut form = self.form(data)?;
+        form.load(&self.network, &self.state);
         let scratch = std::mem::take(&mut self.scratch);
-        let (trained, worked) = pool::with(self.threads(), |crew| {
+        let (trained, worked) = pool::with(threads, |crew| {
             let team = Team { isa: self.plan.isa, crew, scratch: &scratch };
             fpu::exact(|| self.take_steps(&team, data, steps, totals, &mut form))
         });
         self.worked.store(worked, Ordering::Relaxed);
         self.scratch = scratch;
-        self.keep(form);
+        self.keep(form, trained.diverged.is_some());
         Ok(trained)
     }
 
@@ -197,7 +199,8 @@ impl<T: Real> Trainer<T> {
         let (isa, state) = (plan.isa, &mut *state);
         let trained =
             fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
-        self.online = Some(online);
+        // What is not finite may stand in its padding too.
+        self.online = trained.diverged.is_none().then_some(online);
         self.worked.store(1, Ordering::Relaxed);
         Ok(trained)
     }

@@ -53,6 +53,7 @@ fn allocations(f: impl FnOnce()) -> usize {
 struct Case {
     path: Path,
     batch: usize,
+    hidden: usize,
     threads: usize,
     momentum: f64,
     /// Whether something is allocated that need not be.
@@ -66,9 +67,9 @@ fn in_later_steps(case: &Case) -> usize {
 }
 
 fn in_one_try(case: &Case) -> usize {
-    let Case { path, batch, threads, momentum, deliberate } = *case;
+    let Case { path, batch, hidden, threads, momentum, deliberate } = *case;
     let activations = [Activation::Tanh, Activation::Relu, Activation::Softmax];
-    let network = Network::<f32>::new(&[300, 150, 70, 10], &activations, Loss::CrossEntropy);
+    let network = Network::<f32>::new(&[300, hidden, 70, 10], &activations, Loss::CrossEntropy);
     let plan = Plan { forced: Some(path), ..Plan::new(None).unwrap() };
     let mut trainer = Trainer::new(network.unwrap(), plan);
     trainer.initialize(1, &[Initialization::GlorotUniform; 3]).unwrap();
@@ -96,24 +97,27 @@ fn in_one_try(case: &Case) -> usize {
     })
 }
 
-/// Each path, with rows a batch that it is for.
-const PATHS: [(Path, usize); 6] = [
-    (Path::Layered, 1),
-    (Path::Layered, 20),
-    (Path::Layered, 300),
-    (Path::LayeredSparse, 20),
-    (Path::Online, 1),
-    (Path::OnlineSparse, 1),
+/// Each path, with rows a batch that it is for, and units of the first layer: of many rows and few
+/// units the tiles are shared.
+const PATHS: [(Path, usize, usize); 8] = [
+    (Path::Layered, 1, 150),
+    (Path::Layered, 20, 150),
+    (Path::Layered, 300, 150),
+    (Path::Layered, 600, 20),
+    (Path::LayeredSparse, 20, 150),
+    (Path::LayeredSparse, 300, 20),
+    (Path::Online, 1, 150),
+    (Path::OnlineSparse, 1, 150),
 ];
 
 /// One test, so that little else allocates meanwhile.
 #[test]
 fn nothing_is_allocated_after_the_first_batch() {
-    for (path, batch) in PATHS {
+    for (path, batch, hidden) in PATHS {
         for threads in [1, 2] {
             for momentum in [0.0, 0.9] {
-                let case = Case { path, batch, threads, momentum, deliberate: false };
-                let what = format!("{} {batch} {threads} {momentum}", path.name());
+                let case = Case { path, batch, hidden, threads, momentum, deliberate: false };
+                let what = format!("{} {batch} {hidden} {threads} {momentum}", path.name());
                 assert_eq!(in_later_steps(&case), 0, "{what}");
                 let case = Case { deliberate: true, ..case };
                 assert_eq!(in_later_steps(&case), 1, "{what}: a deliberate allocation is seen");

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from chainrule import Network
+from chainrule import Network, _backend
 
 MOST = 8
 
@@ -140,3 +140,22 @@ def test_the_result_is_the_callers_own(network, x):
 def test_large_networks_take_the_long_way(rng):
     network = Network([400, 400, 10], backend="rust")
     assert network._engine.predict_few(rng.random((1, 400), np.float32)) is None
+
+
+def test_threads_that_were_told_do_not_keep_it_slow(network, x, monkeypatch):
+    """The environment is looked at until it is found right, and again when it has changed."""
+    calls = []
+    monkeypatch.setattr(
+        _backend, "threads", lambda n, real=_backend.threads: calls.append(n) or real(n)
+    )
+    network.predict(x)
+    assert not calls
+    for change in (
+        lambda: monkeypatch.setenv("CHAINRULE_THREADS", "2"),
+        lambda: monkeypatch.delenv("CHAINRULE_THREADS"),
+    ):
+        change()
+        network.predict(x)
+        network.predict(x)
+        assert len(calls) == 1
+        calls.clear()

@@ -86,3 +86,8 @@ def test_without_valgrind_nothing_is_compared_and_that_is_said(script, capsys, m
     before = script.RECORD.read_bytes()
     assert script.main() == 1
     assert script.RECORD.read_bytes() == before
+
+
+def test_what_is_recorded_can_be_compared(script):
+    recorded = json.loads(script.RECORD.read_text())
+    assert set(HERE) <= set(recorded)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice, pairwise
@@ -81,6 +82,18 @@ def inputs(
     if checked or not _fits(array, dtype):
         array = _rounded(name, array, dtype, private=private)
     return array.reshape(shape[0], n_in)
+
+
+@contextmanager
+def pinned(array: NDArray[Any]) -> Iterator[None]:
+    """Keep NumPy from resizing what is read while the interpreter is let go.
+
+    It refuses where there is a weak reference, even with `refcheck=False`.
+    """
+    owner: Any = array if array.base is None else array.base
+    reference = weakref.ref(owner) if isinstance(owner, np.ndarray) else None
+    yield
+    del reference
 
 
 class Targets:

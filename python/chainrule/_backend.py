@@ -249,6 +249,7 @@ def threads(value: int | None) -> int:
     told = environment.get(THREADS)
     text = os.environ.get("CHAINRULE_THREADS")
     if text is None:
+        threads_checked = None
         return _free_threads()
     if not text.isascii() or not text.isdigit():
         raise ValueError(f"CHAINRULE_THREADS must be a whole number of at least 1; got {text!r}")

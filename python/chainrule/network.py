@@ -358,7 +358,7 @@ class Network(Persistence):
     def _predict(self, x: ArrayLike, threads: int | None) -> NDArray[Any]:
         count = _backend.threads(threads)
         inputs = _arrays.inputs(x, self._sizes[0], self._dtype, checked=False)
-        with self._guard.reading("predict"):
+        with self._guard.reading("predict"), _arrays.pinned(inputs):
             outputs = training.predict(self._engine, inputs, self.n_parameters, count)
         if outputs is None:  # told only now, and by name; unless another thread has changed it
             checked = _arrays.inputs(x, self._sizes[0], self._dtype, private=True)

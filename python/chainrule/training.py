@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -102,8 +103,10 @@ class Fit:
                     self.history.stopped_by = "callback"
                     break
         finally:
-            self.engine.forget()
-            self.display.close()
+            try:
+                self.engine.forget()
+            finally:
+                self.display.close()
         return self.history
 
     def _epoch(self) -> bool:
@@ -133,7 +136,7 @@ class Fit:
         began = time.perf_counter()
         if len(rates):
             with deferred_interrupts():  # Ctrl-C finds whole steps, and no diverged network
-                with self.guard.changing():
+                with self.guard.changing(), self._whole(before):
                     totals, done, diverged = self.engine.train(
                         self.request.data.dataset,
                         epoch,
@@ -225,10 +228,23 @@ class Fit:
             return None, None
         return evaluate(self.engine, data, self.network.n_parameters, self.request.threads)
 
-    def _undo(self, before: Counters, epoch: int, layer: int) -> NoReturn:
-        """Put the network back to the start of the epoch, and say what happened."""
+    def _go_back(self, before: Counters) -> None:
+        """Put the network back to the start of the epoch."""
         self.engine.restore()
         self.counters.epochs, self.counters.steps = before.epochs, before.steps
+
+    @contextmanager
+    def _whole(self, before: Counters) -> Iterator[None]:
+        """Go back where the engine breaks in the middle of a step: parts of it may be done."""
+        try:
+            yield
+        except RuntimeError:
+            self._go_back(before)
+            raise
+
+    def _undo(self, before: Counters, epoch: int, layer: int) -> NoReturn:
+        """Put the network back to the start of the epoch, and say what happened."""
+        self._go_back(before)
         raise DivergenceError(
             f"training diverged in epoch {epoch}: layer {layer} is no longer finite after step "
             f"{self.step} of this fit. The network is as it was when that epoch began. A smaller "

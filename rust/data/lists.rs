@@ -21,6 +21,9 @@ const SAMPLE: usize = 1000;
 /// of numbers, which stay beside them.
 const MEMORY: (f64, f64) = (1.0, 0.45);
 
+/// How many pixels' memory a listed one takes.
+const ENTRY: f64 = 2.0;
+
 /// So many entries are put together before they go to their place.
 const TOGETHER: usize = 4096;
 
@@ -83,7 +86,8 @@ impl<T: Real> Inputs<T> {
     /// [`Error::OutOfMemory`].
     pub fn of_pixels(isa: Isa, pixels: &[u8], n_in: usize) -> Result<Self, Error> {
         let share = share(pixels, n_in, |x| x != 0);
-        let lists = if share > MEMORY.0 { None } else { Lists::of_pixels(isa, pixels, n_in) };
+        let lists =
+            if share * ENTRY > MEMORY.0 { None } else { Lists::of_pixels(isa, pixels, n_in) };
         lists.map_or_else(|| Ok(Self::Pixels(copied(pixels)?)), |lists| Ok(Self::Listed(lists)))
     }
 

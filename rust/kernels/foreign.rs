@@ -2,8 +2,8 @@
 //!
 //! Nobody can keep them from it: whoever has the array may, and many a function of NumPy lets the
 //! interpreter go while it writes. So such elements are copied, once, before anything is done with
-//! them: what is then checked is what is used. Each machine word of the copy is one that stood
-//! there at some time; where nobody writes, the copy is exact.
+//! them: what is then checked is what is used. Each byte of the copy is one that stood there at some
+//! time; where nobody writes, the copy is exact.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -39,7 +39,8 @@ impl<'a, T: Bits> From<&'a [T]> for Foreign<'a, T> {
 impl<'a, T: Bits> Foreign<'a, T> {
     /// The elements of an array, row by row, if they lie side by side and aligned in memory.
     ///
-    /// The array is held for as long, so that NumPy neither frees nor resizes it.
+    /// The array is held for as long, so that NumPy does not free it. Whoever lets the interpreter
+    /// go meanwhile also holds a weak reference, which keeps NumPy from resizing it.
     #[must_use]
     pub fn of<D>(array: &'a pyo3::Bound<'_, numpy::PyArray<T, D>>) -> Option<Self>
     where

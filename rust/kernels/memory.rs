@@ -1,4 +1,4 @@
-//! Hints about memory: they change when data arrive, never what is computed.
+//! Memory, and hints about it: they change when data arrive, never what is computed.
 
 use crate::error::Error;
 

@@ -2,12 +2,13 @@
 
 use super::Trainer;
 use super::tiles::Tiles;
-use crate::data::{Dataset, Lists, Rows};
+use crate::data::{Dataset, Rows};
 use crate::error::Error;
 use crate::first::First;
 use crate::kernels::gemm::Team;
 use crate::kernels::{Real, elementwise};
 use crate::network::Network;
+use crate::optimizer::{Optimizer, State};
 use crate::workspace::{Forward, Workspace};
 
 /// What the workers share: each product, or the tiles of a batch.
@@ -18,10 +19,15 @@ pub(super) enum Form<T> {
 
 impl<T: Real> Trainer<T> {
     /// What is shared in batches of `rows` rows, with its scratch; there is one such at a time.
-    pub(super) fn form(&mut self, data: &Dataset<T>) -> Result<Form<T>, Error> {
+    pub(super) fn form(
+        &mut self,
+        data: &Dataset<T>,
+        optimizer: &Optimizer,
+        threads: usize,
+    ) -> Result<Form<T>, Error> {
         let rows = data.batch_size();
         let (workspace, tiles) = (self.workspace.take(), self.tiles.take());
-        let (network, threads) = (&self.network, self.threads());
+        let network = &self.network;
         let lists = data.lists().filter(|_| self.plan.path.is_sparse());
         Ok(if lists.is_none() && Tiles::pay(network, rows, threads) {
             Form::Tiles(match tiles.filter(|tiles| tiles.hold(rows, threads)) {
@@ -34,42 +40,42 @@ impl<T: Real> Trainer<T> {
                 None => Workspace::new(network, rows)?,
             };
             workspace.first = match lists {
-                Some(lists) => Some(self.first_layer(workspace.first.take(), lists, rows)?),
+                Some(lists) => {
+                    let velocity = !optimizer.vectors().is_empty();
+                    let made = workspace.first.take();
+                    Some(match made.filter(|made| made.fits(lists, velocity, rows)) {
+                        Some(first) => first,
+                        None => Box::new(First::new(&network.layers()[0], lists, velocity, rows)?),
+                    })
+                }
                 None => None,
             };
             Form::Products(workspace)
         })
     }
 
-    /// Keeps it for the next steps; the network has its weights again.
-    pub(super) fn keep(&mut self, form: Form<T>) {
+    /// Keeps it for the next steps; the network has its weights again. Where it has `diverged`,
+    /// what is not finite may stand in its padding too.
+    pub(super) fn keep(&mut self, form: Form<T>, diverged: bool) {
         match form {
-            Form::Products(workspace) => {
+            Form::Products(mut workspace) => {
                 if let Some(first) = &workspace.first {
                     first.store(self.network.parts().1, self.state.velocity_mut());
                 }
+                workspace.first = workspace.first.filter(|_| !diverged);
                 self.workspace = Some(workspace);
             }
             Form::Tiles(tiles) => self.tiles = Some(tiles),
         }
     }
+}
 
-    /// The first layer with its weights, where zeros of the inputs are left out.
-    fn first_layer(
-        &self,
-        made: Option<Box<First<T>>>,
-        lists: &Lists<T>,
-        rows: usize,
-    ) -> Result<Box<First<T>>, Error> {
-        let velocity = self.state.velocity();
-        let velocity_too = velocity.is_some();
-        let layer = &self.network.layers()[0];
-        let mut first = match made.filter(|made| made.fits(lists, velocity_too, rows)) {
-            Some(first) => first,
-            None => Box::new(First::new(layer, lists, velocity_too, rows)?),
-        };
-        first.load(self.network.parameters(), velocity);
-        Ok(first)
+impl<T: Real> Form<T> {
+    /// Takes over the weights of the first layer, where zeros of the inputs are left out.
+    pub(super) fn load(&mut self, network: &Network<T>, state: &State<T>) {
+        if let Self::Products(Workspace { first: Some(first), .. }) = self {
+            first.load(network.parameters(), state.velocity());
+        }
     }
 }
 

@@ -44,9 +44,10 @@ impl<T: Real> Trainer<T> {
             return Err(Error::Length { what, expected, found: x.len() });
         }
         let mut outputs = zeros(checked_product(rows, self.network.n_out())?)?;
-        let finite = match plan::apart(&self.network, rows, self.threads()) {
-            Some(each) => self.predict_apart(x, each, &mut outputs),
-            None => self.predict_together(x, rows, &mut outputs),
+        let threads = self.threads(); // another thread may allow others meanwhile
+        let finite = match plan::apart(&self.network, rows, threads) {
+            Some(each) => self.predict_apart(x, each, threads, &mut outputs),
+            None => self.predict_together(x, rows, threads, &mut outputs),
         }?;
         Ok(finite.then_some(outputs))
     }
@@ -56,11 +57,12 @@ impl<T: Real> Trainer<T> {
         &self,
         x: Source<'_, T>,
         rows: usize,
+        threads: usize,
         outputs: &mut [T],
     ) -> Result<bool, Error> {
         let mut scratch = Forward::new(&self.network, rows)?;
         let mut finite = true;
-        self.with_team(|team| {
+        self.with_team(threads, |team| {
             let tiles = outputs.chunks_mut(TILE * self.network.n_out()).enumerate();
             for (t, outputs) in tiles {
                 finite =
@@ -75,15 +77,16 @@ impl<T: Real> Trainer<T> {
         &self,
         x: Source<'_, T>,
         each: usize,
+        threads: usize,
         outputs: &mut [T],
     ) -> Result<bool, Error> {
         let scratch = || Ok(Mutex::new(Forward::new(&self.network, each)?));
-        let scratch = (0..self.threads()).map(|_| scratch()).collect::<Result<Vec<_>, Error>>()?;
+        let scratch = (0..threads).map(|_| scratch()).collect::<Result<Vec<_>, Error>>()?;
         let tiles: Vec<_> =
             outputs.chunks_mut(each * self.network.n_out()).map(Mutex::new).collect();
         let finite = AtomicBool::new(true);
         let lit = plan::lit(&self.network);
-        self.with_team(|team| {
+        self.with_team(threads, |team| {
             team.crew.share(tiles.len(), &|worker, t| {
                 // Neither lock is ever waited for.
                 let mut scratch = scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,7 +198,8 @@ impl<T: Real> Trainer<T> {
             (zeros(checked_product(rows.min(TILE), network.n_out())?)?, zeros(rows.min(TILE))?);
         let mut losses = zeros(rows.min(TILE))?;
         let mut totals = Totals { loss, ..Totals::default() };
-        self.with_team(|team| {
+        let threads = self.threads();
+        self.with_team(threads, |team| {
             for tile in Rows::Range(first, rows).tiles(TILE) {
                 let rows = tile.len();
                 let y = &mut y[..rows * network.n_out()];
@@ -227,10 +231,10 @@ impl<T: Real> Trainer<T> {
         Ok((totals.loss, self.network.flat_order(&workspace.g)?))
     }
 
-    /// Runs `f` with as many threads as are allowed.
-    fn with_team(&self, f: impl FnOnce(&Team<'_, T>)) -> Result<(), Error> {
-        self.scratch.prepare(self.threads())?;
-        let ((), worked) = pool::with(self.threads(), |crew| {
+    /// Runs `f` with so many threads.
+    fn with_team(&self, threads: usize, f: impl FnOnce(&Team<'_, T>)) -> Result<(), Error> {
+        self.scratch.prepare(threads)?;
+        let ((), worked) = pool::with(threads, |crew| {
             let team = Team { isa: self.plan.isa, crew, scratch: &self.scratch };
             fpu::exact(|| f(&team));
         });

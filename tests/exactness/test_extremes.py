@@ -9,7 +9,7 @@ import pytest
 from exactness import emulator
 from exactness.runs import DTYPES, PATHS, ROWS, SEED, SIZES, bits_of, fit, labels, make
 
-from chainrule import DivergenceError
+from chainrule import SGD, DivergenceError
 
 SETTINGS = [
     {"activation": "tanh"},
@@ -153,3 +153,27 @@ def test_overflow_ends_each_path_at_the_same_step(isa, path, batch_size, dtype, 
         assert bits_of(network) == before
         said.append(str(info.value))
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize(("path", "batch_size"), PATHS)
+def test_a_fit_that_diverged_leaves_nothing_behind(path, batch_size, momentum):
+    """An infinite r makes 0 times r NaN, in the padding of what an engine keeps, too."""
+    rng = np.random.default_rng(SEED)
+    x = np.where(rng.random((ROWS, 300)) < 0.8, 0, 200).astype(np.uint8)
+    y = np.full((ROWS, 1), 100.0)
+    settings = {"activation": "tanh", "path": path, "sizes": (300, 2, 1)}
+    network, fresh = make(**settings), make(**settings)
+    good = network.parameters
+    # Two units that are alike: what they give cancels, and what comes back does not.
+    first, last = rng.normal(size=300) * 0.1, [2.0**127, -(2.0**127)]
+    network.set_flat_parameters(np.concatenate([first, first, np.zeros(2), last, [0]]))
+    assert np.isnan(network.gradients(x[:batch_size], y[:batch_size]).weights[0]).any()
+    how = {"steps": 3, "batch_size": batch_size, "optimizer": SGD(1e-3, momentum=momentum)}
+    with pytest.raises(DivergenceError, match="layer 0"):
+        network.fit(x, y, **how)
+    assert network.explain()["path"] == path
+    network.set_flat_parameters(good)
+    assert network.fit(x, y, **how).loss == fresh.fit(x, y, **how).loss
+    assert network.parameters.tobytes() == fresh.parameters.tobytes()
+    assert network.explain() == fresh.explain()

@@ -62,15 +62,21 @@ def judge(run, expected):
     ids=str,
 )
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_threads_train_to_the_same_bits(isa, dtype, settings, batch_size):
+@pytest.mark.parametrize(
+    ("path", "sizes"),
+    [("layered", SIZES), ("layered", (200, 20, 5)), ("layered sparse", SIZES)],
+    ids=["products", "tiles", "sparse"],
+)
+def test_threads_train_to_the_same_bits(isa, dtype, path, sizes, settings, batch_size):
     rows = rows_for(isa)
-    x, y = numbers(rows, dtype), labels(rows)
+    y = labels(rows)
+    x = pixels(SIZES[0], rows) if path == "layered sparse" else numbers(rows, dtype)
 
     def run(threads):
-        network = make(dtype, "layered", SIZES, **settings)
+        network = make(dtype, path, sizes, **settings)
         found = fit(network, x, y, batch_size, settings, epochs=1, threads=threads)
         explained = network.explain()
-        assert explained["path"] == "layered"
+        assert explained["path"] == path
         return found, explained["threads"]
 
     expected, worked = run(1)

@@ -235,6 +235,24 @@ def test_fault_109_data_resized_meanwhile(backend, rng, during_fit):
     assert network.fingerprint() == alike.fingerprint()
 
 
+@pytest.mark.parametrize("view", [False, True])
+def test_fault_109_data_resized_while_they_are_predicted(backend, rng, view):
+    """NumPy resizes no array that has a weak reference: what the engine reads stays there."""
+    x = np.ascontiguousarray(rng.normal(size=(300, 5, 6)), dtype=np.float32)
+    given = x if view else x.reshape(300, 30).copy()
+    network, refused = make(backend), []
+    expected = network.predict(given.copy())
+
+    def resize():
+        with pytest.raises(ValueError, match="cannot resize"):
+            given.resize((0, 0), refcheck=False)
+        refused.append(True)
+
+    network._engine = Meddling(network._engine, "predict", resize)
+    assert network.predict(given).tobytes() == expected.tobytes()
+    assert refused == [True]
+
+
 class Meddling:
     """An engine, with somebody else's hand in it just before a call."""
 
