@@ -1,7 +1,7 @@
 //! Many rows side by side: what goes along a row in a fixed order, for as many rows at a time as
 //! fill registers. Each row's sums are those of `reduce.rs`, bit for bit.
 //!
-//! Rows are turned into columns of [`ABREAST`] for that. Rows left over, and wide ones, within
+//! Rows are turned into columns of 16 for that. Rows left over, and wide ones, within
 //! which a register finds enough to do, go one by one.
 
 // Reason: see gemm/tile.rs.
