@@ -9,8 +9,10 @@ use std::hint::black_box;
 use std::io::stdin;
 use std::time::Instant;
 
-use chainrule::kernels::{Isa, gemm};
+use chainrule::kernels::Isa;
+use chainrule::kernels::gemm::{Scratch, Team};
 use chainrule::matrix::{MatMut, MatRef};
+use chainrule::pool;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut as FaerMut, MatRef as FaerRef, Par};
 
@@ -31,6 +33,13 @@ fn show(library: &str, threads: usize, (m, k, n): (usize, usize, usize), seconds
     );
 }
 
+/// Our instruction sets, by one thread and by two; without plain lanes, whose multiply-adds are calls
+/// of libm.
+fn kinds() -> impl Iterator<Item = (Isa, usize)> {
+    let vectors = Isa::available().into_iter().filter(|&isa| isa != Isa::portable());
+    vectors.flat_map(|isa| [(isa, 1), (isa, 2)])
+}
+
 fn main() {
     let repeats = std::env::args().nth(1).map_or(20, |n| n.parse().expect("a number of repeats"));
     for line in stdin().lines() {
@@ -43,18 +52,20 @@ fn main() {
         let mut c = vec![0f32; m * n];
         // Short ones in such numbers that a clock can tell.
         let inner = (20_000_000 / (m * k * n)).max(1);
-        for isa in Isa::available() {
-            if isa == Isa::portable() {
-                continue; // each multiply-add a call of libm
-            }
-            let seconds = best(repeats, || {
-                for _ in 0..inner {
-                    let mut out = MatMut::new(&mut c, m, n);
-                    gemm::product(isa, MatRef::new(&a, m, k), MatRef::new(&b, k, n), &mut out);
-                    black_box(&c);
-                }
+        for (isa, threads) in kinds() {
+            let scratch = Scratch::new();
+            scratch.prepare(threads).expect("memory");
+            let (seconds, _) = pool::with(threads, |crew| {
+                let team = Team { isa, crew, scratch: &scratch };
+                best(repeats, || {
+                    for _ in 0..inner {
+                        let (a, b) = (MatRef::new(&a, m, k), MatRef::new(&b, k, n));
+                        team.product(a, b, &mut MatMut::new(&mut c, m, n), &|_, _, _| 0);
+                        black_box(&c);
+                    }
+                })
             });
-            show(&format!("chainrule {}", isa.name()), 1, (m, k, n), seconds / inner as f64);
+            show(&format!("chainrule {}", isa.name()), threads, (m, k, n), seconds / inner as f64);
         }
         for (threads, par) in [(1, Par::Seq), (2, Par::rayon(2))] {
             let seconds = best(repeats, || {
