@@ -29,6 +29,10 @@ const YIELDS: u32 = 500;
 /// A worker that is later than this, and than two chunks take, was held up by another program.
 const LATE: Duration = Duration::from_micros(300);
 
+/// How many microseconds a crew may wait for late workers within which time, before it rests: a hitch
+/// now and then costs less than working alone.
+const PATIENCE: (u64, u64) = (10_000, 50_000);
+
 /// For how long a crew then works alone: at first, and at most.
 const REST: (u64, u64) = (20_000, 1_000_000);
 
@@ -51,6 +55,9 @@ struct Pool {
     /// The threads, as far as they could be started, and how many of them have begun.
     threads: Mutex<Vec<Thread>>,
     begun: AtomicUsize,
+    /// Since which microsecond after `start` how many microseconds were waited for late workers.
+    late_since: AtomicU64,
+    late: AtomicU64,
     /// Microseconds since `start` until which crews work alone, and the length of the next rest.
     rest_until: AtomicU64,
     rest: AtomicU64,
@@ -106,21 +113,7 @@ fn pool() -> Option<&'static Pool> {
     match *pool {
         Some(pool) if pool.process == process => Some(pool),
         // The first in this process; what a parent left belongs to threads that are not here.
-        _ => Some(*pool.insert(Box::leak(Box::new(Pool {
-            process,
-            taken: AtomicBool::new(false),
-            state: AtomicU64::new(0),
-            workers: AtomicUsize::new(1),
-            next: AtomicUsize::new(0),
-            panicked: AtomicBool::new(false),
-            job: UnsafeCell::new(None),
-            threads: Mutex::new(Vec::new()),
-            begun: AtomicUsize::new(0),
-            rest_until: AtomicU64::new(0),
-            rest: AtomicU64::new(REST.0),
-            helped: AtomicU64::new(0),
-            start: Instant::now(),
-        })))),
+        _ => Some(*pool.insert(Box::leak(Box::new(Pool::new(process))))),
     }
 }
 
@@ -166,6 +159,27 @@ impl Crew for Party {
 }
 
 impl Pool {
+    /// Of a process, without a thread yet.
+    fn new(process: u32) -> Self {
+        Self {
+            process,
+            taken: AtomicBool::new(false),
+            state: AtomicU64::new(0),
+            workers: AtomicUsize::new(1),
+            next: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            job: UnsafeCell::new(None),
+            threads: Mutex::new(Vec::new()),
+            begun: AtomicUsize::new(0),
+            late_since: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            rest_until: AtomicU64::new(0),
+            rest: AtomicU64::new(REST.0),
+            helped: AtomicU64::new(0),
+            start: Instant::now(),
+        }
+    }
+
     /// Starts threads until there are so many, or no more can be had; returns how many there are.
     fn start_threads(&'static self, count: usize) -> usize {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -288,8 +302,8 @@ impl Pool {
         assert!(!self.panicked.swap(false, Ordering::Relaxed), "a worker thread panicked");
     }
 
-    /// Lets no more workers enter, and waits until none is left. After more than `patience` crews
-    /// rest for a while.
+    /// Lets no more workers enter, and waits until none is left; one that takes more than `patience`
+    /// is late.
     fn close(&self, patience: Duration) {
         self.state.fetch_and(!OPEN, Ordering::AcqRel);
         let mut spins = 0;
@@ -303,10 +317,27 @@ impl Pool {
                 thread::yield_now();
             }
         }
-        if since.is_some_and(|since: Instant| since.elapsed() > patience) {
+        if let Some(waited) = since.map(|since: Instant| since.elapsed())
+            && waited > patience
+        {
+            self.was_late(waited);
+        }
+    }
+
+    /// Lets crews rest for a while where they have waited too much of late.
+    #[expect(clippy::cast_possible_truncation, reason = "no wait is half a million years")]
+    fn was_late(&self, waited: Duration) {
+        let now = self.now();
+        if now > self.late_since.load(Ordering::Relaxed) + PATIENCE.1 {
+            self.late_since.store(now, Ordering::Relaxed);
+            self.late.store(0, Ordering::Relaxed);
+        }
+        let waited = waited.as_micros() as u64;
+        if self.late.fetch_add(waited, Ordering::Relaxed) + waited > PATIENCE.0 {
             let rest = self.rest.load(Ordering::Relaxed);
-            self.rest_until.store(self.now() + rest, Ordering::Relaxed);
+            self.rest_until.store(now + rest, Ordering::Relaxed);
             self.rest.store((2 * rest).min(REST.1), Ordering::Relaxed);
+            self.late_since.store(0, Ordering::Relaxed);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::with;
+use super::{Pool, with};
 
 /// The workers are the process's: these tests take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -80,4 +80,18 @@ fn workers_keep_subnormals() {
             });
         });
     });
+}
+
+#[test]
+fn a_hitch_is_forgiven_and_many_at_once_are_not() {
+    let pool = Pool::new(0);
+    let wait = |milliseconds| pool.was_late(Duration::from_millis(milliseconds));
+    wait(4);
+    wait(4);
+    assert!(!pool.rests());
+    wait(4);
+    assert!(pool.rests());
+    let long = Pool::new(0);
+    long.was_late(Duration::from_millis(11));
+    assert!(long.rests());
 }
