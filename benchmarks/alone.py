@@ -28,11 +28,18 @@ from works import DEEP, WIDE
 
 import chainrule
 
-RUST = HERE.parent / ".build/rust-peers/release"
-WIDTHS = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
-BATCHES = [1, 4, 16, 64, 256, 1024]
 CLIFF = 1.3  # what neighbours may differ by, beside what the arithmetic says
-SECONDS = 0.12  # of one measurement, at least one step
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    rounds: int
+    rust: Path  # where the peak is measured
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+    batches: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
+    seconds: float = 0.12  # of one measurement, at least one step
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Net:
 class Fitted:
     """A network that can be trained some steps at a time, on dense random rows."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, seconds: float) -> None:
         rng = np.random.default_rng(0)
         rows = max(net.batch, 4096)  # many steps an epoch
         self.net = net
@@ -70,21 +77,22 @@ class Fitted:
         )
         self.optimizer = chainrule.SGD(1e-4, momentum=net.momentum)
         self.steps = 1
+        self.settle(seconds)
 
     def step(self, threads: int | None) -> float:
-        """Seconds a step, over about `SECONDS`; from where the data is in place."""
+        """Seconds a step, from where the data is in place."""
         history = self.network.fit(
             self.x, self.y, steps=self.steps, batch_size=self.net.batch,
             optimizer=self.optimizer, threads=threads, progress=False,
         )  # fmt: skip
         return history.seconds[-1] / self.steps
 
-    def settle(self) -> None:
-        """Find how many steps take about as long as wanted."""
+    def settle(self, seconds: float) -> None:
+        """Find how many steps take about so long."""
         self.step(1)
-        while (each := self.step(1)) * self.steps < SECONDS / 4 and self.steps < 100_000:
+        while (each := self.step(1)) * self.steps < seconds / 4 and self.steps < 100_000:
             self.steps *= 4
-        self.steps = max(1, min(100_000, round(SECONDS / each)))
+        self.steps = max(1, min(100_000, round(seconds / each)))
 
 
 def interleaved(rounds: int, *forms: Callable[[], float]) -> list[list[float]]:
@@ -96,14 +104,14 @@ def interleaved(rounds: int, *forms: Callable[[], float]) -> list[list[float]]:
     return found
 
 
-def growth(rounds: int) -> list[dict[str, Any]]:
+def growth(scale: Scale) -> list[dict[str, Any]]:
     """A step of 784-w-w-10 over widths and batches, on one thread and on two."""
     rows = []
-    for width in WIDTHS:
-        for batch in BATCHES:
-            fitted = Fitted(Net((784, width, width, 10), batch))
-            fitted.settle()
-            one, two = interleaved(rounds, lambda f=fitted: f.step(1), lambda f=fitted: f.step(2))
+    for width in scale.widths:
+        for batch in scale.batches:
+            fitted = Fitted(Net((784, width, width, 10), batch), scale.seconds)
+            forms = [lambda f=fitted: f.step(1), lambda f=fitted: f.step(2)]
+            one, two = interleaved(scale.rounds, *forms)
             rows.append({
                 "width": width, "batch": batch, "flops": fitted.net.flops,
                 "parameters": fitted.network.n_parameters,
@@ -122,12 +130,13 @@ def cliffs(rows: list[dict[str, Any]], time: str = "two") -> list[str]:
     must not shrink.
     """
     at = {(row["width"], row["batch"]): row for row in rows}
+    wider = dict(pairwise(sorted({width for width, _ in at})))
+    longer = dict(pairwise(sorted({batch for _, batch in at})))
     found = []
     for (width, batch), small in at.items():
-        wider, longer = WIDTHS.index(width) + 1, BATCHES.index(batch) + 1
-        neighbours = [(w, batch) for w in WIDTHS[wider : wider + 1]]
-        neighbours += [(width, b) for b in BATCHES[longer : longer + 1]]
-        for key in neighbours:
+        for key in (wider.get(width), batch), (width, longer.get(batch)):
+            if key not in at:
+                continue
             large = at[key]
             grown, arithmetic = large[time] / small[time], large["flops"] / small["flops"]
             if not 1 / CLIFF <= grown <= CLIFF * arithmetic:
@@ -138,9 +147,9 @@ def cliffs(rows: list[dict[str, Any]], time: str = "two") -> list[str]:
     return found
 
 
-def peaks() -> dict[tuple[str, str, int], float]:
+def peaks(rust: Path) -> dict[tuple[str, str, int], float]:
     """GFLOP/s of fused multiply-adds by instruction set, dtype and threads."""
-    run = subprocess.run([str(RUST / "peak")], capture_output=True, text=True, check=True)
+    run = subprocess.run([str(rust / "peak")], capture_output=True, text=True, check=True)
     forms = json.loads(run.stdout)
     return {(f["isa"], f["dtype"], f["threads"]): f["gflops"] for f in forms}
 
@@ -155,24 +164,22 @@ def instruction_set(isa: str) -> Iterator[None]:
         del os.environ["CHAINRULE_ISA"]
 
 
-def fractions(rounds: int) -> list[dict[str, Any]]:
+def fractions(scale: Scale) -> list[dict[str, Any]]:
     """Whole steps as a fraction of the peak; float64 and momentum beside plain float32."""
     rows = []
     for sizes, batch in ((DEEP, 256), (WIDE, 128)):
         for isa in [isa for isa in ("avx512", "avx2") if isa in chainrule._backend.isas()]:
             with instruction_set(isa):
-                plain = Fitted(Net(sizes, batch))
-                double = Fitted(Net(sizes, batch, dtype="float64"))
-                moved = Fitted(Net(sizes, batch, momentum=0.9))
-            for each in (plain, double, moved):
-                each.settle()
+                plain = Fitted(Net(sizes, batch), scale.seconds)
+                double = Fitted(Net(sizes, batch, dtype="float64"), scale.seconds)
+                moved = Fitted(Net(sizes, batch, momentum=0.9), scale.seconds)
             best: dict[Any, float] = {}
             times: dict[int, list[list[float]]] = {}
             for threads in (1, 2):
                 forms = [lambda f=f, t=threads: f.step(t) for f in (plain, double, moved)]
                 times[threads] = []
-                for _ in range(rounds):
-                    for key, rate in peaks().items():
+                for _ in range(scale.rounds):
+                    for key, rate in peaks(scale.rust).items():
                         best[key] = max(best.get(key, 0.0), rate)
                     times[threads].append([t[0] for t in interleaved(1, *forms)])
             for threads, found in times.items():
@@ -211,16 +218,15 @@ def another_program() -> Iterator[None]:
         spinner.wait()
 
 
-def busy(rounds: int) -> list[dict[str, Any]]:
+def busy(scale: Scale) -> list[dict[str, Any]]:
     """Two threads beside one, on free cores and while another program has one of them."""
     rows = []
     for net in SHARED:
-        fitted = Fitted(net)
-        fitted.settle()
+        fitted = Fitted(net, scale.seconds)
         forms = [lambda f=fitted: f.step(1), lambda f=fitted: f.step(2)]
-        free = interleaved(rounds, *forms)
+        free = interleaved(scale.rounds, *forms)
         with another_program():
-            taken = interleaved(rounds, *forms)
+            taken = interleaved(scale.rounds, *forms)
         row = {"net": net.name}
         for name, (one, two) in (("free", free), ("taken", taken)):
             row[name] = median(b / a for a, b in zip(one, two, strict=True))
@@ -231,15 +237,14 @@ def busy(rounds: int) -> list[dict[str, Any]]:
 
 def _step_among_others(net: Net, threads: int | None, seconds: float) -> float:
     """Seconds a step in a process that has others beside it for so long."""
-    fitted = Fitted(net)
-    fitted.settle()
+    fitted = Fitted(net, seconds / 4)
     began, found = time.perf_counter(), []
     while time.perf_counter() - began < seconds:
         found.append(fitted.step(threads))
     return median(found)
 
 
-def workers(rounds: int) -> list[dict[str, Any]]:
+def workers(scale: Scale) -> list[dict[str, Any]]:
     """Two processes of joblib that train at once: threads as they come, beside one each."""
     from joblib import Parallel, delayed
 
@@ -247,10 +252,12 @@ def workers(rounds: int) -> list[dict[str, Any]]:
     with Parallel(n_jobs=2) as parallel:
         for net in SHARED:
             ratios = []
-            for _ in range(rounds):
+            for _ in range(scale.rounds):
                 one, free = (
                     sum(
-                        parallel(delayed(_step_among_others)(net, t, 4 * SECONDS) for _ in range(2))
+                        parallel(
+                            delayed(_step_among_others)(net, t, 4 * scale.seconds) for _ in range(2)
+                        )
                     )
                     for t in (1, None)
                 )
@@ -296,10 +303,10 @@ def child(code: str, *arguments: str) -> list[float]:
     return [float(word) for word in run.stdout.split()]
 
 
-def costs(rounds: int) -> dict[str, Any]:
+def costs(scale: Scale) -> dict[str, Any]:
     """Memory of a fit beside the caller's array, and time of an import beside NumPy's."""
     memory = {batch: child(MEMORY, batch) for batch in ("1", "128")}
-    imports = [child(IMPORT)[0] for _ in range(rounds + 1)][1:]
+    imports = [child(IMPORT)[0] for _ in range(scale.rounds + 1)][1:]
     found = {
         "fit_memory_of_pixels": {batch: found[0] for batch, found in memory.items()},
         "parameters_of_pixels": memory["1"][1],
@@ -314,16 +321,21 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a moment of each")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--rust", type=Path, default=RUST, help="where the peak is measured")
+    parser.add_argument(
+        "--rust",
+        type=Path,
+        default=HERE.parent / ".build/rust-peers/release",
+        help="where the peak is measured",
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results" / "alone.json")
     arguments = parser.parse_args()
-    globals()["RUST"] = arguments.rust
+    scale = Scale(arguments.rounds, arguments.rust)
     if arguments.quick:
-        globals().update(WIDTHS=WIDTHS[:3], BATCHES=BATCHES[:3], SECONDS=0.01)
+        scale = Scale(1, arguments.rust, scale.widths[:3], scale.batches[:3], 0.01)
     result: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d")}
     for name in arguments.parts:
         print(name, flush=True)
-        result[name] = PARTS[name](1 if arguments.quick else arguments.rounds)
+        result[name] = PARTS[name](scale)
     if "growth" in result:
         result["cliffs"] = cliffs(result["growth"])
         print(*result["cliffs"], sep="\n")
@@ -332,7 +344,7 @@ def main() -> None:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-PARTS: dict[str, Callable[[int], Any]] = {
+PARTS: dict[str, Callable[[Scale], Any]] = {
     "growth": growth,
     "fractions": fractions,
     "busy": busy,

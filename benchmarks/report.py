@@ -36,7 +36,10 @@ def times(results: list[dict]) -> str:
         peers = result["peers"]
         cells = [duration(peers[n]["median"]) if n in peers else "–" for n in names]
         rows.append([result["work"]["name"], *cells])
-    return table(["work", *(NAMES[n] for n in names)], rows)
+    rounds = {len(peer["rounds"]) for result in results for peer in result["peers"].values()}
+    return f"Medians of {max(rounds)} rounds.\n\n" + table(
+        ["work", *(NAMES[n] for n in names)], rows
+    )
 
 
 def against(results: list[dict], peer: str) -> str:

@@ -9,8 +9,9 @@ pub use source::Source;
 
 use crate::error::Error;
 use crate::kernels::gemm::Team;
+use crate::kernels::memory::zeros;
 use crate::kernels::{Isa, Real, abreast, fpu, reduce, sparse};
-use crate::matrix::{checked_product, zeros};
+use crate::matrix::checked_product;
 use crate::network::check_finite;
 use crate::rng::{SHUFFLE, Words};
 

@@ -2,17 +2,6 @@
 
 use crate::error::Error;
 
-/// Allocates `count` elements of 0; fails where the memory is not to be had.
-///
-/// # Errors
-/// [`Error::OutOfMemory`].
-pub fn zeros<T: Copy + Default>(count: usize) -> Result<Vec<T>, Error> {
-    let mut elements = Vec::new();
-    elements.try_reserve_exact(count).map_err(|_| Error::OutOfMemory { elements: count })?;
-    elements.resize(count, T::default());
-    Ok(elements)
-}
-
 /// A product of two sizes, as a size; fails where no memory could hold so much.
 ///
 /// # Errors
@@ -232,7 +221,7 @@ pub fn transpose<T: Copy>(from: &[T], rows: usize, columns: usize, to: &mut [T])
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, MatMut, MatRef, checked_product, transpose, zeros};
+    use super::{Error, MatMut, MatRef, checked_product, transpose};
 
     #[test]
     fn elements_are_found_by_strides() {
@@ -287,8 +276,6 @@ mod tests {
 
     #[test]
     fn memory_that_is_not_there_is_an_error() {
-        let huge = usize::MAX / 16;
-        assert_eq!(zeros::<f64>(huge), Err(Error::OutOfMemory { elements: huge }));
         assert_eq!(
             checked_product(usize::MAX, 2),
             Err(Error::OutOfMemory { elements: usize::MAX })

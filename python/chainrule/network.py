@@ -344,7 +344,7 @@ class Network(Persistence):
         RuntimeError
             While another thread trains the network.
         """
-        # A microsecond does not stand many checks: the engine has those that it needs.
+        # A microsecond does not stand many checks or calls: the engine has those that it needs.
         if (
             threads is None
             and self._guard.writer is None

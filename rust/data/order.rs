@@ -1,7 +1,7 @@
 //! The order of an epoch's rows.
 
 use crate::error::Error;
-use crate::matrix::zeros;
+use crate::kernels::memory::zeros;
 use crate::rng::Words;
 
 /// About so many rows share the bits that they are parted by.

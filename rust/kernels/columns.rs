@@ -13,11 +13,12 @@ use std::ops::Range;
 
 use super::gemm::BLOCK;
 use super::lines::{LINE, Line, Lines, Wide};
+use super::memory::zeros;
 use super::rows::Descent;
 use super::sparse::{Lit, LitRow};
 use super::{Real, memory};
 use crate::error::Error;
-use crate::matrix::{checked_product, zeros};
+use crate::matrix::checked_product;
 
 /// The lists of some rows are asked for so many rows before they are needed.
 const AHEAD: usize = 4;

@@ -3,10 +3,11 @@
 use crate::activation::{Activation, SATURATED};
 use crate::error::Error;
 use crate::kernels::lines::{self, Line, Lines};
+use crate::kernels::memory::zeros;
 use crate::kernels::rows::{self, BLOCK, Bound, Descent};
 use crate::kernels::{Isa, Real, reduce};
 use crate::layer::Layer;
-use crate::matrix::{checked_product, zeros};
+use crate::matrix::checked_product;
 
 /// What a layer's weights are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use super::{Trainer, output, output_delta};
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::kernels::gemm::{Alone, Team};
+use crate::kernels::memory::zeros;
 use crate::kernels::{Real, fpu};
-use crate::matrix::{checked_product, zeros};
+use crate::matrix::checked_product;
 use crate::workspace::{TILE, Workspace};
 
 /// What one layer made of each row; the first axis of every array is the row.

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::super::memory::zeros;
 use super::super::{Isa, Real};
 use super::SCRATCH;
 use crate::error::Error;
-use crate::matrix::zeros;
 
 /// Workers that share chunks of work.
 pub trait Crew: Sync {
