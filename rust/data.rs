@@ -302,7 +302,7 @@ impl<T: Real> Dataset<T> {
         if self.lists().is_none() && self.lit_share != Some(1.0) {
             match &self.inputs {
                 Inputs::Pixels(pixels) => {
-                    if let Some(lists) = Lists::of_pixels(isa, pixels, self.n_in) {
+                    if let Some(lists) = Lists::of_pixels(isa, pixels[..].into(), self.n_in) {
                         self.inputs = Inputs::Listed(lists);
                     }
                 }

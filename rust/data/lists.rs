@@ -6,8 +6,9 @@
 
 use super::Inputs;
 use crate::error::Error;
+use crate::kernels::foreign::{Bits, Foreign};
 use crate::kernels::listing::{self, SLACK};
-use crate::kernels::memory::{advise_huge, copied, prefetch};
+use crate::kernels::memory::{advise_huge, prefetch};
 use crate::kernels::sparse::{LitPixel, LitRow, LitValue};
 use crate::kernels::{Isa, Real, gemm::BLOCK};
 
@@ -82,13 +83,15 @@ impl<E> Listed<E> {
 impl<T: Real> Inputs<T> {
     /// Keeps pixels (n, n_in): lists of what is not zero, where that takes less memory.
     ///
+    /// They may change meanwhile: each is looked at once for what is kept.
+    ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn of_pixels(isa: Isa, pixels: &[u8], n_in: usize) -> Result<Self, Error> {
-        let share = share(pixels, n_in, |x| x != 0);
+    pub fn of_pixels(isa: Isa, pixels: Foreign<'_, u8>, n_in: usize) -> Result<Self, Error> {
+        let share = share(pixels, n_in);
         let lists =
             if share * ENTRY > MEMORY.0 { None } else { Lists::of_pixels(isa, pixels, n_in) };
-        lists.map_or_else(|| Ok(Self::Pixels(copied(pixels)?)), |lists| Ok(Self::Listed(lists)))
+        lists.map_or_else(|| pixels.to_vec().map(Self::Pixels), |lists| Ok(Self::Listed(lists)))
     }
 
     /// The share of inputs that are not zero; of what is not listed in rows spread over all.
@@ -96,8 +99,8 @@ impl<T: Real> Inputs<T> {
     #[expect(clippy::cast_precision_loss, reason = "a share, roughly")]
     pub fn lit_share(&self, n_in: usize) -> f64 {
         match self {
-            Self::Pixels(pixels) => share(pixels, n_in, |x| x != 0),
-            Self::Values(values) => share(values, n_in, |x| x != T::ZERO),
+            Self::Pixels(pixels) => share::<u8>(pixels[..].into(), n_in),
+            Self::Values(values) => share::<T>(values[..].into(), n_in),
             Self::Listed(lists) => {
                 let (inputs, lit) = lists.counts();
                 lit as f64 / inputs.max(1) as f64
@@ -106,13 +109,18 @@ impl<T: Real> Inputs<T> {
     }
 }
 
-/// The share of values (n, n_in) that are lit, in rows spread over all of them.
+/// The share of values (n, n_in) that are not zero, in rows spread over all of them.
 #[expect(clippy::cast_precision_loss, reason = "a share, roughly")]
-fn share<V: Copy>(values: &[V], n_in: usize, lit: impl Fn(V) -> bool) -> f64 {
+fn share<V: Bits + Default + PartialEq>(values: Foreign<'_, V>, n_in: usize) -> f64 {
     let rows = values.len() / n_in.max(1);
     let (mut found, mut seen) = (0_usize, 0_usize);
+    let mut block = [V::default(); BLOCK];
     for row in (0..rows).step_by(rows.div_ceil(SAMPLE).max(1)) {
-        found += values[row * n_in..(row + 1) * n_in].iter().filter(|&&x| lit(x)).count();
+        for first in (0..n_in).step_by(BLOCK) {
+            let block = &mut block[..BLOCK.min(n_in - first)];
+            values.copy(row * n_in + first, block);
+            found += block.iter().filter(|&&x| x != V::default()).count();
+        }
         seen += n_in;
     }
     if seen == 0 { 1.0 } else { found as f64 / seen as f64 }
@@ -121,15 +129,17 @@ fn share<V: Copy>(values: &[V], n_in: usize, lit: impl Fn(V) -> bool) -> f64 {
 impl<T: Real> Lists<T> {
     /// Lists of pixels (n, n_in), where they and their memory are small enough.
     #[must_use]
-    pub fn of_pixels(isa: Isa, pixels: &[u8], n_in: usize) -> Option<Self> {
-        let listed = list(pixels, n_in, MEMORY.0, |block, to| listing::list(isa, block, to))?;
+    pub fn of_pixels(isa: Isa, pixels: Foreign<'_, u8>, n_in: usize) -> Option<Self> {
+        let block = |first, count, to: &mut [_]| listing::list(isa, pixels.part(first, count), to);
+        let listed = list::<u8, _>(pixels.len(), n_in, MEMORY.0, block)?;
         Some(Self::Pixels(listed))
     }
 
     /// Lists of numbers (n, n_in), likewise.
     #[must_use]
     pub fn of_values(values: &[T], n_in: usize) -> Option<Self> {
-        let listed = list(values, n_in, MEMORY.1, scan)?;
+        let block = |first, count, to: &mut [_]| scan(&values[first..first + count], to);
+        let listed = list::<T, _>(values.len(), n_in, MEMORY.1, block)?;
         let larger = |m, lit: &LitValue<T>| if lit.value.abs() > m { lit.value.abs() } else { m };
         let largest = listed.entries.iter().fold(T::ZERO, larger);
         Some(Self::Values(listed, largest))
@@ -144,18 +154,18 @@ impl<T: Real> Lists<T> {
     }
 }
 
-/// Lists rows (n, n_in) by what lists a block at the beginning of a slice that is [`SLACK`] longer;
-/// nothing where that takes more than a share of their memory.
+/// Lists rows (n, n_in) by what lists a block, from a first value on so many, at the beginning of a
+/// slice that is [`SLACK`] longer; nothing where that takes more than a share of their memory.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn list<V, E: Copy + Default>(
-    values: &[V],
+    values: usize,
     n_in: usize,
     share: f64,
-    block: impl Fn(&[V], &mut [E]) -> usize,
+    block: impl Fn(usize, usize, &mut [E]) -> usize,
 ) -> Option<Listed<E>> {
     let blocks = n_in.div_ceil(BLOCK);
-    let count = (values.len() / n_in).checked_mul(blocks)?.checked_add(1)?;
-    let room = size_of_val(values) as f64 * share - (count * size_of::<u32>()) as f64;
+    let count = (values / n_in).checked_mul(blocks)?.checked_add(1)?;
+    let room = (values * size_of::<V>()) as f64 * share - (count * size_of::<u32>()) as f64;
     let most = (room / size_of::<E>() as f64).min(f64::from(u32::MAX)) as usize;
     let (mut entries, mut bounds) = (Vec::new(), Vec::new());
     entries.try_reserve_exact(most).ok()?;
@@ -165,9 +175,9 @@ fn list<V, E: Copy + Default>(
     // What is found goes there by many at a time, as each time costs a call.
     let mut found = [E::default(); TOGETHER + BLOCK + SLACK];
     let mut n = 0;
-    for row in values.chunks_exact(n_in) {
-        for values in row.chunks(BLOCK) {
-            n += block(values, &mut found[n..]);
+    for row in (0..values / n_in).map(|row| row * n_in) {
+        for at in (0..n_in).step_by(BLOCK) {
+            n += block(row + at, BLOCK.min(n_in - at), &mut found[n..]);
             if n > most - entries.len() {
                 return None;
             }
@@ -219,7 +229,8 @@ mod tests {
     fn lists_hold_what_is_not_zero_in_order() {
         let dense = pixels(7, 11);
         let values: Vec<f64> = dense.iter().map(|&x| -f64::from(x)).collect();
-        let Some(Lists::Pixels(listed)) = Lists::<f64>::of_pixels(Isa::detect(), &dense, 600)
+        let Some(Lists::Pixels(listed)) =
+            Lists::<f64>::of_pixels(Isa::detect(), dense[..].into(), 600)
         else {
             panic!("lists of pixels");
         };
@@ -251,11 +262,11 @@ mod tests {
         for isa in Isa::available() {
             let made = |every| {
                 let pixels = pixels(100, every);
-                let kept = Inputs::<f32>::of_pixels(isa, &pixels, 600).unwrap();
+                let kept = Inputs::<f32>::of_pixels(isa, pixels[..].into(), 600).unwrap();
                 assert_eq!(kept.len(), pixels.len());
                 let listed = matches!(kept, Inputs::Listed(_));
                 assert!(listed || kept == Inputs::Pixels(pixels.clone()));
-                assert_eq!(Lists::<f32>::of_pixels(isa, &pixels, 600).is_some(), listed);
+                assert_eq!(Lists::<f32>::of_pixels(isa, pixels[..].into(), 600).is_some(), listed);
                 listed
             };
             assert!(made(3) && !made(2), "a third is 0.69 of the pixels' memory, a half 1.02");

@@ -85,7 +85,7 @@ fn listed_pixels_are_gathered_as_all_are() {
         let expected = gathered(&later);
         assert!(expected.iter().any(|&x| x > 0.0) && later.lists().is_none());
         assert!(later.list(isa) && later.lists().is_some());
-        let mut at_once = new(Inputs::of_pixels(isa, &all, n_in).unwrap());
+        let mut at_once = new(Inputs::of_pixels(isa, all[..].into(), n_in).unwrap());
         assert!(later.inputs() == at_once.inputs() && at_once.list(isa));
         assert_eq!(gathered(&later), expected);
         assert_eq!(at_once.lit_share(), 250.0 / 1500.0);

@@ -8,10 +8,14 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::memory::room;
+use crate::error::Error;
+
 /// Elements of which any bits are a value.
 pub trait Bits: Copy + 'static {}
 
 impl Bits for u8 {}
+impl Bits for i64 {}
 impl Bits for f32 {}
 impl Bits for f64 {}
 
@@ -24,7 +28,8 @@ pub struct Foreign<'a, T> {
     stay: PhantomData<&'a [T]>,
 }
 
-// SAFETY: elements are read only by `copy_bytes`, which allows for threads that write to them.
+// SAFETY: elements are read only by what is meant for threads that write to them meanwhile:
+// `copy_bytes`, and the listings beside it.
 unsafe impl<T: Bits> Send for Foreign<'_, T> {}
 // SAFETY: likewise.
 unsafe impl<T: Bits> Sync for Foreign<'_, T> {}
@@ -67,18 +72,46 @@ impl<T: Bits> Foreign<'_, T> {
         self.len == 0
     }
 
+    /// `count` of them from `first` on.
+    ///
+    /// # Panics
+    /// Where there are fewer.
+    #[inline]
+    #[must_use]
+    pub fn part(&self, first: usize, count: usize) -> Self {
+        assert!(first <= self.len && count <= self.len - first, "no such elements");
+        Self { start: self.start.wrapping_add(first), len: count, ..*self }
+    }
+
+    /// Where the first of them lies: not to be read but by instructions of the machine.
+    pub(super) fn start(&self) -> *const T {
+        self.start
+    }
+
+    /// A copy of all, on huge pages where they are many.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn to_vec(&self) -> Result<Vec<T>, Error> {
+        let mut elements = room(self.len)?;
+        // SAFETY: the elements are there, there is room for them, and any bits make one.
+        unsafe {
+            let to: *mut T = elements.as_mut_ptr();
+            copy_bytes(self.start.cast(), to.cast(), self.len * size_of::<T>());
+            elements.set_len(self.len);
+        }
+        Ok(elements)
+    }
+
     /// Copies the elements from `first` on.
     ///
     /// # Panics
     /// Where there are fewer.
     #[inline]
     pub fn copy(&self, first: usize, to: &mut [T]) {
-        assert!(first <= self.len && to.len() <= self.len - first, "no such elements");
+        let part = self.part(first, to.len());
         // SAFETY: the elements are there, and any bits make one; `to` is ours alone.
-        unsafe {
-            let from = self.start.add(first).cast();
-            copy_bytes(from, to.as_mut_ptr().cast(), size_of_val(to));
-        }
+        unsafe { copy_bytes(part.start.cast(), to.as_mut_ptr().cast(), size_of_val(to)) };
     }
 }
 
@@ -162,6 +195,35 @@ unsafe fn copy_blocks(from: *const u8, to: *mut u8, count: usize) -> usize {
 }
 
 #[cfg(test)]
+impl Foreign<'_, u8> {
+    /// Runs `f` on bytes that another thread writes to all the while: 0, 1 and 2.
+    pub(super) fn in_flux(count: usize, f: impl FnOnce(Foreign<'_, u8>)) {
+        use std::cell::UnsafeCell;
+        use std::sync::atomic::AtomicBool;
+
+        let bytes: Vec<AtomicU8> = (0..count).map(|_| AtomicU8::new(0)).collect();
+        let done = AtomicBool::new(false);
+        // As atomic bytes may change under a shared borrow, so may what is copied.
+        let start = bytes.as_ptr().cast::<UnsafeCell<u8>>().cast::<u8>();
+        let foreign = Foreign { start, len: count, stay: PhantomData };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    for value in [1, 0, 2] {
+                        for byte in &bytes {
+                            byte.store(value, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(foreign)));
+            done.store(true, Ordering::Relaxed); // else the scope would never end
+            result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        });
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::{Bits, Foreign};
 
@@ -175,6 +237,7 @@ mod tests {
                 foreign.copy(first, &mut to[1..=count]);
                 assert_eq!(to[1..=count], elements[first..first + count]);
                 assert_eq!((to[0], to[count + 1]), (other, other));
+                assert_eq!(foreign.part(first, count).to_vec().unwrap(), to[1..=count]);
             }
         }
     }
@@ -196,30 +259,12 @@ mod tests {
 
     #[test]
     fn it_copies_while_others_write() {
-        use std::cell::UnsafeCell;
-        use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-
-        let bytes: Vec<AtomicU8> = (0..4099).map(|_| AtomicU8::new(0)).collect();
-        let done = AtomicBool::new(false);
-        // As atomic bytes may change under a shared borrow, so may what is copied.
-        let start = bytes.as_ptr().cast::<UnsafeCell<u8>>().cast::<u8>();
-        let foreign = Foreign { start, len: bytes.len(), stay: std::marker::PhantomData };
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    for value in [1, 2] {
-                        for byte in &bytes {
-                            byte.store(value, Ordering::Relaxed);
-                        }
-                    }
-                }
-            });
-            let mut to = vec![0; bytes.len()];
+        Foreign::in_flux(4099, |foreign| {
+            let mut to = vec![9; foreign.len()];
             for _ in 0..200 {
                 foreign.copy(0, &mut to);
                 assert!(to.iter().all(|&byte| byte <= 2));
             }
-            done.store(true, Ordering::Relaxed);
         });
     }
 }

@@ -1,5 +1,6 @@
 //! Which pixels of a block are not zero: the form that images are kept in.
 
+use super::foreign::Foreign;
 use super::gemm::BLOCK;
 use super::sparse::LitPixel;
 use super::{Isa, Kind};
@@ -12,7 +13,7 @@ pub const SLACK: usize = 32;
 ///
 /// # Panics
 /// Where the block is longer, or `to` not [`SLACK`] longer than it.
-pub fn list(isa: Isa, block: &[u8], to: &mut [LitPixel]) -> usize {
+pub fn list(isa: Isa, block: Foreign<'_, u8>, to: &mut [LitPixel]) -> usize {
     assert!(block.len() <= BLOCK && to.len() >= block.len() + SLACK, "room for all and more");
     match isa.0 {
         #[cfg(target_arch = "x86_64")]
@@ -21,8 +22,16 @@ pub fn list(isa: Isa, block: &[u8], to: &mut [LitPixel]) -> usize {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: likewise; an `Isa` of this kind exists only where the processor has AVX2.
         Kind::Avx2 | Kind::Avx512 => unsafe { x86::shuffled(block, to) },
-        Kind::Portable => plain(block, 0, to),
+        Kind::Portable => copied(block, to),
     }
+}
+
+/// The plain form of a copy.
+fn copied(block: Foreign<'_, u8>, to: &mut [LitPixel]) -> usize {
+    let mut pixels = [0; BLOCK];
+    let pixels = &mut pixels[..block.len()];
+    block.copy(0, pixels);
+    plain(pixels, 0, to)
 }
 
 /// Lists pixels of which the first has the place `first`: the plain form, and the judge.
@@ -44,11 +53,12 @@ fn plain(pixels: &[u8], first: usize, to: &mut [LitPixel]) -> usize {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use std::arch::asm;
     // Reason: intrinsics are many, and named as nothing else is.
     #[allow(clippy::wildcard_imports)]
     use std::arch::x86_64::*;
 
-    use super::{LitPixel, SLACK, plain};
+    use super::{Foreign, LitPixel, SLACK, plain};
 
     const _: () = assert!(size_of::<LitPixel>() == 2, "a place, then a pixel");
 
@@ -62,17 +72,23 @@ mod x86 {
     /// # Safety
     /// The processor has the features, and `to` is [`SLACK`] longer than the block.
     #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512vbmi2,popcnt,avx2")]
-    pub(super) unsafe fn compressed(block: &[u8], to: &mut [LitPixel]) -> usize {
+    pub(super) unsafe fn compressed(block: Foreign<'_, u8>, to: &mut [LitPixel]) -> usize {
         const { assert!(SLACK >= 32) };
         let mut places = _mm512_cvtepu8_epi16(_mm256_setr_epi8(
             0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
             24, 25, 26, 27, 28, 29, 30, 31,
         ));
         let mut n = 0;
-        for chunk in block.chunks(32) {
-            let there = u32::MAX >> (32 - chunk.len());
-            // SAFETY: the mask reaches to the end of the chunk and no further.
-            let pixels = unsafe { _mm256_maskz_loadu_epi8(there, chunk.as_ptr().cast()) };
+        for at in (0..block.len()).step_by(32) {
+            let there = u32::MAX >> (32 - (block.len() - at).min(32));
+            let (from, mut pixels) = (block.start().wrapping_add(at), _mm256_setzero_si256());
+            // What may change meanwhile is read as by an atomic load: by an instruction.
+            // SAFETY: the mask reaches to the end of the block and no further.
+            unsafe {
+                asm!("vmovdqu8 {pixels}{{{there}}}, [{from}]", pixels = inout(ymm_reg) pixels,
+                    there = in(kreg) there, from = in(reg) from,
+                    options(readonly, nostack, preserves_flags));
+            }
             let wide = _mm512_cvtepu8_epi16(pixels);
             let lit = _mm512_test_epi16_mask(wide, wide);
             let entries = _mm512_or_si512(_mm512_slli_epi16::<8>(wide), places);
@@ -121,14 +137,19 @@ mod x86 {
     /// # Safety
     /// As for [`compressed`].
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn shuffled(block: &[u8], to: &mut [LitPixel]) -> usize {
+    pub(super) unsafe fn shuffled(block: Foreign<'_, u8>, to: &mut [LitPixel]) -> usize {
         const { assert!(SLACK >= 8) };
-        let (chunks, rest) = block.as_chunks::<8>();
+        let whole = block.len() / 8 * 8;
         let mut places = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 0, 0, 0, 0, 0, 0, 0, 0);
         let mut n = 0;
-        for chunk in chunks {
-            // SAFETY: a chunk has eight bytes.
-            let pixels = unsafe { _mm_loadl_epi64(chunk.as_ptr().cast()) };
+        for at in (0..whole).step_by(8) {
+            let from = block.start().wrapping_add(at);
+            let pixels: __m128i;
+            // SAFETY: eight bytes are there.
+            unsafe {
+                asm!("vmovq {pixels}, qword ptr [{from}]", pixels = lateout(xmm_reg) pixels,
+                    from = in(reg) from, options(readonly, nostack, preserves_flags));
+            }
             let dark = _mm_movemask_epi8(_mm_cmpeq_epi8(pixels, _mm_setzero_si128()));
             let lit = !dark.to_le_bytes()[0];
             // SAFETY: a choice has 16 bytes.
@@ -140,13 +161,16 @@ mod x86 {
             n += COUNTS[usize::from(lit)];
             places = _mm_add_epi8(places, _mm_set1_epi8(8));
         }
-        n + plain(rest, block.len() - rest.len(), &mut to[n..])
+        let mut rest = [0; 8];
+        let rest = &mut rest[..block.len() - whole];
+        block.copy(whole, rest);
+        n + plain(rest, whole, &mut to[n..])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, Isa, LitPixel, SLACK, list, plain};
+    use super::{BLOCK, Foreign, Isa, LitPixel, SLACK, list, plain};
     use crate::rng::Words;
 
     /// `n` pixels of which a share is not 0.
@@ -166,7 +190,8 @@ mod tests {
                     let mut expected = vec![guard; n + SLACK];
                     let count = plain(&block, 0, &mut expected);
                     let mut found = vec![guard; n + SLACK];
-                    assert_eq!(list(isa, &block, &mut found), count, "{isa:?} {n} {share}");
+                    let foreign = block[..].into();
+                    assert_eq!(list(isa, foreign, &mut found), count, "{isa:?} {n} {share}");
                     assert_eq!(found[..count], expected[..count], "{isa:?} {n} {share}");
                     assert!(found[..count].iter().all(|lit| lit.pixel != 0));
                     assert_eq!(count, block.iter().filter(|&&pixel| pixel != 0).count());
@@ -176,8 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_meanwhile_is_looked_at_once() {
+        for isa in Isa::available() {
+            Foreign::in_flux(BLOCK - 3, |block| {
+                let mut found = [LitPixel::default(); BLOCK + SLACK];
+                let (mut last, mut changes) = (0, 0);
+                while changes < 100 {
+                    let count = list(isa, block, &mut found);
+                    changes += usize::from(count != last);
+                    last = count;
+                    assert!(found[..count].iter().all(|lit| matches!(lit.pixel, 1 | 2)), "{isa:?}");
+                    assert!(found[..count].is_sorted_by(|a, b| a.at < b.at), "{isa:?}");
+                }
+            });
+        }
+    }
+
+    #[test]
     #[should_panic(expected = "room for all")]
     fn room_is_looked_at() {
-        list(Isa::detect(), &[0; 40], &mut [LitPixel::default(); 40 + SLACK - 1]);
+        list(Isa::detect(), (&[0; 40][..]).into(), &mut [LitPixel::default(); 40 + SLACK - 1]);
     }
 }

@@ -45,7 +45,11 @@ pub fn copied<T: Copy>(slice: &[T]) -> Result<Vec<T>, Error> {
     Ok(elements)
 }
 
-fn room<T>(count: usize) -> Result<Vec<T>, Error> {
+/// Room for so many elements, on huge pages where they are many.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(super) fn room<T>(count: usize) -> Result<Vec<T>, Error> {
     let mut elements = Vec::new();
     let reserved = elements.try_reserve_exact(count);
     reserved.map_err(|_| Error::OutOfMemory { elements: count })?;

@@ -3,11 +3,13 @@
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use super::foreign::Bits;
+
 /// A floating-point element: `f32` or `f64`.
 ///
 /// Each operation rounds once, to nearest; [`Real::mul_add`] is the fused `self * b + c`.
 pub trait Real:
-    Copy
+    Bits
     + Debug
     + Default
     + PartialEq

@@ -7,8 +7,7 @@ use pyo3::prelude::*;
 
 use crate::data::{Inputs, Source};
 use crate::error::Error;
-use crate::kernels::foreign::Foreign;
-use crate::kernels::memory::copied;
+use crate::kernels::foreign::{Bits, Foreign};
 use crate::kernels::{Isa, Real};
 
 /// An element type that NumPy knows too.
@@ -17,12 +16,12 @@ pub(super) trait Number: Real + Element {}
 impl<T: Real + Element> Number for T {}
 
 /// What becomes of the elements of an array of exactly this type and so many dimensions,
-/// C-contiguous; and its shape.
-fn kept<T: Element + Copy, R>(
+/// C-contiguous; and its shape. The interpreter is not let go, but what has done so may write.
+fn kept<T: Element + Bits, R>(
     what: &str,
     array: &Bound<'_, PyAny>,
     dimensions: usize,
-    keep: impl FnOnce(&[T]) -> Result<R, Error>,
+    keep: impl FnOnce(Foreign<'_, T>) -> Result<R, Error>,
 ) -> PyResult<(R, Vec<usize>)> {
     let wanted =
         || format!("expected {what} as an array of {} ({dimensions}-D)", dtype::<T>(array.py()));
@@ -37,9 +36,7 @@ fn kept<T: Element + Copy, R>(
             "expected {what} C-contiguous: pass numpy.ascontiguousarray({what})"
         )));
     }
-    let readonly =
-        array.try_readonly().map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let elements = readonly.as_slice().map_err(|_| {
+    let elements = Foreign::of(array).ok_or_else(|| {
         PyValueError::new_err(format!("expected {what} aligned: pass {what}.copy()"))
     })?;
     Ok((keep(elements)?, array.shape().to_vec()))
@@ -54,16 +51,16 @@ fn described(object: &Bound<'_, PyAny>) -> String {
 }
 
 /// A copy of a vector (n,).
-pub(super) fn vector<T: Element + Copy>(what: &str, array: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
-    Ok(kept(what, array, 1, copied)?.0)
+pub(super) fn vector<T: Element + Bits>(what: &str, array: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
+    Ok(kept(what, array, 1, |elements| elements.to_vec())?.0)
 }
 
 /// A copy of a matrix, and its rows and columns.
-pub(super) fn matrix<T: Element + Copy>(
+pub(super) fn matrix<T: Element + Bits>(
     what: &str,
     array: &Bound<'_, PyAny>,
 ) -> PyResult<(Vec<T>, usize, usize)> {
-    let (elements, shape) = kept(what, array, 2, copied)?;
+    let (elements, shape) = kept(what, array, 2, |elements| elements.to_vec())?;
     Ok((elements, shape[0], shape[1]))
 }
 
@@ -87,7 +84,7 @@ pub(super) fn dataset_inputs<T: Number>(
     if !is_pixels(array) {
         return inputs(array);
     }
-    let keep = |pixels: &[u8]| Inputs::of_pixels(isa, pixels, n_in);
+    let keep = |pixels: Foreign<'_, u8>| Inputs::of_pixels(isa, pixels, n_in);
     let (inputs, shape) = kept("x", array, 2, keep)?;
     Ok((inputs, shape[0], shape[1]))
 }
