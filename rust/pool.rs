@@ -2,22 +2,28 @@
 //!
 //! They spin while a crew works, so that sharing a product costs well under a microsecond, and
 //! sleep otherwise. After a fork the child makes its own. Where a thread cannot be had there are
-//! fewer; where other programs hold up a worker, its crew works alone for a while.
+//! fewer; where other programs hold up a worker, its crew works alone for a while, and so it does
+//! where turns of work take longer together than alone (`gauge.rs`).
 
 // Reason: a job borrows from the stack of the thread that shares it, and threads that outlive the
 // job can be handed such a borrow only as a pointer. `std::thread::scope` would start threads anew
 // for every product.
 #![allow(unsafe_code)]
 
+mod gauge;
+mod parts;
+
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use crate::kernels::fpu;
 use crate::kernels::gemm::{Alone, Crew, MAX_WORKERS};
+use gauge::Gauge;
+use parts::{Chunks, Parts};
 
 /// How often a worker looks for a job before it lets others have the core.
 const SPINS: u32 = 2_000;
@@ -46,8 +52,8 @@ struct Pool {
     state: AtomicU64,
     /// How many workers the crew has, the calling thread included.
     workers: AtomicUsize,
-    /// The next chunk of the job.
-    next: AtomicUsize,
+    /// The chunks of the job that are left, by worker.
+    parts: Parts,
     /// Whether a worker panicked in the job.
     panicked: AtomicBool,
     /// The job; written only while it is closed and no worker is at it.
@@ -63,6 +69,9 @@ struct Pool {
     rest: AtomicU64,
     /// The workers that took chunks for the present crew, a bit each.
     helped: AtomicU64,
+    /// Whether turns of work are quicker together, and whether the present one is taken alone.
+    gauge: Mutex<Gauge>,
+    alone: AtomicBool,
     start: Instant,
 }
 
@@ -70,6 +79,7 @@ struct Pool {
 #[derive(Clone, Copy)]
 struct Job {
     chunks: usize,
+    workers: usize,
     work: *const (dyn Fn(usize, usize) + Sync),
 }
 
@@ -132,6 +142,7 @@ impl Party {
         let started = pool.start_threads(threads - 1);
         let workers = 1 + started.min(threads - 1);
         pool.helped.store(0, Ordering::Relaxed);
+        pool.alone.store(false, Ordering::Relaxed);
         pool.workers.store(workers, Ordering::Release);
         pool.wake(workers - 1);
         Some(Self { pool, workers })
@@ -140,6 +151,7 @@ impl Party {
 
 impl Drop for Party {
     fn drop(&mut self) {
+        self.pool.gauge().end(self.pool.start.elapsed());
         self.pool.workers.store(1, Ordering::Release);
         self.pool.taken.store(false, Ordering::Release);
     }
@@ -150,11 +162,18 @@ impl Crew for Party {
         self.workers
     }
 
+    fn turn(&self, work: usize) {
+        if self.workers > 1 {
+            self.pool.turn(work);
+        }
+    }
+
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
-        if chunks < 2 || self.workers < 2 || self.pool.rests() {
+        let alone = || self.pool.alone.load(Ordering::Relaxed) || self.pool.rests();
+        if chunks < 2 || self.workers < 2 || alone() {
             return Alone.share(chunks, work);
         }
-        self.pool.share(chunks, work);
+        self.pool.share(chunks, work, self.workers);
     }
 }
 
@@ -166,7 +185,7 @@ impl Pool {
             taken: AtomicBool::new(false),
             state: AtomicU64::new(0),
             workers: AtomicUsize::new(1),
-            next: AtomicUsize::new(0),
+            parts: Parts::new(),
             panicked: AtomicBool::new(false),
             job: UnsafeCell::new(None),
             threads: Mutex::new(Vec::new()),
@@ -176,6 +195,8 @@ impl Pool {
             rest_until: AtomicU64::new(0),
             rest: AtomicU64::new(REST.0),
             helped: AtomicU64::new(0),
+            gauge: Mutex::new(Gauge::new()),
+            alone: AtomicBool::new(false),
             start: Instant::now(),
         }
     }
@@ -222,7 +243,7 @@ impl Pool {
                 );
                 if entered.is_ok() {
                     (seen, spins) = (state / JOB, 0);
-                    self.work(worker);
+                    self.work(worker, seen);
                     self.state.fetch_sub(1, Ordering::Release);
                 }
             } else if spins < SPINS {
@@ -236,18 +257,14 @@ impl Pool {
     }
 
     /// Takes chunks of a job that the worker has entered, until there are none.
-    fn work(&self, worker: usize) {
+    fn work(&self, worker: usize, number: u64) {
         // SAFETY: the worker has entered an open job, whose publication it has thereby seen; the
         // job is not written, and what it borrows lives, until the worker has left.
-        let Some(Job { chunks, work }) = (unsafe { *self.job.get() }) else { return };
+        let Some(Job { chunks, workers, work }) = (unsafe { *self.job.get() }) else { return };
         // SAFETY: likewise.
         let work = unsafe { &*work };
         let all = || {
-            loop {
-                let chunk = self.next.fetch_add(1, Ordering::Relaxed);
-                if chunk >= chunks {
-                    break;
-                }
+            for chunk in Chunks::new(&self.parts, number, (chunks, workers), worker) {
                 let bit = 1 << worker;
                 if self.helped.load(Ordering::Relaxed) & bit == 0 {
                     self.helped.fetch_or(bit, Ordering::Relaxed);
@@ -256,7 +273,6 @@ impl Pool {
             }
         };
         if catch_unwind(AssertUnwindSafe(all)).is_err() {
-            self.next.store(chunks, Ordering::Relaxed);
             self.panicked.store(true, Ordering::Relaxed);
         }
     }
@@ -265,7 +281,7 @@ impl Pool {
     ///
     /// # Panics
     /// Where `work` does; the pool stays as it was.
-    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync), workers: usize) {
         /// Closes the job and waits, also where the caller's own part panics.
         struct Closing<'a> {
             pool: &'a Pool,
@@ -282,24 +298,36 @@ impl Pool {
         // is forgotten: `close` returns only when no worker can reach the borrow any more.
         unsafe {
             let work: &'static (dyn Fn(usize, usize) + Sync) = std::mem::transmute(work);
-            *self.job.get() = Some(Job { chunks, work: &raw const *work });
+            *self.job.get() = Some(Job { chunks, workers, work: &raw const *work });
         }
-        self.next.store(0, Ordering::Relaxed);
         self.panicked.store(false, Ordering::Relaxed); // of a job whose own thread panicked too
-        let number = self.state.load(Ordering::Relaxed) / JOB + 1;
-        self.state.store(((number & (u64::MAX / JOB)) * JOB) | OPEN, Ordering::Release);
+        let number = (self.state.load(Ordering::Relaxed) / JOB + 1) & (u64::MAX / JOB);
+        if number == 0 {
+            self.parts.forget(); // numbers begin anew
+        }
+        self.state.store((number * JOB) | OPEN, Ordering::Release);
         {
             let mut closing = Closing { pool: self, began: Instant::now(), own_chunks: 0 };
-            loop {
-                let chunk = self.next.fetch_add(1, Ordering::Relaxed);
-                if chunk >= chunks {
-                    break;
-                }
+            for chunk in Chunks::new(&self.parts, number, (chunks, workers), 0) {
                 work(0, chunk);
                 closing.own_chunks += 1;
             }
         }
         assert!(!self.panicked.swap(false, Ordering::Relaxed), "a worker thread panicked");
+    }
+
+    /// A turn of so much work begins, and the last one has ended.
+    fn turn(&self, work: usize) {
+        let mut gauge = self.gauge();
+        if self.rests() {
+            return gauge.ignore();
+        }
+        let alone = gauge.begin(work, self.start.elapsed());
+        self.alone.store(alone, Ordering::Relaxed);
+    }
+
+    fn gauge(&self) -> MutexGuard<'_, Gauge> {
+        self.gauge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets no more workers enter, and waits until none is left; one that takes more than `patience`

@@ -220,6 +220,7 @@ impl<T: Real> Trainer<T> {
                 let next = data.batch(steps.first + done + 1);
                 next.tiles(AHEAD).take(1).for_each(|rows| data.prefetch(rows));
             }
+            team.crew.turn(rows.len() * self.network.n_parameters());
             let mut after = totals;
             let by = (&steps.optimizer, T::from_f64(rate));
             let diverged = match form {

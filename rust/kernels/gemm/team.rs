@@ -1,7 +1,7 @@
 //! Who does the work of a product, and with what scratch.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::super::memory::zeros;
 use super::super::{Isa, Real};
@@ -16,6 +16,12 @@ pub trait Crew: Sync {
     /// The worker that calls.
     fn caller(&self) -> usize {
         0
+    }
+
+    /// A turn of so many multiply-adds begins, like the others of as many. What workers share until
+    /// the next turn belongs to it; where it is not quicker together the caller does it alone.
+    fn turn(&self, work: usize) {
+        let _ = work;
     }
 
     /// Calls `work(worker, chunk)` once for each chunk below `chunks`, and returns when all is
@@ -83,14 +89,8 @@ impl<T: Real> Scratch<T> {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn prepare(&self, workers: usize) -> Result<(), Error> {
-        for space in self.0.iter().take(workers) {
-            let mut space = space.lock().unwrap_or_else(PoisonError::into_inner);
-            if space.elements.is_empty() {
-                space.elements = zeros(SCRATCH + 64)?;
-                space.start = space.elements.as_ptr().align_offset(64).min(64);
-            }
-        }
-        Ok(())
+        // One that is in use is made.
+        self.0.iter().take(workers).filter_map(free).try_for_each(|mut space| space.make())
     }
 
     /// For one worker, where little memory must be had.
@@ -100,9 +100,34 @@ impl<T: Real> Scratch<T> {
         scratch
     }
 
-    /// The scratch of a worker, which is made. What a panic left in it does not matter.
+    /// The scratch of a worker, or another where that is in use: by another call, or for ever in a
+    /// process that was forked meanwhile. What a panic left in it does not matter.
     pub(super) fn of(&self, worker: usize) -> impl std::ops::DerefMut<Target = [T]> {
-        Slice(self.0[worker].lock().unwrap_or_else(PoisonError::into_inner))
+        let other = || {
+            let mut spaces = self.0.iter().rev().filter_map(free);
+            spaces.find_map(|mut space| space.make().is_ok().then_some(space))
+        };
+        let wait = || self.0[worker].lock().unwrap_or_else(PoisonError::into_inner);
+        Slice(free(&self.0[worker]).or_else(other).unwrap_or_else(wait))
+    }
+}
+
+impl<T: Real> Space<T> {
+    fn make(&mut self) -> Result<(), Error> {
+        if self.elements.is_empty() {
+            self.elements = zeros(SCRATCH + 64)?;
+            self.start = self.elements.as_ptr().align_offset(64).min(64);
+        }
+        Ok(())
+    }
+}
+
+/// A lock, where nobody has it.
+fn free<T>(of: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match of.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 
