@@ -32,6 +32,9 @@ pub const BLOCK: usize = 256;
 /// How many columns of C a chunk has at most where A is used in place.
 const CHUNK_COLUMNS: usize = 128;
 
+/// The columns of the widest panel: a chunk of fewer would leave registers empty.
+const PANEL: usize = 32;
+
 /// How many rows of C a chunk has at most where A is packed.
 const CHUNK_ROWS: usize = 256;
 
@@ -235,11 +238,14 @@ impl<T: Real> Job<'_, T> {
     fn chunk_size(&self, workers: usize) -> (usize, usize) {
         let (m, n) = (self.a.rows(), self.b.columns());
         if self.rows_in_place() {
-            let columns = n.min(CHUNK_COLUMNS);
+            let columns = match workers {
+                1 => CHUNK_COLUMNS,
+                _ => n.div_ceil(2 * workers).next_multiple_of(PANEL).min(CHUNK_COLUMNS),
+            };
             let across = n.div_ceil(columns);
             let down = if workers == 1 { 1 } else { (2 * workers).div_ceil(across) };
             let down = down.min(m.div_ceil(32)).max(m.div_ceil(BLOCK));
-            (m.div_ceil(down).next_multiple_of(8), columns)
+            (m.div_ceil(down).next_multiple_of(8), columns.min(n))
         } else {
             let chunks = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
             (m.div_ceil(chunks).next_multiple_of(8).min(CHUNK_ROWS), n)
