@@ -71,12 +71,15 @@ impl Path {
     }
 }
 
-/// The online form is for networks of at most so many parameters: they, copied and padded, stay
-/// in a core's own cache, or near it.
-pub const ONLINE_PARAMETERS: usize = 1 << 20;
+/// The online form is for networks whose copy has at most so many bytes: it stays in a core's own
+/// cache, or near it.
+pub const ONLINE_BYTES: usize = 10 << 20;
 
-/// A prediction of a network that small is shared by rows, so many at a time: a worker takes them
-/// through all layers, and its weights stay near it.
+/// A network of at most so many parameters is small: its weights stay near each worker.
+const SMALL: usize = 1 << 20;
+
+/// A prediction of a small network is shared by rows, so many at a time: a worker takes them
+/// through all layers.
 pub const APART_ROWS: usize = 64;
 
 /// Columns that are 0 are looked for where a first layer has at most so many outputs.
@@ -98,11 +101,11 @@ impl Plan {
     /// Decides how to train, and has the lists made that this needs.
     ///
     /// What it needs to know of a dataset is looked for once, so that the answer stays the same
-    /// through a fit.
-    pub fn decide<T: Real>(&mut self, network: &Network<T>, data: &mut Dataset<T>) {
-        let wanted = self.forced.unwrap_or_else(|| best(network, data));
+    /// through a fit. A velocity is one value more for each parameter.
+    pub fn decide<T: Real>(&mut self, network: &Network<T>, data: &mut Dataset<T>, velocity: bool) {
+        let wanted = self.forced.unwrap_or_else(|| best(network, data, velocity));
         self.path = match wanted {
-            _ if !wanted.can(network, data) => Path::Layered,
+            _ if !wanted.can(network, data, velocity) => Path::Layered,
             Path::OnlineSparse if !data.list(self.isa) => Path::Online,
             Path::LayeredSparse if !data.list(self.isa) => Path::Layered,
             path => path,
@@ -126,22 +129,31 @@ pub(crate) fn lit<T: Real>(network: &Network<T>) -> bool {
 
 impl Path {
     /// Whether a network can be trained so.
-    fn can<T: Real>(self, network: &Network<T>, data: &Dataset<T>) -> bool {
+    fn can<T: Real>(self, network: &Network<T>, data: &Dataset<T>, velocity: bool) -> bool {
         match self {
             Self::Layered | Self::LayeredSparse => true,
-            Self::Online | Self::OnlineSparse => data.batch_size() == 1 && small(network),
+            Self::Online | Self::OnlineSparse => {
+                data.batch_size() == 1 && online_bytes(network, velocity) <= ONLINE_BYTES
+            }
         }
     }
 }
 
-/// Whether the parameters, copied and padded, stay near the core.
+/// Whether the parameters stay near the core.
 fn small<T: Real>(network: &Network<T>) -> bool {
-    network.n_parameters() <= ONLINE_PARAMETERS
+    network.n_parameters() <= SMALL
+}
+
+/// What the online form copies: the weights, those behind the first layer both ways round.
+fn online_bytes<T: Real>(network: &Network<T>, velocity: bool) -> usize {
+    let first = &network.layers()[0];
+    let behind = network.n_parameters() - first.n_in * first.n_out;
+    (network.n_parameters() + behind) * (1 + usize::from(velocity)) * size_of::<T>()
 }
 
 /// The fastest path.
-fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>) -> Path {
-    if Path::Online.can(network, data) {
+fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, velocity: bool) -> Path {
+    if Path::Online.can(network, data, velocity) {
         return if data.lit_share() <= SPARSE { Path::OnlineSparse } else { Path::Online };
     }
     if data.lit_share() <= SPARSE { Path::LayeredSparse } else { Path::Layered }
@@ -149,8 +161,27 @@ fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>) -> Path {
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, Plan};
-    use crate::kernels::Isa;
+    use super::{ONLINE_BYTES, Path, Plan, online_bytes};
+    use crate::activation::Activation;
+    use crate::kernels::{Isa, Real};
+    use crate::loss::Loss;
+    use crate::network::Network;
+
+    fn fits<T: Real>(sizes: &[usize], velocity: bool) -> bool {
+        let activations = vec![Activation::Sigmoid; sizes.len() - 1];
+        let network = Network::<T>::new(sizes, &activations, Loss::SquaredError).unwrap();
+        online_bytes(&network, velocity) <= ONLINE_BYTES
+    }
+
+    #[test]
+    fn the_online_form_is_for_what_stays_in_a_cache() {
+        assert_eq!([false, true].map(|v| fits::<f32>(&[784, 600, 600, 10], v)), [true, true]);
+        assert_eq!([false, true].map(|v| fits::<f32>(&[784, 700, 700, 10], v)), [true, false]);
+        assert_eq!([false, true].map(|v| fits::<f64>(&[784, 600, 600, 10], v)), [true, false]);
+        assert!(
+            !fits::<f32>(&[784, 1024, 1024, 10], false) && fits::<f32>(&[784, 3000, 10], false)
+        );
+    }
 
     #[test]
     fn a_named_instruction_set_is_taken_or_refused() {

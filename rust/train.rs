@@ -159,7 +159,7 @@ impl<T: Real> Trainer<T> {
         }
         data.prepare(steps.epoch)?;
         self.lone = None; // what it has copied will have changed
-        self.plan.decide(&self.network, data);
+        self.plan.decide(&self.network, data, !steps.optimizer.vectors().is_empty());
         if self.plan.path.is_online() {
             return self.train_online(data, steps, totals);
         }
