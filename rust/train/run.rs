@@ -120,8 +120,8 @@ impl<T: Real> Trainer<T> {
         Ok(finite.into_inner())
     }
 
-    /// The same for at most [`FEW`] rows, on this thread and without allocating. What it returns
-    /// lies in the scratch. None where an input is not finite.
+    /// The same for at most [`FEW`] rows, on this thread, allocating only for more rows than ever
+    /// before. What it returns lies in the scratch. None where an input is not finite.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], the first time after parameters have changed.
