@@ -140,6 +140,9 @@ def test_the_result_is_the_callers_own(network, x):
 def test_large_networks_take_the_long_way(rng):
     network = Network([1500, 1500, 10], backend="rust")
     assert network._engine.predict_few(rng.random((1, 1500), np.float32)) is None
+    network = Network([400, 400, 10], backend="rust")
+    assert network._engine.predict_few(rng.random((1, 400), np.float32)) is not None
+    assert network._engine.predict_few(rng.random((2, 400), np.float32)) is None
 
 
 def test_threads_that_were_told_do_not_keep_it_slow(network, x, monkeypatch):
