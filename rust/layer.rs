@@ -53,10 +53,9 @@ impl Layer {
         self.product(team, parameters, x, a, &|isa, z, b| sigma.forward_with_bias(isa, z, b));
     }
 
-    /// As [`Layer::activate`], on this thread, for rows that are mostly 0.
-    pub fn activate_lit<T: Real>(&self, isa: Isa, parameters: &[T], x: &[T], a: &mut [T]) {
-        gemm::product_lit(isa, x, self.matrix(parameters), a);
-        self.activation.forward_with_bias(isa, a, &parameters[self.biases()]);
+    /// W x for each row, on this thread, for rows that are mostly 0.
+    pub fn product_lit<T: Real>(&self, isa: Isa, parameters: &[T], x: &[T], z: &mut [T]) {
+        gemm::product_lit(isa, x, self.matrix(parameters), z);
     }
 
     /// W x for each row (Eq. 6), then `with_bias` for pieces of rows, or whole ones, beside their

@@ -121,6 +121,14 @@ pub(crate) fn apart<T: Real>(network: &Network<T>, rows: usize, workers: usize) 
     (small(network) && 2 * each >= APART_ROWS).then_some(each)
 }
 
+/// Whether a prediction is over so soon, in some ten microseconds, that nothing is prepared for it:
+/// neither workers nor the interpreter. A product that has to be packed takes as long sooner.
+#[cfg(feature = "python")]
+pub(crate) fn few<T: Real>(network: &Network<T>, rows: usize) -> bool {
+    let multiplications = if rows <= 1 || lit(network) { 1 << 21 } else { 1 << 17 };
+    rows.saturating_mul(network.n_parameters()) <= multiplications
+}
+
 /// Whether a prediction that workers share by rows leaves out columns of inputs that are 0 in a
 /// tile: where the weights of an input are few, looking for them costs little.
 pub(crate) fn lit<T: Real>(network: &Network<T>) -> bool {

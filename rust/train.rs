@@ -12,6 +12,7 @@ mod trace;
 
 pub use crate::steps::{Steps, Totals, Trained};
 pub use run::FEW;
+use run::Few;
 pub use trace::LayerTrace;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +46,7 @@ pub struct Trainer<T> {
     workspace: Option<Workspace<T>>,
     tiles: Option<Tiles<T>>,
     /// Scratch for a few rows, and a copy of the parameters as they are for one row.
-    few: Option<Forward<T>>,
+    few: Option<Few<T>>,
     lone: Option<Lone<T>>,
     scratch: Scratch<T>,
     /// How many threads may work, and how many did last.

@@ -7,7 +7,7 @@ import pytest
 
 from chainrule import Network, _backend
 
-MOST = 8
+MOST = 512
 
 
 class Sub(np.ndarray):
@@ -28,7 +28,7 @@ def long_way(network, x):
     return network.predict(x, threads=1)
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 3, 5, MOST])
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 8, 9, 64, 65, MOST])
 def test_it_has_the_same_bits(network, x, rows):
     some = x[:rows].copy()
     quick = network._engine.predict_few(some)
@@ -59,7 +59,7 @@ def test_another_array_takes_the_long_way(network, x, other):
     assert network.predict(changed).tobytes() == long_way(network, changed).tobytes()
 
 
-@pytest.mark.parametrize("rows", [1, 2, MOST])
+@pytest.mark.parametrize("rows", [1, 2, 9, 65, MOST])
 def test_pixels_are_taken_too(network, rng, rows):
     pixels = rng.integers(0, 256, (rows, 30), np.uint8)
     quick = network._engine.predict_few(pixels)
@@ -138,8 +138,11 @@ def test_the_result_is_the_callers_own(network, x):
 
 
 def test_large_networks_take_the_long_way(rng):
+    network = Network([1500, 1500, 10], backend="rust")
+    assert network._engine.predict_few(rng.random((1, 1500), np.float32)) is None
     network = Network([400, 400, 10], backend="rust")
-    assert network._engine.predict_few(rng.random((1, 400), np.float32)) is None
+    assert network._engine.predict_few(rng.random((1, 400), np.float32)) is not None
+    assert network._engine.predict_few(rng.random((2, 400), np.float32)) is None
 
 
 def test_threads_that_were_told_do_not_keep_it_slow(network, x, monkeypatch):

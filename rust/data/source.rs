@@ -36,13 +36,19 @@ impl<T: Real> Source<'_, T> {
     ///
     /// # Panics
     /// Where there are fewer.
-    #[inline]
     pub fn read(&self, isa: Isa, first: usize, to: &mut [T]) -> bool {
+        self.copy(isa, first, to);
+        matches!(self, Self::Pixels(_)) || elementwise::all_finite(isa, to)
+    }
+
+    /// The same without a look at whether they are finite.
+    ///
+    /// # Panics
+    /// Likewise.
+    #[inline]
+    pub fn copy(&self, isa: Isa, first: usize, to: &mut [T]) {
         match self {
-            Self::Values(values) => {
-                values.copy(first, to);
-                elementwise::all_finite(isa, to)
-            }
+            Self::Values(values) => values.copy(first, to),
             Self::Pixels(pixels) => {
                 let mut bytes = [0; PIXELS];
                 for (i, to) in to.chunks_mut(PIXELS).enumerate() {
@@ -50,7 +56,6 @@ impl<T: Real> Source<'_, T> {
                     pixels.copy(first + i * PIXELS, bytes);
                     elementwise::pixels(isa, bytes, to);
                 }
-                true
             }
         }
     }

@@ -73,6 +73,11 @@ impl Simd for F32 {
     }
 
     #[inline(always)]
+    unsafe fn or(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_or_ps(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn nonzero(a: __m256) -> u32 {
         unsafe {
             let met = _mm256_cmp_ps::<_CMP_NEQ_UQ>(a, _mm256_setzero_ps());
@@ -172,6 +177,11 @@ impl Simd for F64 {
     #[inline(always)]
     unsafe fn sub(a: __m256d, b: __m256d) -> __m256d {
         unsafe { _mm256_sub_pd(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn or(a: __m256d, b: __m256d) -> __m256d {
+        unsafe { _mm256_or_pd(a, b) }
     }
 
     #[inline(always)]

@@ -70,6 +70,11 @@ impl Simd for F32 {
     }
 
     #[inline(always)]
+    unsafe fn or(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_or_ps(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn nonzero(a: __m512) -> u32 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(a, _mm512_setzero_ps()).into() }
     }
@@ -174,6 +179,11 @@ impl Simd for F64 {
     #[inline(always)]
     unsafe fn sub(a: __m512d, b: __m512d) -> __m512d {
         unsafe { _mm512_sub_pd(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn or(a: __m512d, b: __m512d) -> __m512d {
+        unsafe { _mm512_or_pd(a, b) }
     }
 
     #[inline(always)]

@@ -116,6 +116,14 @@ impl<T: Real> Simd for Portable<T> {
         a.sub(b)
     }
     #[inline(always)]
+    unsafe fn or(a: Self::V, b: Self::V) -> Self::V {
+        let mut lanes = a.0;
+        for (lane, &b) in lanes.iter_mut().zip(&b.0) {
+            *lane = if *lane == T::ZERO { b } else { *lane };
+        }
+        Lanes(lanes)
+    }
+    #[inline(always)]
     unsafe fn nonzero(a: Self::V) -> u32 {
         let bit = |(lane, &x): (usize, &T)| u32::from(x != T::ZERO) << lane;
         a.0.iter().enumerate().map(bit).sum()

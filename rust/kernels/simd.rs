@@ -42,6 +42,8 @@ pub trait Simd: Copy + 'static {
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     /// a - b.
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// Something that is 0 in those lanes where both are.
+    unsafe fn or(a: Self::V, b: Self::V) -> Self::V;
     /// A bit for each lane that is not 0, NaN too.
     unsafe fn nonzero(a: Self::V) -> u32;
     /// Copies [`Simd::LANES`] rows of as many elements, `stride` apart, to their transpose.

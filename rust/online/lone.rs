@@ -5,7 +5,7 @@ use super::stages::Forward;
 use crate::error::Error;
 use crate::kernels::lines::{self, Lines, Work};
 use crate::kernels::memory::zeros;
-use crate::kernels::{Isa, Real, gemm};
+use crate::kernels::{Isa, Real, elementwise, gemm};
 use crate::matrix::MatRef;
 use crate::network::Network;
 
@@ -32,12 +32,15 @@ impl<T: Real> Lone<T> {
         Ok(Self { parts, x: zeros(network.n_in())? })
     }
 
-    /// The activations of the last layer (n_out,) for the inputs that `x` holds.
-    pub fn predict(&mut self, isa: Isa) -> &[T] {
+    /// The activations of the last layer (n_out,) for the inputs that `x` holds; none where one is
+    /// not finite.
+    pub fn predict(&mut self, isa: Isa) -> Option<&[T]> {
         let Self { parts, x } = self;
         let dark = is_dark(x);
         isa.run(Through { isa, x, parts, dark });
-        self.parts[self.parts.len() - 1].outputs()
+        // What is not finite makes every sum that it goes into so, whatever the weight.
+        let finite = lines::flat(&parts[0].z)[0].is_finite() || elementwise::all_finite(isa, x);
+        finite.then(|| self.parts[self.parts.len() - 1].outputs())
     }
 }
 

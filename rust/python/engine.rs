@@ -15,7 +15,7 @@ use crate::init::Initialization;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
-use crate::plan::{Path, Plan};
+use crate::plan::{self, Path, Plan};
 use crate::train::{FEW, Steps, Totals, Trained, Trainer};
 
 /// The arithmetic of one network.
@@ -347,12 +347,10 @@ fn predict_few<'py, T: Number>(
     trainer: &mut Trainer<T>,
     x: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    const WORK: usize = 1 << 17; // multiplications: some ten microseconds
     let Some(matrix) = arrays::InPlace::of(x) else { return Ok(None) };
     let (n_in, n_out) = (trainer.network().n_in(), trainer.network().n_out());
     let (rows, columns) = matrix.shape();
-    let few = rows <= FEW && rows * trainer.network().n_parameters() <= WORK;
-    if !few || columns != n_in {
+    if rows > FEW || columns != n_in || !plan::few(trainer.network(), rows) {
         return Ok(None);
     }
     let Some(source) = matrix.source() else { return Ok(None) };

@@ -8,7 +8,7 @@ use crate::data::{Dataset, Inputs, Rows, Source};
 use crate::error::Error;
 use crate::kernels::gemm::{Alone, Sole, Team};
 use crate::kernels::memory::zeros;
-use crate::kernels::{Real, fpu};
+use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::matrix::checked_product;
 use crate::network::Network;
 use crate::online::Lone;
@@ -17,7 +17,18 @@ use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
 
 /// So many rows [`Trainer::predict_few`] takes.
-pub const FEW: usize = 8;
+pub const FEW: usize = 512;
+
+/// So many rows meet the first layer while they are in the first cache.
+const NEAR: usize = 8;
+
+/// What predictions of a few rows are made with.
+#[derive(Debug)]
+pub(super) struct Few<T> {
+    scratch: Forward<T>,
+    /// (rows, n_out), of the most rows so far.
+    outputs: Vec<T>,
+}
 
 impl<T: Real> Trainer<T> {
     /// The activations of the last layer, (rows, n_out), for inputs (rows, n_in).
@@ -65,8 +76,9 @@ impl<T: Real> Trainer<T> {
         self.with_team(threads, |team| {
             let tiles = outputs.chunks_mut(TILE * self.network.n_out()).enumerate();
             for (t, outputs) in tiles {
-                finite =
-                    finite && self.predict_tile(team, x, t * TILE, (&mut scratch, false), outputs);
+                let tile = (x, t * TILE);
+                finite = finite
+                    && predict_tile(&self.network, team, tile, (&mut scratch, false), outputs);
             }
         })?;
         Ok(finite)
@@ -93,7 +105,13 @@ impl<T: Real> Trainer<T> {
                 let mut outputs = tiles[t].lock().unwrap_or_else(PoisonError::into_inner);
                 let team = &Team { crew: &Sole(worker), ..*team };
                 if finite.load(Ordering::Relaxed)
-                    && !self.predict_tile(team, x, t * each, (&mut scratch, lit), &mut outputs)
+                    && !predict_tile(
+                        &self.network,
+                        team,
+                        (x, t * each),
+                        (&mut scratch, lit),
+                        &mut outputs,
+                    )
                 {
                     finite.store(false, Ordering::Relaxed);
                 }
@@ -102,37 +120,8 @@ impl<T: Real> Trainer<T> {
         Ok(finite.into_inner())
     }
 
-    /// Rows from `first` on, as many as there are outputs for. False, and nothing is written, where
-    /// an input is not finite.
-    fn predict_tile(
-        &self,
-        team: &Team<'_, T>,
-        x: Source<'_, T>,
-        first: usize,
-        (scratch, lit): (&mut Forward<T>, bool),
-        outputs: &mut [T],
-    ) -> bool {
-        let (n_in, rows) = (self.network.n_in(), outputs.len() / self.network.n_out());
-        let finite = AtomicBool::new(true);
-        team.fill_rows(&mut scratch.a[0][..rows * n_in], n_in, &|i, to| {
-            if !x.read(team.isa, (first + i) * n_in, to) {
-                finite.store(false, Ordering::Relaxed);
-            }
-        });
-        let finite = finite.into_inner();
-        if finite {
-            if lit {
-                forward_lit(&self.network, team, scratch, rows);
-            } else {
-                forward(&self.network, team, scratch, rows);
-            }
-            outputs.copy_from_slice(&scratch.a[scratch.a.len() - 1][..outputs.len()]);
-        }
-        finite
-    }
-
-    /// The same for at most [`FEW`] rows, on this thread and without allocating. What it returns
-    /// lies in the scratch. None where an input is not finite.
+    /// The same for at most [`FEW`] rows, on this thread, allocating only for more rows than ever
+    /// before. What it returns lies in the scratch. None where an input is not finite.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], the first time after parameters have changed.
@@ -152,27 +141,36 @@ impl<T: Real> Trainer<T> {
             none => none.insert(Lone::new(&self.network)?),
         };
         let isa = self.plan.isa;
-        Ok(fpu::exact(|| x.read(isa, 0, &mut lone.x).then(|| lone.predict(isa))))
+        Ok(fpu::exact(|| {
+            x.copy(isa, 0, &mut lone.x);
+            lone.predict(isa)
+        }))
     }
 
     fn predict_several(&mut self, x: Source<'_, T>, rows: usize) -> Result<Option<&[T]>, Error> {
-        let Self { network, few, scratch: space, .. } = self;
-        let scratch = match few {
-            Some(scratch) => scratch,
-            none => none.insert(Forward::new(network, FEW)?),
+        let Self { network, few, scratch: space, plan, .. } = self;
+        let few = match few {
+            Some(few) => few,
+            none => none.insert(Few {
+                scratch: Forward::new(network, plan::APART_ROWS)?,
+                outputs: Vec::new(),
+            }),
         };
+        let count = rows * network.n_out();
+        if few.outputs.len() < count {
+            few.outputs = zeros(count)?;
+        }
         space.prepare(1)?;
-        let isa = self.plan.isa;
-        let team = Team { isa, crew: &Alone, scratch: space };
+        let (team, lit) =
+            (Team { isa: plan.isa, crew: &Alone, scratch: space }, plan::lit(network));
+        let Few { scratch, outputs } = few;
         let finite = fpu::exact(|| {
-            let finite = x.read(isa, 0, &mut scratch.a[0][..rows * network.n_in()]);
-            if finite {
-                forward(network, &team, scratch, rows);
-            }
-            finite
+            let size = plan::APART_ROWS;
+            outputs[..count].chunks_mut(size * network.n_out()).enumerate().all(|(t, outputs)| {
+                predict_tile(network, &team, (x, t * size), (&mut *scratch, lit), outputs)
+            })
         });
-        let a = &scratch.a[network.layers().len()];
-        Ok(finite.then(|| &a[..rows * network.n_out()]))
+        Ok(finite.then(|| &outputs[..count]))
     }
 
     /// Adds to `loss` the losses of some rows from `first` on, in their own order; also returns how
@@ -243,18 +241,70 @@ impl<T: Real> Trainer<T> {
     }
 }
 
-/// As `forward`, for rows that are mostly 0 and a network that has hidden layers.
-fn forward_lit<T: Real>(
+/// Rows of `x` from `first` on, as many as there are outputs for. False, and nothing is written,
+/// where an input is not finite. Where zeros are left out, `lit`, there are hidden layers.
+fn predict_tile<T: Real>(
     network: &Network<T>,
     team: &Team<'_, T>,
+    (x, first): (Source<'_, T>, usize),
+    (scratch, lit): (&mut Forward<T>, bool),
+    outputs: &mut [T],
+) -> bool {
+    let rows = outputs.len() / network.n_out();
+    let finite = if lit {
+        activate_lit(network, team.isa, (x, first), scratch, rows)
+    } else {
+        read(network, team, (x, first), scratch, rows)
+    };
+    if finite {
+        forward_behind(network, team, scratch, rows, usize::from(lit));
+        outputs.copy_from_slice(&scratch.a[scratch.a.len() - 1][..outputs.len()]);
+    }
+    finite
+}
+
+/// Copies rows of `x` from `first` on to the scratch. Returns whether all inputs are finite.
+fn read<T: Real>(
+    network: &Network<T>,
+    team: &Team<'_, T>,
+    (x, first): (Source<'_, T>, usize),
     scratch: &mut Forward<T>,
     rows: usize,
-) {
-    let layer = &network.layers()[0];
-    let (x, a) = scratch.a.split_at_mut(1);
-    let (x, a) = (&x[0][..rows * layer.n_in], &mut a[0][..rows * layer.n_out]);
-    layer.activate_lit(team.isa, network.parameters(), x, a);
-    forward_behind(network, team, scratch, rows, 1);
+) -> bool {
+    let (n_in, finite) = (network.n_in(), AtomicBool::new(true));
+    team.fill_rows(&mut scratch.a[0][..rows * n_in], n_in, &|i, to| {
+        if !x.read(team.isa, (first + i) * n_in, to) {
+            finite.store(false, Ordering::Relaxed);
+        }
+    });
+    finite.into_inner()
+}
+
+/// Takes rows of `x` from `first` on through the first layer, leaving out inputs that are 0.
+/// Returns whether all inputs are finite.
+fn activate_lit<T: Real>(
+    network: &Network<T>,
+    isa: Isa,
+    (x, first): (Source<'_, T>, usize),
+    scratch: &mut Forward<T>,
+    rows: usize,
+) -> bool {
+    let (layer, parameters) = (&network.layers()[0], network.parameters());
+    let (inputs, a) = scratch.a.split_at_mut(1);
+    let a = &mut a[0][..rows * layer.n_out];
+    for (i, z) in a.chunks_mut(NEAR * layer.n_out).enumerate() {
+        let inputs = &mut inputs[0][..z.len() / layer.n_out * layer.n_in];
+        x.copy(isa, (first + i * NEAR) * layer.n_in, inputs);
+        layer.product_lit(isa, parameters, inputs, z);
+        // What is not finite makes every sum that it goes into so, whatever the weight: the
+        // inputs of a row need a look only where its first sum has a reason for it.
+        let finite = z.iter().step_by(layer.n_out).all(|z| z.is_finite());
+        if !finite && !elementwise::all_finite(isa, inputs) {
+            return false;
+        }
+    }
+    layer.activation.forward_with_bias(isa, a, &parameters[layer.biases()]);
+    true
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn check_few<T: Real>(draw: fn(u64, usize) -> Vec<T>) {
         let last = [Sigmoid, Softmax, Identity][s % 3];
         for isa in Isa::available() {
             let mut trainer = trainer::<T>(isa, sizes, &activations(sizes.len() - 1, last));
-            for rows in 0..=FEW {
+            for rows in [0, 1, 2, 3, 7, 8, 9, 64, 65, 130] {
                 for x in [draw(1, rows * sizes[0]), dark(draw, rows, sizes[0])] {
                     let expected = judged(&trainer, &x, rows);
                     let what = format!("{} {sizes:?} {rows}", isa.name());
@@ -111,7 +111,7 @@ fn check_pixels<T: Real>() {
     let table = PixelTable::<T>::new();
     for isa in Isa::available() {
         let mut trainer = trainer::<T>(isa, &[784, 16, 10], &[Sigmoid, Sigmoid]);
-        for rows in [1, 2, FEW] {
+        for rows in [1, 2, 8, 9, 75] {
             let lit = dark::<f32>(mild, rows, 784).into_iter().zip(0..=255_u8);
             let pixels: Vec<u8> =
                 lit.cycle().take(rows * 784).map(|(x, p)| if x == 0.0 { 0 } else { p }).collect();
@@ -161,7 +161,7 @@ fn an_input_that_is_not_finite_is_refused_anywhere() {
     for isa in Isa::available() {
         let mut trainer = trainer::<f32>(isa, &[300, 10, 7], &[Relu, Sigmoid]);
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for (rows, index) in [(1, 0), (1, 299), (3, 599), (FEW, 2000), (203, 40_000)] {
+            for (rows, index) in [(1, 0), (1, 299), (3, 599), (9, 2500), (203, 40_000)] {
                 let mut x = dark::<f32>(mild, rows, 300);
                 x[index] = bad;
                 let x = Inputs::Values(x);

@@ -126,25 +126,25 @@ unsafe fn columns<S: Simd>(
         let mut bits = 0;
         // Whole bytes of a mask, from one register or more.
         while bits < 16 && t + bits < k {
-            let mut met = 0;
-            for r in 0..rows {
-                // SAFETY: the caller's word; so below.
-                unsafe {
+            // SAFETY: the caller's word; so in the whole block.
+            unsafe {
+                let mut met = S::splat(S::T::ZERO);
+                for r in 0..rows {
                     let from = a.add(r * stride + t + bits);
                     let left = k - t - bits;
                     let x = if left < S::LANES { S::load_part(from, left) } else { S::load(from) };
-                    met |= S::nonzero(x);
+                    met = S::or(met, x);
                 }
+                mask |= S::nonzero(met) << bits;
             }
-            mask |= met << bits;
             bits += S::LANES;
         }
-        let [low, high, _, _] = mask.to_le_bytes();
-        for (first, set) in [(t, low), (t + 8, high)] {
+        for (first, set) in [(t, mask & 255), (t + 8, mask >> 8)] {
             // Eight places are written, of which the next overwrite those that are none. A block
             // has 256 columns, so that a place is one byte.
-            let places = PLACES[usize::from(set)] + first as u64 * 0x0101_0101_0101_0101;
-            list[count..count + 8].copy_from_slice(&places.to_le_bytes());
+            let places = PLACES[set as usize] + first as u64 * 0x0101_0101_0101_0101;
+            // SAFETY: there are at most as many places as columns before, so below a block.
+            unsafe { list.as_mut_ptr().add(count).cast::<[u8; 8]>().write(places.to_le_bytes()) };
             count += set.count_ones() as usize;
         }
         t += 16;
