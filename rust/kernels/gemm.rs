@@ -20,7 +20,7 @@ pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use self::pack::{height, pack_panels, pack_rows};
+use self::pack::{Ahead, height, pack_panels, pack_rows, panels_at};
 use self::tile::{Output, Place, fetch, form, settle};
 use super::simd::{Simd, simd_kernel};
 use super::{Isa, Real};
@@ -29,8 +29,9 @@ use crate::matrix::{MatMut, MatRef};
 /// The length of a chain of fused multiply-adds.
 pub const BLOCK: usize = 256;
 
-/// How many columns of C a chunk has at most where A is used in place.
-const CHUNK_COLUMNS: usize = 128;
+/// How many columns of C a chunk has at most where A is used in place: fewer, and more, where the
+/// chunks are so many that no worker waits long for the last. More read A less often.
+const CHUNK_COLUMNS: (usize, usize) = (128, 256);
 
 /// The columns of the widest panel: a chunk of fewer would leave registers empty.
 const PANEL: usize = 32;
@@ -46,6 +47,9 @@ const SHARED: usize = 1 << 16;
 
 /// How many elements of B stay in the first cache beside the rest.
 const GROUP: usize = 8 * BLOCK;
+
+/// So many bytes of B, and of C in a chunk, stay in a core's own caches, or come soon enough.
+const NEAR: usize = 5 << 19;
 
 /// At most so many columns of C are no reason to pack A.
 const FEW_COLUMNS: usize = 32;
@@ -234,13 +238,21 @@ impl<T: Real> Job<'_, T> {
         self.a.rows() * self.a.columns() * self.b.columns() >= SHARED
     }
 
+    /// Whether B is no longer near the core when it is met again.
+    fn is_far(&self) -> bool {
+        let rows = self.b.rows() + self.a.rows().min(BLOCK);
+        rows * self.b.columns() * size_of::<T>() > NEAR
+    }
+
     /// How many rows and columns a chunk has.
     fn chunk_size(&self, workers: usize) -> (usize, usize) {
         let (m, n) = (self.a.rows(), self.b.columns());
         if self.rows_in_place() {
+            let (fewer, more) = CHUNK_COLUMNS;
             let columns = match workers {
-                1 => CHUNK_COLUMNS,
-                _ => n.div_ceil(2 * workers).next_multiple_of(PANEL).min(CHUNK_COLUMNS),
+                _ if n.div_ceil(more) >= 3 * workers => more,
+                1 => fewer,
+                _ => n.div_ceil(2 * workers).next_multiple_of(PANEL).min(fewer),
             };
             let across = n.div_ceil(columns);
             let down = if workers == 1 { 1 } else { (2 * workers).div_ceil(across) };
@@ -310,7 +322,8 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let mut check = S::splat(S::T::ZERO);
-        let mut first = 0;
+        let far = form != form::DIRECT && job.is_far();
+        let (mut first, all) = (0, b);
         loop {
             let k = BLOCK.min(a.columns() - first);
             let (a, b) = (a.columns_from(first, k), b.rows_from(first, k));
@@ -346,9 +359,11 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
                     place.b = panel_space.as_ptr();
                 }
                 place.columns = columns;
-                group::<S>(form, place, part.m, &output, &mut check);
-                place.c += columns;
                 j += columns;
+                let next = if far { panels_at(all, first, j, columns) } else { None };
+                let mut ahead = Ahead::new(next, part.m / S::ROWS);
+                group::<S>(form, place, part.m, &output, &mut check, &mut ahead);
+                place.c += columns;
             }
             first += BLOCK;
             if first >= job.a.columns() {
@@ -371,6 +386,7 @@ unsafe fn group<S: Simd>(
     m: usize,
     output: &Output<S::T>,
     check: &mut S::V,
+    ahead: &mut Ahead<S::T>,
 ) {
     let (columns, width) = (place.columns, 2 * S::LANES);
     let several = columns > width;
@@ -383,9 +399,9 @@ unsafe fn group<S: Simd>(
             // SAFETY: the caller's word.
             unsafe {
                 if at.columns > S::LANES {
-                    tiles_of::<S, 2>(form, at, rows, output, check);
+                    tiles_of::<S, 2>(form, at, rows, output, check, ahead);
                 } else {
-                    tiles_of::<S, 1>(form, at, rows, output, check);
+                    tiles_of::<S, 1>(form, at, rows, output, check, ahead);
                 }
             }
             at.b = at.b.wrapping_add(width * place.k);
@@ -412,14 +428,15 @@ unsafe fn tiles_of<S: Simd, const V: usize>(
     m: usize,
     output: &Output<S::T>,
     check: &mut S::V,
+    ahead: &mut Ahead<S::T>,
 ) {
     // SAFETY: the caller's word.
     unsafe {
         match form {
-            form::ROWS => panel::<S, V, { form::ROWS }>(place, m, output, check),
-            form::PACKED => panel::<S, V, { form::PACKED }>(place, m, output, check),
-            form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, m, output, check),
-            _ => panel::<S, V, { form::DIRECT }>(place, m, output, check),
+            form::ROWS => panel::<S, V, { form::ROWS }>(place, m, output, check, ahead),
+            form::PACKED => panel::<S, V, { form::PACKED }>(place, m, output, check, ahead),
+            form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, m, output, check, ahead),
+            _ => panel::<S, V, { form::DIRECT }>(place, m, output, check, ahead),
         }
     }
 }
@@ -434,11 +451,13 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     m: usize,
     output: &Output<S::T>,
     check: &mut S::V,
+    ahead: &mut Ahead<S::T>,
 ) {
     let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
     let to = sums.0.as_mut_ptr();
     let mut i = 0;
     while i < m {
+        ahead.fetch();
         let rows = height::<S>(m - i);
         // SAFETY: the caller's word; eight rows of two registers of at most sixteen
         // elements fit into the space.

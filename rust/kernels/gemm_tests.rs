@@ -1,6 +1,6 @@
 //! The products judged by the oracle, bit for bit.
 
-use super::{Alone, BLOCK, Crew, Descent, Scratch, Team, accumulate, product};
+use super::{Alone, BLOCK, Crew, Descent, Job, Output, Scratch, Team, accumulate, product};
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::{MatMut, MatRef};
@@ -48,6 +48,24 @@ fn a_lone_row_of_many_blocks() {
     for k in [511, 512, 784, 1024, 1025, 2900] {
         for n in [1, 3, 10, 16, 17, 33, 70, 128, 150] {
             check_all_kinds(1, n, k);
+        }
+    }
+}
+
+/// What is packed next is then fetched ahead, and a chunk has more columns.
+#[test]
+fn products_of_matrices_that_are_far_from_the_core() {
+    let (m, n, k) = (9, 2600, 257);
+    let (a, b) = (extreme::<f32>(1, m * k), extreme::<f32>(2, k * n));
+    let lying = [MatRef::new(&a, m, k), MatRef::new(&a, k, m).transposed()];
+    let crossing = [MatRef::new(&b, k, n), MatRef::new(&b, n, k).transposed()];
+    for (a, b) in lying.into_iter().flat_map(|a| crossing.map(|b| (a, b))) {
+        let mut c = vec![7.0; m * n];
+        assert!(Job { a, b, output: Output::Set(c.as_mut_ptr()), stride: n }.is_far());
+        let expected = oracle::product(a, b);
+        for isa in Isa::available() {
+            product(isa, a, b, &mut MatMut::new(&mut c, m, n));
+            assert_bits(&c, &expected, isa.name());
         }
     }
 }

@@ -25,6 +25,30 @@ fn fetch(address: *const i8) {
 #[inline(always)]
 fn fetch(_address: *const i8) {}
 
+/// Asks for the cache lines that hold `count` elements, for reading later: they wait in the second
+/// cache, and what is in the first stays there. Any address will do.
+#[inline(always)]
+pub(super) fn fetch_far<T>(elements: *const T, count: usize) {
+    let start = elements.cast::<i8>();
+    // A line holds 64 bytes, and the last may begin within the last 64.
+    for at in (0..count * size_of::<T>()).step_by(64) {
+        fetch_to_second(start.wrapping_add(at));
+    }
+    fetch_to_second(elements.wrapping_add(count).cast::<i8>().wrapping_sub(1));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn fetch_to_second(address: *const i8) {
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    // SAFETY: a hint; it reads nothing, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(address) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn fetch_to_second(_address: *const i8) {}
+
 /// Allocates `count` elements of 0, on huge pages where they are many.
 ///
 /// # Errors

@@ -1,6 +1,8 @@
 //! Operands copied to where the innermost loop reads them one after the other.
 
+use super::super::memory::fetch_far;
 use super::super::simd::Simd;
+use super::BLOCK;
 use crate::matrix::MatRef;
 
 /// How many rows the next tile has, where so many are left: no tile is so low that its chains
@@ -157,4 +159,103 @@ unsafe fn transposed<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T, width: usize) 
 #[inline(always)]
 fn start<S: Simd>(done: usize, count: usize) -> Option<usize> {
     (done < count && count >= S::LANES).then(|| done.min(count - S::LANES))
+}
+
+/// The panels of B from a row and a column on; those of the next block where a block has no more.
+#[inline(always)]
+pub(super) fn panels_at<T: Copy>(
+    b: MatRef<'_, T>,
+    first: usize,
+    j: usize,
+    width: usize,
+) -> Option<MatRef<'_, T>> {
+    let (first, j) = if j < b.columns() { (first, j) } else { (first + BLOCK, 0) };
+    let k = b.rows().checked_sub(first)?.min(BLOCK);
+    Some(b.rows_from(first, k).columns_from(j, width.min(b.columns() - j)))
+}
+
+/// What is packed next: fetched piece by piece while tiles are worked on, so that packing does not
+/// wait for memory.
+pub(super) struct Ahead<T> {
+    /// The next line of B, a row or a column, whichever lies side by side.
+    at: *const T,
+    stride: usize,
+    length: usize,
+    /// How many lines are left, and how many are fetched for a tile.
+    left: usize,
+    each: usize,
+}
+
+impl<T> Ahead<T> {
+    /// Some panels of B, if there are more, by the time that so many tiles are done.
+    #[inline(always)]
+    pub(super) fn new(b: Option<MatRef<'_, T>>, tiles: usize) -> Self {
+        let Some(b) = b else {
+            return Self { at: std::ptr::null(), stride: 0, length: 0, left: 0, each: 0 };
+        };
+        let (stride, length, left) = if b.column_stride() == 1 {
+            (b.row_stride(), b.columns(), b.rows())
+        } else {
+            (b.column_stride(), b.rows(), b.columns())
+        };
+        Self { at: b.data().as_ptr(), stride, length, left, each: left.div_ceil(tiles.max(1)) }
+    }
+
+    /// Fetches the lines of one tile.
+    #[inline(always)]
+    pub(super) fn fetch(&mut self) {
+        if self.left > 0 {
+            self.fetch_lines();
+        }
+    }
+
+    // Not inlined: a product that fetches nothing keeps its registers.
+    #[inline(never)]
+    fn fetch_lines(&mut self) {
+        for _ in 0..self.each.min(self.left) {
+            fetch_far(self.at, self.length);
+            self.at = self.at.wrapping_add(self.stride);
+            self.left -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ahead, BLOCK, MatRef, panels_at};
+
+    #[test]
+    fn what_is_fetched_is_what_is_packed_next() {
+        let (k, n) = (BLOCK + 3, 70);
+        let data = vec![0.0_f32; k * n];
+        for b in [MatRef::new(&data, k, n), MatRef::new(&data, n, k).transposed()] {
+            let begins = |i, j| &raw const data[i * b.row_stride() + j * b.column_stride()];
+            let panel = |first, j| {
+                let panel = panels_at(b, first, j, 32).unwrap();
+                (panel.data().as_ptr(), panel.rows(), panel.columns())
+            };
+            assert_eq!(panel(0, 32), (begins(0, 32), BLOCK, 32));
+            assert_eq!(panel(0, 64), (begins(0, 64), BLOCK, 6));
+            assert_eq!(panel(0, n), (begins(BLOCK, 0), 3, 32));
+            assert_eq!(panel(BLOCK, 64), (begins(BLOCK, 64), 3, 6));
+            assert!(panels_at(b, BLOCK, n, 32).is_none());
+        }
+    }
+
+    #[test]
+    fn all_lines_are_fetched_by_the_last_tile() {
+        let data = vec![0.0_f32; 9 * 40];
+        let rows = MatRef::with_strides(&data, 9, 7, 40, 1);
+        for (b, lines) in [(rows, 9), (rows.transposed(), 9), (MatRef::new(&data, 9, 40), 9)] {
+            for tiles in [0, 1, 2, 5, 20] {
+                let mut ahead = Ahead::new(Some(b), tiles);
+                assert_eq!((ahead.left, ahead.at), (lines, data.as_ptr()));
+                (0..tiles.max(1)).for_each(|_| ahead.fetch());
+                assert_eq!((ahead.left, ahead.at), (0, data.as_ptr().wrapping_add(9 * 40)));
+            }
+        }
+        let mut none = Ahead::<f32>::new(None, 3);
+        none.fetch();
+        assert!(none.at.is_null());
+    }
 }
