@@ -4,7 +4,7 @@
 #[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
 
-use super::gemm::tile::{Place, tile};
+use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;
 
 /// Eight `f32`.
@@ -120,18 +120,22 @@ impl Simd for F32 {
     #[inline(always)]
     unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
         place: &Place<f32>,
+        output: &Output<f32>,
         to: *mut f32,
-    ) {
+        check: &mut Self::V,
+    ) -> bool {
         #[target_feature(enable = "avx2,fma")]
         unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
             place: &Place<f32>,
+            output: &Output<f32>,
             to: *mut f32,
-        ) {
+            check: &mut __m256,
+        ) -> bool {
             // SAFETY: the caller's word.
-            unsafe { tile::<F32, R, V, FORM>(place, to) }
+            unsafe { tile::<F32, R, V, FORM>(place, output, to, check) }
         }
         // SAFETY: the caller's word.
-        unsafe { compiled::<R, V, FORM>(place, to) }
+        unsafe { compiled::<R, V, FORM>(place, output, to, check) }
     }
     #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
@@ -212,18 +216,22 @@ impl Simd for F64 {
     #[inline(always)]
     unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
         place: &Place<f64>,
+        output: &Output<f64>,
         to: *mut f64,
-    ) {
+        check: &mut Self::V,
+    ) -> bool {
         #[target_feature(enable = "avx2,fma")]
         unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
             place: &Place<f64>,
+            output: &Output<f64>,
             to: *mut f64,
-        ) {
+            check: &mut __m256d,
+        ) -> bool {
             // SAFETY: the caller's word.
-            unsafe { tile::<F64, R, V, FORM>(place, to) }
+            unsafe { tile::<F64, R, V, FORM>(place, output, to, check) }
         }
         // SAFETY: the caller's word.
-        unsafe { compiled::<R, V, FORM>(place, to) }
+        unsafe { compiled::<R, V, FORM>(place, output, to, check) }
     }
     #[inline(always)]
     unsafe fn prefetch(at: *const f64) {

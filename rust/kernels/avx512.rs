@@ -4,7 +4,7 @@
 #[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
 
-use super::gemm::tile::{Place, tile};
+use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;
 
 /// Sixteen `f32`.
@@ -122,18 +122,22 @@ impl Simd for F32 {
     #[inline(always)]
     unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
         place: &Place<f32>,
+        output: &Output<f32>,
         to: *mut f32,
-    ) {
+        check: &mut Self::V,
+    ) -> bool {
         #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
         unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
             place: &Place<f32>,
+            output: &Output<f32>,
             to: *mut f32,
-        ) {
+            check: &mut __m512,
+        ) -> bool {
             // SAFETY: the caller's word.
-            unsafe { tile::<F32, R, V, FORM>(place, to) }
+            unsafe { tile::<F32, R, V, FORM>(place, output, to, check) }
         }
         // SAFETY: the caller's word.
-        unsafe { compiled::<R, V, FORM>(place, to) }
+        unsafe { compiled::<R, V, FORM>(place, output, to, check) }
     }
     #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
@@ -226,18 +230,22 @@ impl Simd for F64 {
     #[inline(always)]
     unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
         place: &Place<f64>,
+        output: &Output<f64>,
         to: *mut f64,
-    ) {
+        check: &mut Self::V,
+    ) -> bool {
         #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
         unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
             place: &Place<f64>,
+            output: &Output<f64>,
             to: *mut f64,
-        ) {
+            check: &mut __m512d,
+        ) -> bool {
             // SAFETY: the caller's word.
-            unsafe { tile::<F64, R, V, FORM>(place, to) }
+            unsafe { tile::<F64, R, V, FORM>(place, output, to, check) }
         }
         // SAFETY: the caller's word.
-        unsafe { compiled::<R, V, FORM>(place, to) }
+        unsafe { compiled::<R, V, FORM>(place, output, to, check) }
     }
     #[inline(always)]
     unsafe fn prefetch(at: *const f64) {

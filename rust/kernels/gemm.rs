@@ -463,18 +463,28 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
         // elements fit into the space.
         unsafe {
             fetch::<S>(&place, output, rows);
-            match rows {
-                1 => S::tile::<1, V, FORM>(&place, to),
-                2 => S::tile::<2, V, FORM>(&place, to),
-                3 => S::tile::<3, V, FORM>(&place, to),
-                4 => S::tile::<4, V, FORM>(&place, to),
-                5 if S::ROWS >= 5 && FORM != form::DIRECT => S::tile::<5, V, FORM>(&place, to),
-                6 if S::ROWS >= 6 && FORM != form::DIRECT => S::tile::<6, V, FORM>(&place, to),
-                7 if S::ROWS >= 7 && FORM != form::DIRECT => S::tile::<7, V, FORM>(&place, to),
-                _ if S::ROWS >= 8 && FORM != form::DIRECT => S::tile::<8, V, FORM>(&place, to),
+            let settled = match rows {
+                1 => S::tile::<1, V, FORM>(&place, output, to, check),
+                2 => S::tile::<2, V, FORM>(&place, output, to, check),
+                3 => S::tile::<3, V, FORM>(&place, output, to, check),
+                4 => S::tile::<4, V, FORM>(&place, output, to, check),
+                5 if S::ROWS >= 5 && FORM != form::DIRECT => {
+                    S::tile::<5, V, FORM>(&place, output, to, check)
+                }
+                6 if S::ROWS >= 6 && FORM != form::DIRECT => {
+                    S::tile::<6, V, FORM>(&place, output, to, check)
+                }
+                7 if S::ROWS >= 7 && FORM != form::DIRECT => {
+                    S::tile::<7, V, FORM>(&place, output, to, check)
+                }
+                _ if S::ROWS >= 8 && FORM != form::DIRECT => {
+                    S::tile::<8, V, FORM>(&place, output, to, check)
+                }
                 _ => unreachable!("a tile has at most S::ROWS rows"),
+            };
+            if !settled {
+                settle::<S>(&place, output, (rows, V), to, check);
             }
-            settle::<S>(&place, output, (rows, V), to, check);
         }
         let skip = if FORM == form::PACKED { S::ROWS * place.k } else { rows * place.a_strides.0 };
         place.a = place.a.wrapping_add(skip);

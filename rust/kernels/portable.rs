@@ -1,7 +1,7 @@
 //! A few elements side by side: plain lanes, which the compiler turns into vector registers.
 
 use super::Real;
-use super::gemm::tile::{Place, tile};
+use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;
 
 /// `N` elements that are worked on together, each by itself.
@@ -137,9 +137,14 @@ impl<T: Real> Simd for Portable<T> {
             }
         }
     }
-    unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(place: &Place<T>, to: *mut T) {
+    unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
+        place: &Place<T>,
+        output: &Output<T>,
+        to: *mut T,
+        check: &mut Self::V,
+    ) -> bool {
         // SAFETY: the caller's word.
-        unsafe { tile::<Self, R, V, FORM>(place, to) }
+        unsafe { tile::<Self, R, V, FORM>(place, output, to, check) }
     }
     #[inline(always)]
     unsafe fn prefetch(_at: *const T) {}

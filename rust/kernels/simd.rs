@@ -2,7 +2,7 @@
 //! itself are written once over it.
 
 use super::Real;
-use super::gemm::tile::Place;
+use super::gemm::tile::{Output, Place};
 
 /// A vector register of one instruction set, and what is done with it.
 ///
@@ -48,15 +48,17 @@ pub trait Simd: Copy + 'static {
     unsafe fn nonzero(a: Self::V) -> u32;
     /// Copies [`Simd::LANES`] rows of as many elements, `stride` apart, to their transpose.
     unsafe fn transpose(from: *const Self::T, stride: usize, to: *mut Self::T, to_stride: usize);
-    /// The sums of a tile, written to `to` row by row: a function of its own for each shape, so that
-    /// none is too large to compile well.
+    /// [`tile`](super::gemm::tile::tile): a function of its own for each shape, so that none is too
+    /// large to compile well.
     ///
     /// # Safety
-    /// The elements that `place` names by `FORM` can be read; `to` has room for `R * V` registers.
+    /// As there.
     unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
         place: &Place<Self::T>,
+        output: &Output<Self::T>,
         to: *mut Self::T,
-    );
+        check: &mut Self::V,
+    ) -> bool;
     /// Fetches the line of an address into the cache; any address will do.
     unsafe fn prefetch(at: *const Self::T);
 }

@@ -74,12 +74,14 @@ unsafe fn block<S: Simd>(
                 list: places.as_ptr(),
             };
             let registers = place.columns.div_ceil(S::LANES);
-            if registers == 1 {
-                tile::<S, 1>(&place, rows, to);
+            let settled = if registers == 1 {
+                tile::<S, 1>(&place, &output, rows, to, &mut check)
             } else {
-                tile::<S, 2>(&place, rows, to);
+                tile::<S, 2>(&place, &output, rows, to, &mut check)
+            };
+            if !settled {
+                settle::<S>(&place, &output, (rows, registers), to, &mut check);
             }
-            settle::<S>(&place, &output, (rows, registers), to, &mut check);
             j += place.columns;
         }
     }
@@ -90,18 +92,24 @@ unsafe fn block<S: Simd>(
 /// # Safety
 /// As for [`Simd::tile`].
 #[inline(always)]
-unsafe fn tile<S: Simd, const V: usize>(place: &Place<S::T>, rows: usize, to: *mut S::T) {
+unsafe fn tile<S: Simd, const V: usize>(
+    place: &Place<S::T>,
+    output: &Output<S::T>,
+    rows: usize,
+    to: *mut S::T,
+    check: &mut S::V,
+) -> bool {
     // SAFETY: the caller's word.
     unsafe {
         match rows {
-            1 => S::tile::<1, V, { form::LISTED }>(place, to),
-            2 => S::tile::<2, V, { form::LISTED }>(place, to),
-            3 => S::tile::<3, V, { form::LISTED }>(place, to),
-            4 => S::tile::<4, V, { form::LISTED }>(place, to),
-            5 if S::ROWS >= 5 => S::tile::<5, V, { form::LISTED }>(place, to),
-            6 if S::ROWS >= 6 => S::tile::<6, V, { form::LISTED }>(place, to),
-            7 if S::ROWS >= 7 => S::tile::<7, V, { form::LISTED }>(place, to),
-            _ if S::ROWS >= 8 => S::tile::<8, V, { form::LISTED }>(place, to),
+            1 => S::tile::<1, V, { form::LISTED }>(place, output, to, check),
+            2 => S::tile::<2, V, { form::LISTED }>(place, output, to, check),
+            3 => S::tile::<3, V, { form::LISTED }>(place, output, to, check),
+            4 => S::tile::<4, V, { form::LISTED }>(place, output, to, check),
+            5 if S::ROWS >= 5 => S::tile::<5, V, { form::LISTED }>(place, output, to, check),
+            6 if S::ROWS >= 6 => S::tile::<6, V, { form::LISTED }>(place, output, to, check),
+            7 if S::ROWS >= 7 => S::tile::<7, V, { form::LISTED }>(place, output, to, check),
+            _ if S::ROWS >= 8 => S::tile::<8, V, { form::LISTED }>(place, output, to, check),
             _ => unreachable!("a tile has at most S::ROWS rows"),
         }
     }

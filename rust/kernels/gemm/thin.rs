@@ -46,16 +46,16 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
             // SAFETY: the caller's word; the blocks lie within A and B.
             unsafe {
                 let mut check = S::splat(S::T::ZERO);
-                match (blocks, registers) {
-                    (1, 1) => S::tile::<1, 1, { form::BLOCKS }>(&place, to),
-                    (2, 1) => S::tile::<2, 1, { form::BLOCKS }>(&place, to),
-                    (3, 1) => S::tile::<3, 1, { form::BLOCKS }>(&place, to),
-                    (_, 1) => S::tile::<4, 1, { form::BLOCKS }>(&place, to),
-                    (1, _) => S::tile::<1, 2, { form::BLOCKS }>(&place, to),
-                    (2, _) => S::tile::<2, 2, { form::BLOCKS }>(&place, to),
-                    (3, _) => S::tile::<3, 2, { form::BLOCKS }>(&place, to),
-                    _ => S::tile::<4, 2, { form::BLOCKS }>(&place, to),
-                }
+                let _ = match (blocks, registers) {
+                    (1, 1) => S::tile::<1, 1, { form::BLOCKS }>(&place, &output, to, &mut check),
+                    (2, 1) => S::tile::<2, 1, { form::BLOCKS }>(&place, &output, to, &mut check),
+                    (3, 1) => S::tile::<3, 1, { form::BLOCKS }>(&place, &output, to, &mut check),
+                    (_, 1) => S::tile::<4, 1, { form::BLOCKS }>(&place, &output, to, &mut check),
+                    (1, _) => S::tile::<1, 2, { form::BLOCKS }>(&place, &output, to, &mut check),
+                    (2, _) => S::tile::<2, 2, { form::BLOCKS }>(&place, &output, to, &mut check),
+                    (3, _) => S::tile::<3, 2, { form::BLOCKS }>(&place, &output, to, &mut check),
+                    _ => S::tile::<4, 2, { form::BLOCKS }>(&place, &output, to, &mut check),
+                };
                 // Block after block onto the same row.
                 settle::<S>(&place, &output, (1, registers), to, &mut check);
                 for block in 1..blocks {
@@ -96,8 +96,9 @@ unsafe fn wide_columns<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mu
             // SAFETY: the caller's word; the block lies within A and B, the columns within C.
             unsafe {
                 let mut check = S::splat(S::T::ZERO);
-                S::tile::<1, WIDE, { form::DIRECT }>(&place, to);
-                settle::<S>(&place, &output, (1, WIDE), to, &mut check);
+                if !S::tile::<1, WIDE, { form::DIRECT }>(&place, &output, to, &mut check) {
+                    settle::<S>(&place, &output, (1, WIDE), to, &mut check);
+                }
             }
         }
         j += columns;

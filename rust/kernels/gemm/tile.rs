@@ -37,7 +37,7 @@ const fn in_place(form: u8) -> bool {
 /// What becomes of the sums of a block. Element (i, j) of C stands at `i * stride + j` of each
 /// vector; a vector that is not there is a null pointer.
 #[derive(Clone, Copy)]
-pub(super) enum Output<T> {
+pub enum Output<T> {
     /// C = 0 + sum.
     Set(*mut T),
     /// C = C + sum.
@@ -171,23 +171,86 @@ unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
     }
 }
 
-/// One tile: its sums, row by row, to `to`.
+/// One tile. What becomes of its sums, where that is simple and all columns are there; returns
+/// whether. Else they are left at `to`, row by row, for [`settle`].
 ///
 /// # Safety
-/// As for [`sums`]; `to` has room for `R * V` registers.
+/// As for [`sums`] and [`settle`]; `to` has room for `R * V` registers.
 #[inline(always)]
 pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     place: &Place<S::T>,
+    output: &Output<S::T>,
     to: *mut S::T,
-) {
+    check: &mut S::V,
+) -> bool {
     // SAFETY: the caller's word.
     unsafe {
         let sums = sums::<S, R, V, FORM>(place);
+        if FORM != BLOCKS
+            && place.columns >= V * S::LANES
+            && settle_here::<S, R, V>(place, output, &sums, check)
+        {
+            return true;
+        }
         for r in 0..R {
             for v in 0..V {
                 S::store(to.add((r * V + v) * S::LANES), sums[r][v]);
             }
         }
+        false
+    }
+}
+
+/// As [`settle`], of sums that never left their registers, all lanes of which count. Returns false,
+/// and does nothing, where that takes more than the plain step.
+///
+/// # Safety
+/// As for [`settle`].
+#[inline(always)]
+unsafe fn settle_here<S: Simd, const R: usize, const V: usize>(
+    place: &Place<S::T>,
+    output: &Output<S::T>,
+    sums: &[[S::V; V]; R],
+    check: &mut S::V,
+) -> bool {
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        match *output {
+            Output::Set(c) => {
+                let zero = S::splat(S::T::ZERO);
+                for r in 0..R {
+                    for v in 0..V {
+                        let at = c.add(place.c + r * place.c_stride + v * S::LANES);
+                        S::store(at, S::add(zero, sums[r][v]));
+                    }
+                }
+            }
+            Output::Add(c) => {
+                for r in 0..R {
+                    for v in 0..V {
+                        let at = c.add(place.c + r * place.c_stride + v * S::LANES);
+                        S::store(at, S::add(S::load(at), sums[r][v]));
+                    }
+                }
+            }
+            Output::Step { w, v, before, hyper: [rate, _, l2] } => {
+                if !v.is_null() || !before.is_null() || l2 != S::T::ZERO {
+                    return false;
+                }
+                let (zero, rate) = (S::splat(S::T::ZERO), S::splat(-rate));
+                let mut met = *check;
+                for r in 0..R {
+                    for v in 0..V {
+                        let at = w.add(place.c + r * place.c_stride + v * S::LANES);
+                        let new = S::mul_add(rate, S::add(zero, sums[r][v]), S::load(at));
+                        S::store(at, new);
+                        met = S::add(met, S::sub(new, new));
+                    }
+                }
+                *check = met;
+            }
+        }
+        true
     }
 }
 
