@@ -9,6 +9,7 @@
 //! along the summation; panels of B as wide as two registers, packed, so that they stay in the
 //! first cache; tiles of A's rows, in place where their columns lie side by side.
 
+mod job;
 mod lit;
 mod pack;
 mod team;
@@ -20,6 +21,7 @@ pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use self::job::{CHUNK_ROWS, Job, Part};
 use self::pack::{Ahead, height, pack_panels, pack_rows, panels_at};
 use self::tile::{Output, Place, fetch, form, settle};
 use super::simd::{Simd, simd_kernel};
@@ -29,27 +31,11 @@ use crate::matrix::{MatMut, MatRef};
 /// The length of a chain of fused multiply-adds.
 pub const BLOCK: usize = 256;
 
-/// How many columns of C a chunk has at most where A is used in place: fewer, and more, where the
-/// chunks are so many that no worker waits long for the last. More read A less often.
-const CHUNK_COLUMNS: (usize, usize) = (128, 256);
-
-/// The columns of the widest panel: a chunk of fewer would leave registers empty.
-const PANEL: usize = 32;
-
-/// How many rows of C a chunk has at most where A is packed.
-const CHUNK_ROWS: usize = 256;
-
 /// How many rows of C there are at most where neither operand is packed.
 const DIRECT_ROWS: usize = 4;
 
-/// How many multiply-adds a product has at least where workers share it.
-const SHARED: usize = 1 << 16;
-
 /// How many elements of B stay in the first cache beside the rest.
 const GROUP: usize = 8 * BLOCK;
-
-/// So many bytes of B, and of C in a chunk, stay in a core's own caches, or come soon enough.
-const NEAR: usize = 5 << 19;
 
 /// At most so many columns of C are no reason to pack A.
 const FEW_COLUMNS: usize = 32;
@@ -205,73 +191,6 @@ impl<T: Real> Team<'_, T> {
         });
         finite.into_inner()
     }
-}
-
-/// A product and what becomes of it.
-struct Job<'a, T> {
-    a: MatRef<'a, T>,
-    b: MatRef<'a, T>,
-    output: Output<T>,
-    stride: usize,
-}
-
-// SAFETY: the pointers of `output` come from exclusive borrows that outlive the job, or are only
-// read; workers write to parts that do not overlap.
-unsafe impl<T: Real> Sync for Job<'_, T> {}
-
-impl<T: Real> Job<'_, T> {
-    /// Where C begins.
-    fn pointer(&self) -> *mut T {
-        match self.output {
-            Output::Set(c) | Output::Add(c) => c,
-            Output::Step { w, .. } => w,
-        }
-    }
-
-    /// Whether the rows of A need no packing.
-    fn rows_in_place(&self) -> bool {
-        self.a.column_stride() == 1 || self.a.columns() <= 1
-    }
-
-    /// Whether there is enough to do to call other workers.
-    fn pays(&self) -> bool {
-        self.a.rows() * self.a.columns() * self.b.columns() >= SHARED
-    }
-
-    /// Whether B is no longer near the core when it is met again.
-    fn is_far(&self) -> bool {
-        let rows = self.b.rows() + self.a.rows().min(BLOCK);
-        rows * self.b.columns() * size_of::<T>() > NEAR
-    }
-
-    /// How many rows and columns a chunk has.
-    fn chunk_size(&self, workers: usize) -> (usize, usize) {
-        let (m, n) = (self.a.rows(), self.b.columns());
-        if self.rows_in_place() {
-            let (fewer, more) = CHUNK_COLUMNS;
-            let columns = match workers {
-                _ if n.div_ceil(more) >= 3 * workers => more,
-                1 => fewer,
-                _ => n.div_ceil(2 * workers).next_multiple_of(PANEL).min(fewer),
-            };
-            let across = n.div_ceil(columns);
-            let down = if workers == 1 { 1 } else { (2 * workers).div_ceil(across) };
-            let down = down.min(m.div_ceil(32)).max(m.div_ceil(BLOCK));
-            (m.div_ceil(down).next_multiple_of(8), columns.min(n))
-        } else {
-            let chunks = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
-            (m.div_ceil(chunks).next_multiple_of(8).min(CHUNK_ROWS), n)
-        }
-    }
-}
-
-/// Rows and columns of C.
-#[derive(Clone, Copy)]
-struct Part {
-    i: usize,
-    m: usize,
-    j: usize,
-    n: usize,
 }
 
 fn check_shapes<T: Copy>(a: MatRef<'_, T>, b: MatRef<'_, T>, c: (usize, usize)) {

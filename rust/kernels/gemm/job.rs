@@ -1,0 +1,89 @@
+//! A product as workers share it: chunk by chunk.
+
+use super::BLOCK;
+use super::tile::Output;
+use crate::kernels::Real;
+use crate::matrix::MatRef;
+
+/// How many columns of C a chunk has at most where A is used in place: fewer, and more, where the
+/// chunks are so many that no worker waits long for the last. More read A less often.
+const CHUNK_COLUMNS: (usize, usize) = (128, 256);
+
+/// The columns of the widest panel: a chunk of fewer would leave registers empty.
+const PANEL: usize = 32;
+
+/// How many rows of C a chunk has at most where A is packed.
+pub(super) const CHUNK_ROWS: usize = 256;
+
+/// How many multiply-adds a product has at least where workers share it.
+const SHARED: usize = 1 << 16;
+
+/// So many bytes of B, and of C in a chunk, stay in a core's own caches, or come soon enough.
+const NEAR: usize = 5 << 19;
+
+/// A product and what becomes of it.
+pub(super) struct Job<'a, T> {
+    pub(super) a: MatRef<'a, T>,
+    pub(super) b: MatRef<'a, T>,
+    pub(super) output: Output<T>,
+    pub(super) stride: usize,
+}
+
+// SAFETY: the pointers of `output` come from exclusive borrows that outlive the job, or are only
+// read; workers write to parts that do not overlap.
+unsafe impl<T: Real> Sync for Job<'_, T> {}
+
+impl<T: Real> Job<'_, T> {
+    /// Where C begins.
+    pub(super) fn pointer(&self) -> *mut T {
+        match self.output {
+            Output::Set(c) | Output::Add(c) => c,
+            Output::Step { w, .. } => w,
+        }
+    }
+
+    /// Whether the rows of A need no packing.
+    pub(super) fn rows_in_place(&self) -> bool {
+        self.a.column_stride() == 1 || self.a.columns() <= 1
+    }
+
+    /// Whether there is enough to do to call other workers.
+    pub(super) fn pays(&self) -> bool {
+        self.a.rows() * self.a.columns() * self.b.columns() >= SHARED
+    }
+
+    /// Whether B is no longer near the core when it is met again.
+    pub(super) fn is_far(&self) -> bool {
+        let rows = self.b.rows() + self.a.rows().min(BLOCK);
+        rows * self.b.columns() * size_of::<T>() > NEAR
+    }
+
+    /// How many rows and columns a chunk has.
+    pub(super) fn chunk_size(&self, workers: usize) -> (usize, usize) {
+        let (m, n) = (self.a.rows(), self.b.columns());
+        if self.rows_in_place() {
+            let (fewer, more) = CHUNK_COLUMNS;
+            let columns = match workers {
+                _ if n.div_ceil(more) >= 3 * workers => more,
+                1 => fewer,
+                _ => n.div_ceil(2 * workers).next_multiple_of(PANEL).min(fewer),
+            };
+            let across = n.div_ceil(columns);
+            let down = if workers == 1 { 1 } else { (2 * workers).div_ceil(across) };
+            let down = down.min(m.div_ceil(32)).max(m.div_ceil(BLOCK));
+            (m.div_ceil(down).next_multiple_of(8), columns.min(n))
+        } else {
+            let chunks = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
+            (m.div_ceil(chunks).next_multiple_of(8).min(CHUNK_ROWS), n)
+        }
+    }
+}
+
+/// Rows and columns of C.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    pub(super) i: usize,
+    pub(super) m: usize,
+    pub(super) j: usize,
+    pub(super) n: usize,
+}
