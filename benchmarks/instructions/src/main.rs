@@ -162,7 +162,7 @@ fn dataset(x: Inputs<f32>, rows: usize) -> Dataset<f32> {
 fn lists_of_pixels(pixels: &[u8]) {
     let isa = avx2().isa;
     repeat(1, "", || {
-        let inputs = Inputs::<f32>::of_pixels(isa, pixels, 784).expect("memory");
+        let inputs = Inputs::<f32>::of_pixels(isa, pixels.into(), 784).expect("memory");
         assert!(matches!(inputs, Inputs::Listed(_)));
     });
 }
