@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::kernels::fpu;
 use crate::kernels::gemm::{Alone, Crew, MAX_WORKERS};
-use gauge::Gauge;
+use gauge::{Gauges, Work};
 use parts::{Chunks, Parts};
 
 /// How often a worker looks for a job before it lets others have the core.
@@ -50,11 +50,12 @@ struct Pool {
     taken: AtomicBool,
     /// Number of the job, whether it is open ([`OPEN`]), and how many workers are at it.
     state: AtomicU64,
-    /// How many workers the crew has, the calling thread included.
+    /// How many workers the crew wants, the calling thread included: one while it works alone.
     workers: AtomicUsize,
     /// The chunks of the job that are left, by worker.
     parts: Parts,
-    /// Whether a worker panicked in the job.
+    /// Whether a job is being shared, and whether a worker panicked in it.
+    sharing: AtomicBool,
     panicked: AtomicBool,
     /// The job; written only while it is closed and no worker is at it.
     job: UnsafeCell<Option<Job>>,
@@ -69,8 +70,8 @@ struct Pool {
     rest: AtomicU64,
     /// The workers that took chunks for the present crew, a bit each.
     helped: AtomicU64,
-    /// Whether turns of work are quicker together, and whether the present one is taken alone.
-    gauge: Mutex<Gauge>,
+    /// Which turns of work are quicker together, and whether the present one is taken alone.
+    gauges: Mutex<Gauges>,
     alone: AtomicBool,
     start: Instant,
 }
@@ -83,7 +84,7 @@ struct Job {
     work: *const (dyn Fn(usize, usize) + Sync),
 }
 
-// SAFETY: `job` is written by the one thread that holds `taken`, while the job is closed and no
+// SAFETY: `job` is written by the one thread that has set `sharing`, while the job is closed and no
 // worker is at it, and read by workers that have entered an open job: `state` orders the two.
 // Everything else is atomic or behind a lock.
 unsafe impl Sync for Pool {}
@@ -111,7 +112,8 @@ pub fn with<R>(threads: usize, f: impl FnOnce(&dyn Crew) -> R) -> (R, usize) {
     (result, 1 + helped.count_ones() as usize)
 }
 
-/// The pool of this process; none where a fork has caught its lock.
+/// The pool of this process; none where its lock is taken: by a thread that begins at the same time,
+/// or for ever where a fork has caught it.
 fn pool() -> Option<&'static Pool> {
     static POOL: Mutex<Option<&'static Pool>> = Mutex::new(None);
     let mut pool = match POOL.try_lock() {
@@ -151,7 +153,7 @@ impl Party {
 
 impl Drop for Party {
     fn drop(&mut self) {
-        self.pool.gauge().end(self.pool.start.elapsed());
+        self.pool.gauges().end(self.pool.start.elapsed());
         self.pool.workers.store(1, Ordering::Release);
         self.pool.taken.store(false, Ordering::Release);
     }
@@ -164,7 +166,7 @@ impl Crew for Party {
 
     fn turn(&self, work: usize) {
         if self.workers > 1 {
-            self.pool.turn(work);
+            self.pool.turn((work, self.workers));
         }
     }
 
@@ -186,6 +188,7 @@ impl Pool {
             state: AtomicU64::new(0),
             workers: AtomicUsize::new(1),
             parts: Parts::new(),
+            sharing: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
             job: UnsafeCell::new(None),
             threads: Mutex::new(Vec::new()),
@@ -195,7 +198,7 @@ impl Pool {
             rest_until: AtomicU64::new(0),
             rest: AtomicU64::new(REST.0),
             helped: AtomicU64::new(0),
-            gauge: Mutex::new(Gauge::new()),
+            gauges: Mutex::new(Gauges::new()),
             alone: AtomicBool::new(false),
             start: Instant::now(),
         }
@@ -280,7 +283,7 @@ impl Pool {
     /// Publishes a job, takes part in it, and waits for those who do too.
     ///
     /// # Panics
-    /// Where `work` does; the pool stays as it was.
+    /// Where `work` does, or shares a job itself; the pool stays as it was.
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync), workers: usize) {
         /// Closes the job and waits, also where the caller's own part panics.
         struct Closing<'a> {
@@ -292,10 +295,13 @@ impl Pool {
             fn drop(&mut self) {
                 let chunk = self.began.elapsed() / self.own_chunks.max(1);
                 self.pool.close(LATE + 2 * chunk);
+                self.pool.sharing.store(false, Ordering::Release);
             }
         }
-        // SAFETY: the crew is the only one, the job is closed and no worker is at it. The lifetime
-        // is forgotten: `close` returns only when no worker can reach the borrow any more.
+        let shares = self.sharing.swap(true, Ordering::Acquire);
+        assert!(!shares, "a crew shares one job at a time");
+        // SAFETY: nobody else shares, so the job is closed and no worker is at it. The lifetime is
+        // forgotten: `close` returns only when no worker can reach the borrow any more.
         unsafe {
             let work: &'static (dyn Fn(usize, usize) + Sync) = std::mem::transmute(work);
             *self.job.get() = Some(Job { chunks, workers, work: &raw const *work });
@@ -316,18 +322,28 @@ impl Pool {
         assert!(!self.panicked.swap(false, Ordering::Relaxed), "a worker thread panicked");
     }
 
-    /// A turn of so much work begins, and the last one has ended.
-    fn turn(&self, work: usize) {
-        let mut gauge = self.gauge();
-        if self.rests() {
-            return gauge.ignore();
+    /// A turn of such work begins, and the last one has ended. Where it is taken alone the others
+    /// leave their cores after a moment.
+    fn turn(&self, work: Work) {
+        let alone = {
+            let mut gauges = self.gauges();
+            if self.rests() {
+                gauges.ignore();
+                true
+            } else {
+                gauges.begin(work, self.start.elapsed())
+            }
+        };
+        if alone == self.alone.swap(alone, Ordering::Relaxed) {
+            return;
         }
-        let alone = gauge.begin(work, self.start.elapsed());
-        self.alone.store(alone, Ordering::Relaxed);
+        let workers = if alone { 1 } else { work.1 };
+        self.workers.store(workers, Ordering::Release);
+        self.wake(workers - 1);
     }
 
-    fn gauge(&self) -> MutexGuard<'_, Gauge> {
-        self.gauge.lock().unwrap_or_else(PoisonError::into_inner)
+    fn gauges(&self) -> MutexGuard<'_, Gauges> {
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets no more workers enter, and waits until none is left; one that takes more than `patience`

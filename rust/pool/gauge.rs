@@ -6,12 +6,16 @@
 
 use std::time::Duration;
 
-/// How many turns of each way a trial has at least, and how long they take at least. The first of
-/// them does not count: it finds its data in the other cache.
-const TURNS: u32 = 3;
+/// How many turns of each way a trial counts at least, and how long they take at least. The first
+/// turn of a way does not count: it finds its data in the other cache.
+const TURNS: u32 = 2;
 const LONG: Duration = Duration::from_micros(100);
 
-/// From one trial to the next it is so many times as long as the trial was, and at least so long.
+/// Nor do turns together count for so long: the others may have been asleep.
+const WAKING: Duration = Duration::from_micros(500);
+
+/// From one trial to the next it is so many times as long as the trial's turns took, and at least so
+/// long.
 const REST: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -20,51 +24,98 @@ const PAUSE: Duration = Duration::from_millis(20);
 const SLOW: u32 = 4;
 const SOON: u32 = 8;
 
-/// Turns of so many multiply-adds are always taken together: they pay, and a trial is dear.
+/// Turns of so many multiply-adds, or that take so long, are always taken together: they pay, and a
+/// trial is dear.
 const LARGE: usize = 1 << 26;
+const DEAR: Duration = Duration::from_millis(10);
 
-/// After so many turns of other work in succession, that is the work.
-const OTHERS: u32 = 8;
+/// So many works are known at a time: networks that are trained in turn, each with a last batch.
+const WORKS: usize = 8;
 
-/// What is known of the work at hand.
+/// Turns that are alike: how many multiply-adds each has, and among how many workers.
+pub(super) type Work = (usize, usize);
+
+/// What is known of the works at hand.
 #[derive(Debug)]
-pub(super) struct Gauge {
-    work: usize,
-    /// How many turns of other work came in succession.
-    others: u32,
-    /// When the present turn began, where its length tells something.
-    since: Option<Duration>,
-    /// Whether the present turn is taken alone, and whether turns are outside a trial.
+pub(super) struct Gauges {
+    known: [Gauge; WORKS],
+    /// That of the last turn.
+    present: usize,
+}
+
+/// What is known of one work.
+#[derive(Debug)]
+struct Gauge {
+    work: Work,
+    /// When its last turn began, and whether it is still going on and its length will tell something.
+    began: Duration,
+    timed: bool,
     alone: bool,
-    chosen: bool,
     trial: Option<Trial>,
     /// The quickest turn together in the last trial, and how many have been slow since.
     together: Duration,
     slow: u32,
-    /// When the last trial ended, and how long it took.
+    /// When the last trial ended, and how long its turns took.
     ended: Duration,
     length: Duration,
 }
 
-/// Turns one way, then as many the other way.
+/// Turns one way, then turns the other way.
 #[derive(Debug, Default)]
 struct Trial {
-    began: Duration,
     /// The quickest turn together and alone.
     best: [Option<Duration>; 2],
-    /// How many turns there were this way, and what they took together.
-    turns: u32,
+    /// How many turns have counted this way, and what all took.
+    counted: u32,
     spent: Duration,
+    /// What the turns of both ways took; between fits may be hours.
+    length: Duration,
+}
+
+impl Gauges {
+    pub(super) const fn new() -> Self {
+        Self { known: [const { Gauge::of((0, 0)) }; WORKS], present: 0 }
+    }
+
+    /// A turn of work begins now, and the one before, if any, has ended. Returns whether it is to be
+    /// taken alone.
+    pub(super) fn begin(&mut self, work: Work, now: Duration) -> bool {
+        self.end(now);
+        if work.0 >= LARGE {
+            return false;
+        }
+        self.present = self.find(work);
+        self.known[self.present].begin(now)
+    }
+
+    /// The present turn ends now.
+    pub(super) fn end(&mut self, now: Duration) {
+        self.known[self.present].end(now);
+    }
+
+    /// The present turn tells nothing: the crew was held up.
+    pub(super) fn ignore(&mut self) {
+        self.known[self.present].timed = false;
+    }
+
+    /// The gauge of a work; of one that is new it takes the place that was not used for longest.
+    fn find(&mut self, work: Work) -> usize {
+        if let Some(found) = self.known.iter().position(|gauge| gauge.work == work) {
+            return found;
+        }
+        let oldest = (0..WORKS).min_by_key(|&i| self.known[i].began).unwrap_or(0);
+        self.known[oldest] = Gauge { trial: Some(Trial::default()), ..Gauge::of(work) };
+        oldest
+    }
 }
 
 impl Gauge {
-    pub(super) const fn new() -> Self {
+    const fn of(work: Work) -> Self {
         Self {
-            work: 0,
-            others: 0,
-            since: None,
+            work,
+            began: Duration::ZERO,
+            timed: false,
             alone: false,
-            chosen: false,
             trial: None,
             together: Duration::ZERO,
             slow: 0,
@@ -73,41 +124,23 @@ impl Gauge {
         }
     }
 
-    /// A turn of so many multiply-adds begins now, and the one before, if any, has ended. Returns
-    /// whether it is to be taken alone.
-    pub(super) fn begin(&mut self, work: usize, now: Duration) -> bool {
-        self.end(now);
-        if work >= LARGE {
-            return false;
-        }
-        if work != self.work {
-            self.others += 1;
-            if self.others < OTHERS && self.work > 0 {
-                return self.chosen;
-            }
-            *self = Self { work, trial: Some(Trial::at(now)), ..Self::new() };
-        }
-        self.others = 0;
-        self.since = Some(now);
+    fn begin(&mut self, now: Duration) -> bool {
+        (self.began, self.timed) = (now, true);
         self.alone
     }
 
-    /// The present turn ends now.
-    pub(super) fn end(&mut self, now: Duration) {
-        let Some(since) = self.since.take() else { return };
-        let took = now.saturating_sub(since);
+    fn end(&mut self, now: Duration) {
+        if !std::mem::take(&mut self.timed) {
+            return;
+        }
+        let took = now.saturating_sub(self.began);
         if let Some(trial) = &mut self.trial {
             if trial.add(self.alone, took) {
                 self.go_on(now);
             }
         } else if self.trial_is_due(took, now) {
-            self.trial = Some(Trial::at(now));
+            self.trial = Some(Trial::default());
         }
-    }
-
-    /// The present turn tells nothing: the crew was held up.
-    pub(super) fn ignore(&mut self) {
-        self.since = None;
     }
 
     fn trial_is_due(&mut self, took: Duration, now: Duration) -> bool {
@@ -120,33 +153,34 @@ impl Gauge {
     /// One way has been tried: the other is next, or the quicker one is chosen.
     fn go_on(&mut self, now: Duration) {
         let Some(trial) = &mut self.trial else { return };
-        let [Some(together), Some(alone)] = trial.best else {
-            (trial.turns, trial.spent) = (0, Duration::ZERO);
-            self.alone = !self.alone;
-            return;
+        let (together, alone) = match trial.best {
+            [Some(together), _] if together >= DEAR => (together, false),
+            // As quick: the core is left to others.
+            [Some(together), Some(alone)] => (together, together + together / 32 > alone),
+            _ => {
+                (trial.counted, trial.spent) = (0, Duration::ZERO);
+                self.alone = !self.alone;
+                return;
+            }
         };
-        self.chosen = together + together / 32 > alone; // as quick: the core is left to others
-        self.alone = self.chosen;
-        (self.together, self.slow) = (together, 0);
-        (self.ended, self.length) = (now, now.saturating_sub(trial.began));
+        (self.alone, self.together, self.slow) = (alone, together, 0);
+        (self.ended, self.length) = (now, trial.length);
         self.trial = None;
     }
 }
 
 impl Trial {
-    fn at(began: Duration) -> Self {
-        Self { began, ..Self::default() }
-    }
-
-    /// Counts a turn. Returns whether there were enough this way.
+    /// Adds a turn. Returns whether there were enough this way.
     fn add(&mut self, alone: bool, took: Duration) -> bool {
-        if self.turns > 0 {
+        let waking = if alone { Duration::ZERO } else { WAKING };
+        if self.spent > waking {
             let best = &mut self.best[usize::from(alone)];
             *best = Some(best.map_or(took, |best| best.min(took)));
+            self.counted += 1;
         }
-        self.turns += 1;
         self.spent += took;
-        self.turns >= TURNS && self.spent >= LONG
+        self.length += took;
+        self.counted >= TURNS && self.spent >= waking + LONG
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use super::{Gauge, LARGE, OTHERS};
+use super::{Gauges, LARGE, WAKING, WORKS, Work};
 
-/// A gauge, the time, and how many microseconds a turn takes together and alone.
+/// Gauges, the time, and how many microseconds a turn takes together and alone.
 struct Run {
-    gauge: Gauge,
+    gauges: Gauges,
+    work: Work,
     now: Duration,
     takes: [u32; 2],
+    /// How long others need to wake up for a turn together, and when they are awake.
+    wakes: Duration,
+    awake: Option<Duration>,
 }
 
 fn micros(count: u32) -> Duration {
@@ -17,36 +21,58 @@ fn micros(count: u32) -> Duration {
 
 impl Run {
     fn new(takes: [u32; 2]) -> Self {
-        Self { gauge: Gauge::new(), now: Duration::ZERO, takes }
+        Self {
+            gauges: Gauges::new(),
+            work: (1000, 2),
+            now: Duration::ZERO,
+            takes,
+            wakes: Duration::ZERO,
+            awake: None,
+        }
     }
 
-    /// Takes so many turns, in slices of so many. Returns the share of turns taken alone, and how
-    /// much longer they all took than alone.
-    fn turns(&mut self, count: u32, slice: u32) -> (f64, f64) {
+    /// Takes so many turns, in slices of so many with a pause after each. Returns the share of turns
+    /// taken alone, and how much longer they all took than alone.
+    fn paused(&mut self, count: u32, slice: u32, pause: Duration) -> (f64, f64) {
         let (mut took, mut alone) = (Duration::ZERO, 0);
         for turn in 0..count {
-            let is_alone = self.gauge.begin(1000, self.now);
+            let is_alone = self.gauges.begin(self.work, self.now);
             alone += u32::from(is_alone);
-            let each = micros(self.takes[usize::from(is_alone)]);
+            let each = micros(self.takes[usize::from(is_alone || self.sleeps(is_alone))]);
             (self.now, took) = (self.now + each, took + each);
             if (turn + 1) % slice == 0 {
-                self.gauge.end(self.now);
-                self.now += micros(100);
+                self.gauges.end(self.now);
+                self.now += pause;
             }
         }
         let took = took.div_duration_f64(micros(self.takes[1]) * count);
         (f64::from(alone) / f64::from(count), took)
     }
+
+    fn turns(&mut self, count: u32, slice: u32) -> (f64, f64) {
+        self.paused(count, slice, micros(100))
+    }
+
+    /// Whether the others are asleep, as they are after a turn alone.
+    fn sleeps(&mut self, alone: bool) -> bool {
+        if alone {
+            self.awake = None;
+            return true;
+        }
+        self.now < *self.awake.get_or_insert(self.now + self.wakes)
+    }
 }
 
 #[test]
 fn the_quicker_way_is_taken() {
-    for scale in [1, 10, 1000] {
+    for scale in [1, 10, 100] {
         for slice in [1, 7, 1000] {
             let (alone, _) = Run::new([6 * scale, 10 * scale]).turns(10_000, slice);
             assert!(alone < 0.06, "{alone}");
             let (alone, took) = Run::new([20 * scale, 10 * scale]).turns(10_000, slice);
-            assert!(alone > 0.94 && took < 1.06, "{alone} {took}");
+            // Between slices of one short turn the pauses are ten times as long as the turns.
+            let bound = if slice == 1 && scale == 1 { 0.12 } else { 0.06 };
+            assert!(alone > 1.0 - bound && took < 1.0 + bound, "{alone} {took}");
         }
     }
 }
@@ -54,6 +80,15 @@ fn the_quicker_way_is_taken() {
 #[test]
 fn what_is_as_quick_is_done_alone() {
     assert!(Run::new([100, 100]).turns(10_000, 100).0 > 0.9);
+}
+
+#[test]
+fn others_may_wake_up_slowly() {
+    let mut run = Run { wakes: WAKING - micros(10), ..Run::new([250, 100]) };
+    run.turns(1_000, 100);
+    run.takes = [60, 100];
+    run.turns(1_000, 100);
+    assert!(run.turns(1_000, 100).1 < 0.7);
 }
 
 #[test]
@@ -68,30 +103,63 @@ fn a_change_is_seen() {
 }
 
 #[test]
+fn a_change_is_seen_where_fits_are_short_and_long_apart() {
+    let mut run = Run::new([4_000, 2_000]);
+    run.paused(20, 4, Duration::from_secs(600));
+    run.takes = [1_000, 2_000];
+    run.paused(40, 4, Duration::from_secs(600));
+    let (alone, _) = run.paused(100, 4, Duration::from_secs(600));
+    assert!(alone < 0.5, "{alone}");
+    let (alone, _) = run.turns(10_000, 10_000);
+    assert!(alone < 0.1, "{alone}");
+}
+
+#[test]
 fn a_shorter_turn_now_and_then_tells_nothing() {
     let mut run = Run::new([60, 100]);
     for _ in 0..1000 {
         run.turns(5, 100);
-        run.gauge.begin(10, run.now);
+        run.gauges.begin((10, 2), run.now);
         run.now += micros(1);
     }
     assert!(run.turns(1_000, 100).1 < 0.7);
 }
 
 #[test]
-fn other_work_is_tried_anew() {
+fn works_that_take_turns_are_told_apart() {
+    let mut run = Run::new([0, 0]);
+    for (work, takes) in [((1000, 2), [60, 100]), ((200, 2), [300, 100])].repeat(1000) {
+        (run.work, run.takes) = (work, takes);
+        run.turns(4, 100);
+    }
+    assert!(run.turns(4, 100).0 > 0.9, "the small one");
+    (run.work, run.takes) = ((1000, 2), [60, 100]);
+    assert!(run.turns(4, 100).0 < 0.1, "the large one");
+}
+
+#[test]
+fn the_latest_works_are_known() {
     let mut run = Run::new([200, 100]);
     run.turns(1_000, 100);
-    assert!(run.gauge.chosen);
-    for turn in 1..=OTHERS {
-        assert_eq!(run.gauge.begin(2000, run.now), turn < OTHERS);
+    let mut alone = 0.0;
+    for other in 1..=3 * WORKS {
+        run.work = (other, 2);
+        run.turns(10, 100);
+        run.work = (1000, 2);
+        alone += run.turns(10, 100).0;
     }
+    assert!(alone > 2.0 * WORKS as f64, "{alone} of {}", 3 * WORKS);
 }
 
 #[test]
 fn large_work_is_shared() {
-    let mut gauge = Gauge::new();
+    let mut gauges = Gauges::new();
     for turn in 0..100 {
-        assert!(!gauge.begin(LARGE, Duration::from_secs(turn)));
+        assert!(!gauges.begin((LARGE, 2), Duration::from_secs(turn)));
     }
+}
+
+#[test]
+fn what_takes_long_is_shared() {
+    assert!(Run::new([20_000, 10_000]).turns(100, 1).0 < 0.1);
 }

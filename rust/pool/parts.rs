@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::JOB;
 use crate::kernels::gemm::MAX_WORKERS;
 
 /// How many chunks of each worker's part are taken. Each worker has the same part of like jobs, so
@@ -13,9 +14,6 @@ pub(super) struct Parts([Part; MAX_WORKERS]);
 #[derive(Debug)]
 #[repr(align(128))] // two lines: they are fetched in pairs
 struct Part(AtomicU64);
-
-/// One job further.
-const JOB: u64 = 1 << 32;
 
 impl Parts {
     pub(super) const fn new() -> Self {

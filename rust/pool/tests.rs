@@ -75,6 +75,16 @@ fn a_crew_within_a_crew_is_alone() {
 }
 
 #[test]
+fn a_job_within_a_job_is_refused() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = std::panic::catch_unwind(|| {
+        with(2, |crew| crew.share(8, &|_, _| crew.share(8, &|_, _| {})));
+    });
+    assert!(result.is_err());
+    assert_eq!(until_helped(2), 2);
+}
+
+#[test]
 #[cfg(target_arch = "x86_64")]
 fn workers_keep_subnormals() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -25,7 +25,7 @@ pub trait Crew: Sync {
     }
 
     /// Calls `work(worker, chunk)` once for each chunk below `chunks`, and returns when all is
-    /// done. No two calls at a time have the same worker.
+    /// done. No two calls at a time have the same worker. The work shares nothing itself.
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync));
 }
 
@@ -89,8 +89,8 @@ impl<T: Real> Scratch<T> {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn prepare(&self, workers: usize) -> Result<(), Error> {
-        // One that is in use is made.
-        self.0.iter().take(workers).filter_map(free).try_for_each(|mut space| space.make())
+        // One that is in use is made, or is being made.
+        self.0.iter().take(workers).filter_map(unlocked).try_for_each(|mut space| space.make())
     }
 
     /// For one worker, where little memory must be had.
@@ -104,11 +104,13 @@ impl<T: Real> Scratch<T> {
     /// process that was forked meanwhile. What a panic left in it does not matter.
     pub(super) fn of(&self, worker: usize) -> impl std::ops::DerefMut<Target = [T]> {
         let other = || {
-            let mut spaces = self.0.iter().rev().filter_map(free);
+            let mut spaces = self.0.iter().rev().filter_map(unlocked);
             spaces.find_map(|mut space| space.make().is_ok().then_some(space))
         };
         let wait = || self.0[worker].lock().unwrap_or_else(PoisonError::into_inner);
-        Slice(free(&self.0[worker]).or_else(other).unwrap_or_else(wait))
+        // Another call may have failed to make it for want of memory.
+        let own = unlocked(&self.0[worker]).filter(|space| !space.elements.is_empty());
+        Slice(own.or_else(other).unwrap_or_else(wait))
     }
 }
 
@@ -123,7 +125,7 @@ impl<T: Real> Space<T> {
 }
 
 /// A lock, where nobody has it.
-fn free<T>(of: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+fn unlocked<T>(of: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match of.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
