@@ -15,9 +15,9 @@ import numpy as np
 from chainrule import Network
 warnings.simplefilter("ignore", DeprecationWarning)  # that forks and threads do not go together
 rng = np.random.default_rng(0)
-x, y = rng.normal(size=(2000, 300)).astype(np.float32), rng.integers(0, 10, 2000)
+x, y = rng.normal(size=(1000, 300)).astype(np.float32), rng.integers(0, 10, 1000)
 def make():
-    return Network([300, 200, 10], seed=1, backend=sys.argv[1])
+    return Network([300, 100, 10], seed=1, backend=sys.argv[1])
 def in_child(work):
     child = os.fork()
     if child == 0:
@@ -30,7 +30,7 @@ def in_child(work):
 AFTER_USE = """
 def train():
     network = make()
-    network.fit(x, y, batch_size=500, threads=2)
+    network.fit(x, y, batch_size=250, threads=2)
     return network.fingerprint()
 expected = train()
 in_child(lambda: train() == expected)
@@ -58,14 +58,14 @@ finally:
 WHILE_ANOTHER_THREAD_TRAINS = """
 network, other = make(), make()
 expected, stop = other.copy(), threading.Event()
-expected.fit(x, y, batch_size=500, threads=1)
+expected.fit(x, y, batch_size=250, threads=1)
 def train():
     copy = other.copy()
-    copy.fit(x, y, batch_size=500, threads=2)
+    copy.fit(x, y, batch_size=250, threads=2)
     return copy.fingerprint() == expected.fingerprint()
 thread = threading.Thread(
     target=network.fit, args=(x, y),
-    kwargs={"epochs": 10**9, "batch_size": 500, "callbacks": lambda progress: stop.is_set()},
+    kwargs={"epochs": 10**9, "batch_size": 250, "callbacks": lambda progress: stop.is_set()},
 )
 thread.start()
 try:
