@@ -24,7 +24,7 @@ use crate::kernels::gemm::{self, Scratch, Team};
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::online::{Lone, Online};
+use crate::online::{Batch, Lone, Online};
 use crate::optimizer::{Optimizer, State, not_negative};
 use crate::plan::Plan;
 use crate::pool;
@@ -53,6 +53,7 @@ pub struct Trainer<T> {
     threads: AtomicUsize,
     worked: AtomicUsize,
     online: Option<Online<T>>,
+    batch: Option<Batch<T>>,
     kept: Option<Kept<T>>,
 }
 
@@ -73,6 +74,7 @@ impl<T: Real> Trainer<T> {
             threads: AtomicUsize::new(1),
             worked: AtomicUsize::new(1),
             online: None,
+            batch: None,
             kept: None,
         }
     }
@@ -164,7 +166,10 @@ impl<T: Real> Trainer<T> {
         if self.plan.path.is_online() {
             return self.train_online(data, steps, totals);
         }
-        self.online = None;
+        if self.plan.path.is_sparse() && Batch::pays(&self.network, data.batch_size()) {
+            return self.train_few(data, steps, totals);
+        }
+        (self.online, self.batch) = (None, None);
         let threads = self.threads();
         self.scratch.prepare(threads)?;
         let mut form = self.form(data, &steps.optimizer, threads)?;
@@ -188,7 +193,7 @@ impl<T: Real> Trainer<T> {
         steps: &Steps<'_>,
         totals: Totals,
     ) -> Result<Trained, Error> {
-        (self.workspace, self.tiles) = (None, None); // one form's scratch at a time
+        (self.workspace, self.tiles, self.batch) = (None, None, None); // one form's scratch at a time
         let velocity = !steps.optimizer.vectors().is_empty();
         let mut online = match self.online.take().filter(|online| online.fits(velocity)) {
             Some(online) => online,
@@ -202,6 +207,27 @@ impl<T: Real> Trainer<T> {
             fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
         // What is not finite may stand in its padding too.
         self.online = trained.diverged.is_none().then_some(online);
+        self.worked.store(1, Ordering::Relaxed);
+        Ok(trained)
+    }
+
+    /// The same by batches of a few rows.
+    fn train_few(
+        &mut self,
+        data: &Dataset<T>,
+        steps: &Steps<'_>,
+        totals: Totals,
+    ) -> Result<Trained, Error> {
+        (self.workspace, self.tiles, self.online) = (None, None, None);
+        let (velocity, rows) = (!steps.optimizer.vectors().is_empty(), data.batch_size());
+        let mut batch = match self.batch.take().filter(|batch| batch.fits(velocity, rows)) {
+            Some(batch) => batch,
+            None => Batch::new(&self.network, velocity, rows)?,
+        };
+        self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
+        let Self { network, state, plan, .. } = self;
+        let trained = fpu::exact(|| batch.train(network, state, plan.isa, data, steps, totals));
+        self.batch = trained.diverged.is_none().then_some(batch);
         self.worked.store(1, Ordering::Relaxed);
         Ok(trained)
     }
