@@ -186,52 +186,6 @@ impl<T: Real> Trainer<T> {
         Ok(trained)
     }
 
-    /// The same, row by row.
-    fn train_online(
-        &mut self,
-        data: &Dataset<T>,
-        steps: &Steps<'_>,
-        totals: Totals,
-    ) -> Result<Trained, Error> {
-        (self.workspace, self.tiles, self.batch) = (None, None, None); // one form's scratch at a time
-        let velocity = !steps.optimizer.vectors().is_empty();
-        let mut online = match self.online.take().filter(|online| online.fits(velocity)) {
-            Some(online) => online,
-            None => Online::new(&self.network, velocity)?,
-        };
-        self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
-        let Self { network, state, plan, pixels, .. } = self;
-        let sparse = plan.path.is_sparse();
-        let (isa, state) = (plan.isa, &mut *state);
-        let trained =
-            fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
-        // What is not finite may stand in its padding too.
-        self.online = trained.diverged.is_none().then_some(online);
-        self.worked.store(1, Ordering::Relaxed);
-        Ok(trained)
-    }
-
-    /// The same by batches of a few rows.
-    fn train_few(
-        &mut self,
-        data: &Dataset<T>,
-        steps: &Steps<'_>,
-        totals: Totals,
-    ) -> Result<Trained, Error> {
-        (self.workspace, self.tiles, self.online) = (None, None, None);
-        let (velocity, rows) = (!steps.optimizer.vectors().is_empty(), data.batch_size());
-        let mut batch = match self.batch.take().filter(|batch| batch.fits(velocity, rows)) {
-            Some(batch) => batch,
-            None => Batch::new(&self.network, velocity, rows)?,
-        };
-        self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
-        let Self { network, state, plan, .. } = self;
-        let trained = fpu::exact(|| batch.train(network, state, plan.isa, data, steps, totals));
-        self.batch = trained.diverged.is_none().then_some(batch);
-        self.worked.store(1, Ordering::Relaxed);
-        Ok(trained)
-    }
-
     /// The steps themselves: no allocation from here on.
     fn take_steps(
         &mut self,

@@ -77,6 +77,9 @@ fn together<S: Lines, const C: usize>(
     C
 }
 
+/// Parameters in lines, and their velocity or nothing.
+type Moved<'a, T> = (&'a mut [Line<T>], &'a mut [Line<T>]);
+
 /// One step for all weights W (k, lines) from some rows, at most 256: x (rows, lines of k) and r
 /// (rows, lines); their velocity v is like W, or empty. Returns whether all of W is finite.
 ///
@@ -88,7 +91,7 @@ pub fn step<S: Lines>(
     rows: usize,
     (x, k): (&[Line<S::T>], usize),
     r: &[Line<S::T>],
-    (w, v): (&mut [Line<S::T>], &mut [Line<S::T>]),
+    (w, v): Moved<'_, S::T>,
     by: Descent<S::T>,
 ) -> bool {
     let out = r.len() / rows;
@@ -113,7 +116,7 @@ fn inputs<S: Lines, const C: usize>(
     rows: usize,
     (x, (i, k)): (&[Line<S::T>], (usize, usize)),
     (r, out): (&[Line<S::T>], usize),
-    (w, v): (&mut [Line<S::T>], &mut [Line<S::T>]),
+    (w, v): Moved<'_, S::T>,
     by: Descent<S::T>,
     check: &mut Wide<S>,
 ) -> usize {
@@ -167,7 +170,7 @@ fn is_zero<S: Lines>(s: S, check: Wide<S>) -> bool {
 pub fn step_biases<S: Lines>(
     s: S,
     r: &[Line<S::T>],
-    (b, v): (&mut [Line<S::T>], &mut [Line<S::T>]),
+    (b, v): Moved<'_, S::T>,
     by: Descent<S::T>,
 ) -> bool {
     let (zero, out) = (Wide::splat(s, S::T::ZERO), b.len());
@@ -220,14 +223,13 @@ pub fn product_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
 ///
 /// # Panics
 /// Where the sizes do not belong together.
-#[expect(clippy::too_many_arguments, reason = "the symbols of the equations")]
 #[inline(always)]
 pub fn step_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
     s: S,
     (row, k): (&impl Fn(usize) -> LitRow<'a, E>, usize),
     table: &[S::T; 256],
     r: &[Line<S::T>],
-    (w, v): (&mut [Line<S::T>], &mut [Line<S::T>]),
+    (w, v): Moved<'_, S::T>,
     by: Descent<S::T>,
     sums: &mut [Line<S::T>],
 ) -> bool {
@@ -295,3 +297,7 @@ fn sum_rows<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
     }
     lowest.min(highest)..highest
 }
+
+#[cfg(test)]
+#[path = "few_tests.rs"]
+mod tests;

@@ -170,7 +170,7 @@ impl<T: Real> Part<T> {
     #[inline(always)]
     pub(super) fn slope<S: Lines<T = T>>(&mut self, s: S, isa: Isa) -> u64 {
         let Self { activation, n_out, z, a, r, .. } = self;
-        slope(s, isa, (*activation, *n_out), (z, a), r)
+        slope(s, isa, (*activation, *n_out), z, a, r)
     }
 
     /// The same of each of some rows.
@@ -179,10 +179,9 @@ impl<T: Real> Part<T> {
         let Self { activation, n_out, biases, z, a, r, .. } = self;
         let count = biases.len();
         let forward = z.chunks_exact(count).zip(a.chunks_exact(count));
-        let each = forward.zip(r.chunks_exact_mut(count)).take(rows);
         let mut saturated = 0;
-        for (forward, r) in each {
-            saturated += slope(s, isa, (*activation, *n_out), forward, r);
+        for ((z, a), r) in forward.zip(r.chunks_exact_mut(count)).take(rows) {
+            saturated += slope(s, isa, (*activation, *n_out), z, a, r);
         }
         saturated
     }
@@ -236,7 +235,8 @@ fn slope<S: Lines>(
     s: S,
     isa: Isa,
     (activation, n): (Activation, usize),
-    (z, a): (&[Line<S::T>], &[Line<S::T>]),
+    z: &[Line<S::T>],
+    a: &[Line<S::T>],
     r: &mut [Line<S::T>],
 ) -> u64 {
     let small = S::T::from_f64(SATURATED);
