@@ -338,7 +338,7 @@ fn a_few_rows<T: Real>() {
                     y: y.clone(),
                     rows,
                     optimizer: sgd(momentum, l2),
-                    rate: 0.2,
+                    rate: 0.01,
                 };
                 for batch in [3, 10, 15, 16] {
                     let what = format!("{sizes:?} {momentum} {l2}");
