@@ -322,7 +322,10 @@ fn a_few_rows<T: Real>() {
         let values = Inputs::Values(numbers.iter().map(value).collect());
         for (x, y) in [
             (Inputs::Pixels(numbers), labels(rows, n_out)),
-            (values, Answers::Targets(mild(6, rows * n_out))),
+            (
+                values,
+                Answers::Targets(mild::<T>(6, rows * n_out).into_iter().map(T::abs).collect()),
+            ),
         ] {
             for (hidden, (momentum, l2)) in
                 [Sigmoid, Relu, Tanh, Identity].into_iter().zip(OPTIMIZERS)
