@@ -25,10 +25,6 @@ use crate::matrix::checked_product;
 /// has just moved what another reads.
 const SHARED: (usize, usize) = (1 << 16, 16);
 
-/// Of fewer rows than are shared, through so few bytes of outputs, each adds to the gradient by
-/// itself: to turn the lists round would cost more than it saves.
-const BY_ROWS: usize = 128;
-
 /// The layer's weights and scratch.
 #[derive(Clone, Debug)]
 pub struct First<T> {
@@ -41,8 +37,6 @@ pub struct First<T> {
     columns: AllColumns<T>,
     /// r of a tile, strip by strip (256, lines).
     r: Vec<Line<T>>,
-    /// The gradient of a block, where few rows add to it one by one; else empty.
-    sums: Vec<Line<T>>,
     rows: usize,
 }
 
@@ -103,9 +97,7 @@ impl<T: Real> First<T> {
         }
         let tile = rows.min(BLOCK);
         let lines = lines::lines(layer.n_out);
-        let by_rows = rows < SHARED.1 && size_of::<Line<T>>() * lines <= BY_ROWS;
         Ok(Self {
-            sums: zeros(if by_rows { BLOCK * lines } else { 0 })?,
             r: zeros(checked_product(BLOCK, lines)?)?,
             layer: layer.clone(),
             strips,
@@ -170,7 +162,7 @@ impl<T: Real> First<T> {
     }
 
     /// W x for the rows of a tile (Eq. 6), into a (rows, n_out), then `with_bias` for each; also
-    /// lists the columns for the step, if it needs them.
+    /// lists the columns for the step.
     pub fn forward(
         &mut self,
         team: &Team<'_, T>,
@@ -179,15 +171,14 @@ impl<T: Real> First<T> {
         a: &mut [T],
         with_bias: &(impl Fn(&mut [T]) + Sync),
     ) {
-        let Self { layer, strips, blocks, pieces, columns, sums, .. } = self;
-        let listed = if sums.is_empty() { *blocks } else { 0 };
+        let Self { layer, strips, pieces, columns, .. } = self;
         let job = Forward { team, layer, strips, pieces, table: data.pixels().quotients(), tile };
         match (columns, data.lists()) {
             (AllColumns::Pixels(columns), Some(Lists::Pixels(lists))) => {
-                job.share(lists, &mut columns[..listed], a, with_bias);
+                job.share(lists, columns, a, with_bias);
             }
             (AllColumns::Values(columns), Some(Lists::Values(lists, _))) => {
-                job.share(lists, &mut columns[..listed], a, with_bias);
+                job.share(lists, columns, a, with_bias);
             }
             _ => unreachable!("made for lists of another kind"),
         }
@@ -207,7 +198,7 @@ impl<T: Real> First<T> {
         self.take_deltas(r);
         // 0 times what is not finite is not 0.
         let all = !elementwise::all_finite(team.isa, r);
-        let Self { strips, blocks, pieces, columns, r, sums, layer, .. } = self;
+        let Self { strips, blocks, pieces, columns, r, .. } = self;
         let table = data.pixels().quotients();
         let rows = tile.len();
         let job = Backward { team, rows, strips, blocks: *blocks, table, r, first, last };
@@ -215,18 +206,12 @@ impl<T: Real> First<T> {
             (AllColumns::Pixels(columns), Some(Lists::Pixels(lists))) => {
                 if all {
                     list_all::<T, _>(columns, lists, tile);
-                } else if let (false, Some(by)) = (sums.is_empty(), last) {
-                    let lists = (lists, tile, layer.n_in);
-                    return team.isa.run(MoveByRows { job: &job, lists, pieces, sums, by });
                 }
                 job.share(columns, pieces)
             }
             (AllColumns::Values(columns), Some(Lists::Values(lists, _))) => {
                 if all {
                     list_all::<T, _>(columns, lists, tile);
-                } else if let (false, Some(by)) = (sums.is_empty(), last) {
-                    let lists = (lists, tile, layer.n_in);
-                    return team.isa.run(MoveByRows { job: &job, lists, pieces, sums, by });
                 }
                 job.share(columns, pieces)
             }
@@ -375,43 +360,6 @@ impl<T: Real> Backward<'_, T> {
             }
         });
         finite.into_inner()
-    }
-}
-
-/// All pieces on the way back, row by row; the lists are of the rows of a tile, of so many inputs.
-struct MoveByRows<'a, T, E> {
-    job: &'a Backward<'a, T>,
-    lists: (&'a Listed<E>, Rows<'a>, usize),
-    pieces: &'a mut [Piece<T>],
-    sums: &'a mut [Line<T>],
-    by: Descent<T>,
-}
-
-impl<T: Real, E: Lit<T>> Work<T> for MoveByRows<'_, T, E> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: Lines<T = T>>(self, s: S) -> bool {
-        match self.sums.len() / BLOCK {
-            1 => self.lines_of::<S, 1>(s),
-            _ => self.lines_of::<S, 2>(s),
-        }
-    }
-}
-
-impl<T: Real, E: Lit<T>> MoveByRows<'_, T, E> {
-    #[inline(always)]
-    fn lines_of<S: Lines<T = T>, const L: usize>(self, s: S) -> bool {
-        let Self { job, lists: (lists, tile, n_in), pieces, sums, by } = self;
-        let (row, r) = (|i| lists.row(tile.at(i)), &job.r[..job.rows * L]);
-        let mut finite = true;
-        for (b, piece) in pieces.iter_mut().enumerate() {
-            let place = (b, n_in - b * BLOCK);
-            let (table, sums) = (job.table, &mut *sums);
-            finite &=
-                columns::descend_by_rows::<S, E, L>(s, &row, place, table, r, sums, piece, by);
-        }
-        finite
     }
 }
 

@@ -9,6 +9,7 @@
 //! magnitude grows with each step by what the step can add at most. Only where it comes near the
 //! end of the range a step is done with care.
 
+mod batch;
 mod careful;
 mod lone;
 mod part;
@@ -26,6 +27,7 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, State};
 use crate::steps::{Steps, Totals, Trained};
+pub use batch::Batch;
 use careful::Careful;
 pub use lone::Lone;
 use part::{Part, Place};
@@ -84,7 +86,7 @@ impl<T: Real> Online<T> {
             parts: layers
                 .map(|(l, at)| {
                     let place = if l == 0 { Place::First } else { Place::Behind };
-                    Part::new(at, place, velocity)
+                    Part::new(at, place, velocity, 1)
                 })
                 .collect::<Result<_, _>>()?,
             loss: network.loss(),

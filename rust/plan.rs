@@ -25,7 +25,7 @@ pub struct Plan {
 pub enum Path {
     /// Layer by layer, as `train.rs` tells it.
     Layered,
-    /// The same, leaving out inputs that are 0: `first.rs`.
+    /// The same, leaving out inputs that are 0: `first.rs`; of a few rows `online/batch.rs`.
     LayeredSparse,
     /// Row by row, each a step: `online.rs`.
     Online,

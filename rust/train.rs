@@ -24,7 +24,7 @@ use crate::kernels::gemm::{self, Scratch, Team};
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::online::{Lone, Online};
+use crate::online::{Batch, Lone, Online};
 use crate::optimizer::{Optimizer, State, not_negative};
 use crate::plan::Plan;
 use crate::pool;
@@ -53,6 +53,7 @@ pub struct Trainer<T> {
     threads: AtomicUsize,
     worked: AtomicUsize,
     online: Option<Online<T>>,
+    batch: Option<Batch<T>>,
     kept: Option<Kept<T>>,
 }
 
@@ -73,6 +74,7 @@ impl<T: Real> Trainer<T> {
             threads: AtomicUsize::new(1),
             worked: AtomicUsize::new(1),
             online: None,
+            batch: None,
             kept: None,
         }
     }
@@ -164,7 +166,10 @@ impl<T: Real> Trainer<T> {
         if self.plan.path.is_online() {
             return self.train_online(data, steps, totals);
         }
-        self.online = None;
+        if self.plan.path.is_sparse() && Batch::pays(&self.network, data.batch_size()) {
+            return self.train_few(data, steps, totals);
+        }
+        (self.online, self.batch) = (None, None);
         let threads = self.threads();
         self.scratch.prepare(threads)?;
         let mut form = self.form(data, &steps.optimizer, threads)?;
@@ -178,31 +183,6 @@ impl<T: Real> Trainer<T> {
         self.worked.store(worked, Ordering::Relaxed);
         self.scratch = scratch;
         self.keep(form, trained.diverged.is_some());
-        Ok(trained)
-    }
-
-    /// The same, row by row.
-    fn train_online(
-        &mut self,
-        data: &Dataset<T>,
-        steps: &Steps<'_>,
-        totals: Totals,
-    ) -> Result<Trained, Error> {
-        (self.workspace, self.tiles) = (None, None); // one form's scratch at a time
-        let velocity = !steps.optimizer.vectors().is_empty();
-        let mut online = match self.online.take().filter(|online| online.fits(velocity)) {
-            Some(online) => online,
-            None => Online::new(&self.network, velocity)?,
-        };
-        self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
-        let Self { network, state, plan, pixels, .. } = self;
-        let sparse = plan.path.is_sparse();
-        let (isa, state) = (plan.isa, &mut *state);
-        let trained =
-            fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
-        // What is not finite may stand in its padding too.
-        self.online = trained.diverged.is_none().then_some(online);
-        self.worked.store(1, Ordering::Relaxed);
         Ok(trained)
     }
 

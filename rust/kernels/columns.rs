@@ -186,7 +186,7 @@ pub fn product<'a, S: Lines, E: Lit<S::T> + 'a, const C: usize, const L: usize>(
 
 /// One block of the same for `C` rows side by side, at the beginning of z.
 #[inline(always)]
-fn product_of<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
+pub(super) fn product_of<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     s: S,
     lists: [&[E]; C],
     table: &[S::T; 256],
@@ -350,86 +350,6 @@ pub fn descend<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
         }
     }
     check.equal(zero) == u32::from(u16::MAX)
-}
-
-/// The same of a few rows, of which each adds what it lights to `sums` (256, L): so the lists need
-/// not be turned round. `row` has them, block b is meant, and the sums are +0.0 before and after.
-///
-/// # Panics
-/// Where a vector is missing.
-#[expect(clippy::too_many_arguments, reason = "the symbols of the equations")]
-#[inline(always)]
-pub fn descend_by_rows<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
-    s: S,
-    row: &impl Fn(usize) -> LitRow<'a, E>,
-    (b, inputs): (usize, usize),
-    table: &[S::T; 256],
-    r: &[Line<S::T>],
-    sums: &mut [Line<S::T>],
-    piece: &mut Piece<S::T>,
-    by: Descent<S::T>,
-) -> bool {
-    let zero = Wide::splat(s, S::T::ZERO);
-    let sums = sums.as_chunks_mut::<L>().0.first_chunk_mut::<BLOCK>().expect("a sum a weight");
-    let lit = sum_rows(s, row, b, table, r.as_chunks::<L>().0, sums);
-    let mut check = zero;
-    if piece.v.is_empty() && by.l2 == S::T::ZERO {
-        // A gradient of 0 then changes nothing (rule 10). To look which are 0 costs more.
-        let by = Descent { l2: S::T::ZERO, ..by };
-        let weights = piece.w.as_chunks_mut::<L>().0;
-        for (w, sum) in weights[lit.clone()].iter_mut().zip(&mut sums[lit]) {
-            for l in 0..L {
-                let g = zero.add(Wide::load(s, &sum[l]));
-                zero.store(&mut sum[l]);
-                let new = by.full(s, g, Wide::load(s, &w[l]), None);
-                new.store(&mut w[l]);
-                check = check.add(new.sub(new));
-            }
-        }
-    } else {
-        for input in 0..inputs.min(BLOCK) {
-            let mut chain = [zero; L];
-            for l in 0..L {
-                chain[l] = Wide::load(s, &sums[input][l]);
-                zero.store(&mut sums[input][l]);
-            }
-            step(s, piece, input, chain, true, by, &mut check);
-        }
-    }
-    check.equal(zero) == u32::from(u16::MAX)
-}
-
-/// Goes on with the chains of a block over rows, of which r (rows, L) is. Returns the inputs from
-/// the first that is lit to the last.
-#[inline(always)]
-fn sum_rows<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
-    s: S,
-    row: &impl Fn(usize) -> LitRow<'a, E>,
-    b: usize,
-    table: &[S::T; 256],
-    r: &[[Line<S::T>; L]],
-    sums: &mut [[Line<S::T>; L]; BLOCK],
-) -> Range<usize> {
-    let (mut lowest, mut highest) = (BLOCK, 0);
-    for i in 0..r.len() {
-        let mut of_row = [Wide::splat(s, S::T::ZERO); L];
-        for l in 0..L {
-            of_row[l] = Wide::load(s, &r[i][l]);
-        }
-        let entries = row(i).block(b);
-        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
-            lowest = lowest.min(usize::from(first.at()));
-            highest = highest.max(usize::from(last.at()) + 1);
-        }
-        for entry in entries {
-            let x = Wide::splat(s, entry.value(table));
-            let sum = &mut sums[usize::from(entry.at())];
-            for l in 0..L {
-                x.mul_add(of_row[l], Wide::load(s, &sum[l])).store(&mut sum[l]);
-            }
-        }
-    }
-    lowest.min(highest)..highest
 }
 
 /// Moves the weights of an input against the last of the chains of their gradient. `check` gathers

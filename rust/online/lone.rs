@@ -24,7 +24,7 @@ impl<T: Real> Lone<T> {
     /// [`Error::OutOfMemory`].
     pub fn new(network: &Network<T>) -> Result<Self, Error> {
         let part = |layer| {
-            let mut part = Part::new(layer, Place::Forward, false)?;
+            let mut part = Part::new(layer, Place::Forward, false, 1)?;
             part.load(layer, network.parameters(), None);
             Ok(part)
         };

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::kernels::lines::{self, Line, Lines};
 use crate::kernels::memory::zeros;
 use crate::kernels::rows::{self, BLOCK, Bound, Descent};
-use crate::kernels::{Isa, Real, reduce};
+use crate::kernels::{Isa, Real, few, reduce};
 use crate::layer::Layer;
 use crate::matrix::checked_product;
 
@@ -36,21 +36,29 @@ pub(super) struct Part<T> {
     v_biases: Vec<Line<T>>,
     /// 1 for each output in the last line, and 0 for its padding.
     mask: Line<T>,
+    /// z, a and r, each (rows, lines of n_out).
     pub(super) z: Vec<Line<T>>,
     pub(super) a: Vec<Line<T>>,
     pub(super) r: Vec<Line<T>>,
 }
 
 impl<T: Real> Part<T> {
-    pub(super) fn new(layer: &Layer, place: Place, velocity: bool) -> Result<Self, Error> {
+    /// Room for a layer and for so many rows at a time.
+    pub(super) fn new(
+        layer: &Layer,
+        place: Place,
+        velocity: bool,
+        rows: usize,
+    ) -> Result<Self, Error> {
         let (n_in, n_out) = (layer.n_in, layer.n_out);
         let count = lines::lines(n_out);
-        let rows = if place == Place::First { n_in.next_multiple_of(BLOCK) } else { n_in };
+        let inputs = if place == Place::First { n_in.next_multiple_of(BLOCK) } else { n_in };
         let transposed = match place {
             Place::Behind => checked_product(n_out, lines::lines(n_in))?,
             Place::First | Place::Forward => 0,
         };
-        let weights = checked_product(rows, count)?;
+        let weights = checked_product(inputs, count)?;
+        let scratch = checked_product(rows, count)?;
         let mut mask = Line([T::ONE; lines::LINE]);
         mask.0[n_out - (count - 1) * lines::LINE..].fill(T::ZERO);
         let velocity = |count| zeros(if velocity { count } else { 0 });
@@ -65,9 +73,9 @@ impl<T: Real> Part<T> {
             biases: zeros(count)?,
             v_biases: velocity(count)?,
             mask,
-            z: zeros(count)?,
-            a: zeros(count)?,
-            r: zeros(count)?,
+            z: zeros(scratch)?,
+            a: zeros(scratch)?,
+            r: zeros(scratch)?,
         })
     }
 
@@ -141,39 +149,41 @@ impl<T: Real> Part<T> {
         &lines::flat(&self.r)[..self.n_out]
     }
 
-    /// z = W x + b, where z is W x, and a = sigma(z).
+    /// z = W x + b, where z is W x, and a = sigma(z), of a row.
     #[inline(always)]
     pub(super) fn activate<S: Lines<T = T>>(&mut self, s: S, isa: Isa) {
-        let Self { biases, z, a, .. } = self;
-        match self.activation {
-            Activation::Identity => rows::identity(s, biases, z, a),
-            Activation::Sigmoid => rows::sigmoid(s, biases, z, a),
-            Activation::Tanh => rows::tanh(s, biases, z, a),
-            Activation::Relu => rows::relu(s, biases, z, a),
-            Activation::Softmax => {
-                rows::identity(s, biases, z, a);
-                let n = self.n_out;
-                reduce::softmax(isa, &lines::flat(z)[..n], &mut lines::flat_mut(a)[..n]);
-            }
-        }
-        rows::clear_padding(s, a, &self.mask);
+        let Self { activation, n_out, biases, mask, z, a, .. } = self;
+        activate(s, isa, (*activation, *n_out), (biases, mask), z, a);
     }
 
-    /// r = sigma'(z) * dE/da in place of dE/da; returns how many units are saturated.
+    /// The same of each of some rows.
+    #[inline(always)]
+    pub(super) fn activate_rows<S: Lines<T = T>>(&mut self, s: S, isa: Isa, rows: usize) {
+        let Self { activation, n_out, biases, mask, z, a, .. } = self;
+        let count = biases.len();
+        for (z, a) in z.chunks_exact_mut(count).zip(a.chunks_exact_mut(count)).take(rows) {
+            activate(s, isa, (*activation, *n_out), (biases, mask), z, a);
+        }
+    }
+
+    /// r = sigma'(z) * dE/da in place of dE/da, of a row; returns how many units are saturated.
     #[inline(always)]
     pub(super) fn slope<S: Lines<T = T>>(&mut self, s: S, isa: Isa) -> u64 {
-        let Self { z, a, r, .. } = self;
-        let (n, small) = (self.n_out, T::from_f64(SATURATED));
-        match self.activation {
-            Activation::Identity => 0,
-            Activation::Sigmoid => rows::sigmoid_backward(s, a, r, n, small),
-            Activation::Tanh => rows::tanh_backward(s, a, r, n, small),
-            Activation::Relu => rows::relu_backward(s, z, r, n),
-            Activation::Softmax => {
-                reduce::softmax_backward(isa, &lines::flat(a)[..n], &mut lines::flat_mut(r)[..n]);
-                0
-            }
+        let Self { activation, n_out, z, a, r, .. } = self;
+        slope(s, isa, (*activation, *n_out), z, a, r)
+    }
+
+    /// The same of each of some rows.
+    #[inline(always)]
+    pub(super) fn slope_rows<S: Lines<T = T>>(&mut self, s: S, isa: Isa, rows: usize) -> u64 {
+        let Self { activation, n_out, biases, z, a, r, .. } = self;
+        let count = biases.len();
+        let forward = z.chunks_exact(count).zip(a.chunks_exact(count));
+        let mut saturated = 0;
+        for ((z, a), r) in forward.zip(r.chunks_exact_mut(count)).take(rows) {
+            saturated += slope(s, isa, (*activation, *n_out), z, a, r);
         }
+        saturated
     }
 
     /// One step of the biases, whose gradient is r.
@@ -181,5 +191,63 @@ impl<T: Real> Part<T> {
     pub(super) fn step_biases<S: Lines<T = T>>(&mut self, s: S, by: Descent<T>) {
         let by = Descent { l2: T::ZERO, ..by };
         rows::step(s, &[T::ONE], &self.r, &mut self.biases, &mut self.v_biases, by);
+    }
+
+    /// The same from the r of some rows; returns whether each bias is finite.
+    #[inline(always)]
+    pub(super) fn step_biases_by_rows<S: Lines<T = T>>(
+        &mut self,
+        s: S,
+        rows: usize,
+        by: Descent<T>,
+    ) -> bool {
+        let Self { biases, v_biases, r, .. } = self;
+        few::step_biases(s, &r[..rows * biases.len()], (biases, v_biases), by)
+    }
+}
+
+/// z = W x + b, where z is W x, and a = sigma(z), of a row of `n` outputs.
+#[inline(always)]
+fn activate<S: Lines>(
+    s: S,
+    isa: Isa,
+    (activation, n): (Activation, usize),
+    (biases, mask): (&[Line<S::T>], &Line<S::T>),
+    z: &mut [Line<S::T>],
+    a: &mut [Line<S::T>],
+) {
+    match activation {
+        Activation::Identity => rows::identity(s, biases, z, a),
+        Activation::Sigmoid => rows::sigmoid(s, biases, z, a),
+        Activation::Tanh => rows::tanh(s, biases, z, a),
+        Activation::Relu => rows::relu(s, biases, z, a),
+        Activation::Softmax => {
+            rows::identity(s, biases, z, a);
+            reduce::softmax(isa, &lines::flat(z)[..n], &mut lines::flat_mut(a)[..n]);
+        }
+    }
+    rows::clear_padding(s, a, mask);
+}
+
+/// r = sigma'(z) * dE/da in place of dE/da, of a row; returns how many units are saturated.
+#[inline(always)]
+fn slope<S: Lines>(
+    s: S,
+    isa: Isa,
+    (activation, n): (Activation, usize),
+    z: &[Line<S::T>],
+    a: &[Line<S::T>],
+    r: &mut [Line<S::T>],
+) -> u64 {
+    let small = S::T::from_f64(SATURATED);
+    match activation {
+        Activation::Identity => 0,
+        Activation::Sigmoid => rows::sigmoid_backward(s, a, r, n, small),
+        Activation::Tanh => rows::tanh_backward(s, a, r, n, small),
+        Activation::Relu => rows::relu_backward(s, z, r, n),
+        Activation::Softmax => {
+            reduce::softmax_backward(isa, &lines::flat(a)[..n], &mut lines::flat_mut(r)[..n]);
+            0
+        }
     }
 }

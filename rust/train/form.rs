@@ -1,14 +1,18 @@
 //! What the steps of a batch are done with, and the first layer where zeros are left out.
 
+use std::sync::atomic::Ordering;
+
 use super::Trainer;
 use super::tiles::Tiles;
 use crate::data::{Dataset, Rows};
 use crate::error::Error;
 use crate::first::First;
 use crate::kernels::gemm::Team;
-use crate::kernels::{Real, elementwise};
+use crate::kernels::{Real, elementwise, fpu};
 use crate::network::Network;
+use crate::online::{Batch, Online};
 use crate::optimizer::{Optimizer, State};
+use crate::steps::{Steps, Totals, Trained};
 use crate::workspace::{Forward, Workspace};
 
 /// What the workers share: each product, or the tiles of a batch.
@@ -18,6 +22,54 @@ pub(super) enum Form<T> {
 }
 
 impl<T: Real> Trainer<T> {
+    /// Takes the steps row by row; the arguments are those of [`Trainer::train`], checked.
+    pub(super) fn train_online(
+        &mut self,
+        data: &Dataset<T>,
+        steps: &Steps<'_>,
+        totals: Totals,
+    ) -> Result<Trained, Error> {
+        // One form's scratch at a time.
+        (self.workspace, self.tiles, self.batch) = (None, None, None);
+        let velocity = !steps.optimizer.vectors().is_empty();
+        let mut online = match self.online.take().filter(|online| online.fits(velocity)) {
+            Some(online) => online,
+            None => Online::new(&self.network, velocity)?,
+        };
+        self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
+        let Self { network, state, plan, pixels, .. } = self;
+        let sparse = plan.path.is_sparse();
+        let (isa, state) = (plan.isa, &mut *state);
+        let trained =
+            fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
+        // What is not finite may stand in its padding too.
+        self.online = trained.diverged.is_none().then_some(online);
+        self.worked.store(1, Ordering::Relaxed);
+        Ok(trained)
+    }
+
+    /// The same by batches of a few rows.
+    pub(super) fn train_few(
+        &mut self,
+        data: &Dataset<T>,
+        steps: &Steps<'_>,
+        totals: Totals,
+    ) -> Result<Trained, Error> {
+        (self.workspace, self.tiles, self.online) = (None, None, None);
+        let (velocity, rows) = (!steps.optimizer.vectors().is_empty(), data.batch_size());
+        let mut batch = match self.batch.take().filter(|batch| batch.fits(velocity, rows)) {
+            Some(batch) => batch,
+            None => Batch::new(&self.network, velocity, rows)?,
+        };
+        self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
+        let Self { network, state, plan, .. } = self;
+        let trained = fpu::exact(|| batch.train(network, state, plan.isa, data, steps, totals));
+        // As above.
+        self.batch = trained.diverged.is_none().then_some(batch);
+        self.worked.store(1, Ordering::Relaxed);
+        Ok(trained)
+    }
+
     /// What is shared in batches of `rows` rows, with its scratch; there is one such at a time.
     pub(super) fn form(
         &mut self,

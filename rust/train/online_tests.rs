@@ -8,6 +8,7 @@ use crate::kernels::testing::{assert_bits, bits, extreme, mild};
 use crate::kernels::{Isa, Real};
 use crate::loss::Loss;
 use crate::network::Network;
+use crate::online::Batch;
 use crate::optimizer::Optimizer;
 use crate::plan::{Path, Plan};
 use crate::rng::Words;
@@ -57,6 +58,8 @@ fn run<T: Real>(case: &Case<T>, batch: usize, isa: Isa, path: Path, threads: usi
             let steps = Steps { epoch, first, rates, optimizer: case.optimizer };
             let after = trainer.train(&mut data, &steps, totals).unwrap();
             assert_eq!(trainer.plan().path, path);
+            let few = path == Path::LayeredSparse && Batch::pays(trainer.network(), batch);
+            assert_eq!(trainer.batch.is_some(), few && after.diverged.is_none());
             slices.push(after);
             totals = after.totals;
             first += count;
@@ -302,6 +305,81 @@ fn every_magnitude<T: Real>() {
 fn magnitudes_and_divergence() {
     every_magnitude::<f32>();
     every_magnitude::<f64>();
+}
+
+/// Batches of a few rows, whole ones and a shorter last one.
+fn a_few_rows<T: Real>() {
+    let rows = 35;
+    for (sizes, output, loss) in [
+        (vec![784, 30, 10], Sigmoid, Loss::SquaredError),
+        (vec![300, 16, 40, 20, 3], Softmax, Loss::CrossEntropy),
+        (vec![256, 12], Softmax, Loss::SquaredError),
+        (vec![70, 1, 1], Sigmoid, Loss::BinaryCrossEntropy),
+    ] {
+        let (n_in, n_out, layers) = (sizes[0], sizes[sizes.len() - 1], sizes.len() - 1);
+        let numbers = pixels(rows, n_in);
+        let value = |&x: &u8| if x == 0 { T::ZERO } else { T::from_f64(f64::from(x) / 64.0 - 2.0) };
+        let values = Inputs::Values(numbers.iter().map(value).collect());
+        for (x, y) in [
+            (Inputs::Pixels(numbers), labels(rows, n_out)),
+            (
+                values,
+                Answers::Targets(mild::<T>(6, rows * n_out).into_iter().map(T::abs).collect()),
+            ),
+        ] {
+            for (hidden, (momentum, l2)) in
+                [Sigmoid, Relu, Tanh, Identity].into_iter().zip(OPTIMIZERS)
+            {
+                let mut activations = vec![hidden; layers];
+                activations[layers - 1] = output;
+                let case = Case {
+                    sizes: sizes.clone(),
+                    activations,
+                    loss,
+                    parameters: None,
+                    x: x.clone(),
+                    y: y.clone(),
+                    rows,
+                    optimizer: sgd(momentum, l2),
+                    rate: 0.01,
+                };
+                for batch in [3, 10, 15, 16] {
+                    let what = format!("{sizes:?} {momentum} {l2}");
+                    assert!(!judge_batch(&case, batch, &[Path::LayeredSparse], 2, &what));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_of_a_few_rows() {
+    a_few_rows::<f32>();
+    a_few_rows::<f64>();
+}
+
+#[test]
+fn a_few_rows_through_small_layers_stay_in_lines() {
+    fn pays<T: Real>(sizes: &[usize], rows: usize) -> bool {
+        let activations = vec![Sigmoid; sizes.len() - 1];
+        let network = Network::<T>::new(sizes, &activations, Loss::SquaredError).unwrap();
+        Batch::pays(&network, rows)
+    }
+    for (sizes, rows, expected) in [
+        (&[784, 30, 10][..], 10, [true, false]),
+        (&[784, 32, 10], 15, [true, false]),
+        (&[784, 16, 10], 15, [true, true]),
+        (&[784, 16, 10], 16, [false, false]),
+        (&[784, 33, 10], 10, [false, false]),
+        (&[784, 10], 2, [true, true]),
+        (&[784, 16, 500, 10], 2, [false, false]),
+    ] {
+        assert_eq!(
+            [pays::<f32>(sizes, rows), pays::<f64>(sizes, rows)],
+            expected,
+            "{sizes:?} {rows}"
+        );
+    }
 }
 
 #[test]
