@@ -79,8 +79,18 @@ impl<T: Real> Part<T> {
 
     /// z and a from the layer before (Eq. 6, 7).
     #[inline(always)]
-    fn forward<S: Lines<T = T>>(&mut self, s: S, isa: Isa, x: Wide<S>) -> Wide<S> {
-        let z = narrow::product(s, x, &self.w).add(Wide::load(s, &self.biases[0]));
+    pub(super) fn forward<S: Lines<T = T>>(&mut self, s: S, isa: Isa, x: Wide<S>) -> Wide<S> {
+        let product = narrow::product(s, x, &self.w);
+        self.forward_from(s, isa, product)
+    }
+
+    /// The same from W x.
+    #[inline(always)]
+    pub(super) fn forward_from<S>(&mut self, s: S, isa: Isa, product: Wide<S>) -> Wide<S>
+    where
+        S: Lines<T = T>,
+    {
+        let z = product.add(Wide::load(s, &self.biases[0]));
         z.store(&mut self.z[0]);
         let a = match self.activation {
             Activation::Identity => z,
