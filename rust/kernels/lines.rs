@@ -138,6 +138,7 @@ pub trait Lines: Copy + 'static {
 pub struct Wide<S: Lines>(S::W);
 
 // Every line is made with a witness, or of lines that were: that is what `Lines` asks for.
+#[expect(clippy::should_implement_trait, reason = "an operator's function is not always inlined")]
 impl<S: Lines> Wide<S> {
     /// The same element everywhere.
     #[inline(always)]

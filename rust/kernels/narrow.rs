@@ -4,6 +4,9 @@
 //! takes a quarter of that. Every function is inlined into `Work`; the rules are those of
 //! `docs/exactness.md`, and each chain is as in the scalar loop.
 
+// Reason: k counts through the lists of several blocks at once.
+#![allow(clippy::needless_range_loop)]
+
 use super::Real;
 use super::gemm::{BLOCK, PLACES};
 use super::lines::{LINE, Line, Lines, Wide};

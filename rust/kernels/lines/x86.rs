@@ -63,6 +63,11 @@ macro_rules! lines {
                 [$(unsafe { $load(from.as_ptr().add($i * $lanes)) }),+]
             }
             #[inline(always)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_possible_wrap,
+                reason = "a register has few lanes"
+            )]
             unsafe fn lane<const K: usize>(a: Self::W) -> Self::W {
                 let ($w, $k) = (a[K / $lanes], (K % $lanes) as i32);
                 [unsafe { $lane }; LINE / $lanes]
