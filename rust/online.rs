@@ -12,6 +12,7 @@
 mod batch;
 mod careful;
 mod lone;
+mod narrow;
 mod part;
 mod stages;
 
@@ -30,6 +31,7 @@ use crate::steps::{Steps, Totals, Trained};
 pub use batch::Batch;
 use careful::Careful;
 pub use lone::Lone;
+use narrow::{Back, There};
 use part::{Part, Place};
 use stages::{Backward, Forward, ForwardLit, Step, StepFirst, StepLit};
 
@@ -43,6 +45,8 @@ const MEASURE: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Online<T> {
     parts: Vec<Part<T>>,
+    /// Whether every layer has at most a line of outputs.
+    narrow: bool,
     loss: Loss,
     /// What the row should become, (n_out,).
     y: Vec<Line<T>>,
@@ -82,13 +86,15 @@ impl<T: Real> Online<T> {
     /// [`Error::OutOfMemory`].
     pub fn new(network: &Network<T>, velocity: bool) -> Result<Self, Error> {
         let layers = network.layers().iter().enumerate();
+        let parts = layers
+            .map(|(l, at)| {
+                let place = if l == 0 { Place::First } else { Place::Behind };
+                Part::new(at, place, velocity, 1)
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
         Ok(Self {
-            parts: layers
-                .map(|(l, at)| {
-                    let place = if l == 0 { Place::First } else { Place::Behind };
-                    Part::new(at, place, velocity, 1)
-                })
-                .collect::<Result<_, _>>()?,
+            narrow: parts.iter().all(Part::is_narrow),
+            parts,
             loss: network.loss(),
             y: zeros(lines::lines(network.n_out()))?,
             x: zeros(network.n_in())?,
@@ -225,11 +231,11 @@ impl<'a, T: Real> Slice<'a, T> {
             let y = &mut lines::flat_mut(&mut self.online.y)[..data.sizes().1];
             data.answers(Rows::Range(row, 1), y);
         }
-        self.online.forward(s, self.isa, inputs, self.pixels);
+        self.online.enter(s, self.isa, inputs, self.pixels);
+        totals.saturated += self.online.there_and_back(s, self.isa);
         let loss = self.online.loss(self.isa, label).to_f64();
         totals.loss += loss;
         totals.correct += u64::from(self.is_correct(s, row, label));
-        totals.saturated += self.online.backward(s, self.isa);
         if let Some(label) = label {
             lines::flat_mut(&mut self.online.y)[label] = T::ZERO;
         }
@@ -268,9 +274,9 @@ impl<'a, T: Real> Slice<'a, T> {
 }
 
 impl<T: Real> Online<T> {
-    /// z and a of every layer (Eq. 6, 7, 11).
+    /// z and a of the first layer (Eq. 6, 7).
     #[inline(always)]
-    fn forward<S: Lines<T = T>>(
+    fn enter<S: Lines<T = T>>(
         &mut self,
         s: S,
         isa: Isa,
@@ -279,19 +285,27 @@ impl<T: Real> Online<T> {
     ) {
         let table = pixels.quotients();
         let Self { parts, x: gathered, .. } = self;
-        let (first, others) = parts.split_at_mut(1);
-        let part = &mut first[0];
+        let part = &mut parts[0];
         match inputs {
             Row::Pixels(x) => s.apart(ForwardLit { isa, x, table, part }),
             Row::Values(x, _) => s.apart(ForwardLit { isa, x, table, part }),
             Row::Dense(x) => s.apart(Forward { isa, x, part }),
             Row::Gathered => s.apart(Forward { isa, x: gathered, part }),
         }
-        let mut before = part;
-        for part in others {
-            s.apart(Forward { isa, x: before.outputs(), part });
-            before = part;
+    }
+
+    /// z and a of the others, and r of all; returns how many hidden units are saturated.
+    #[inline(always)]
+    fn there_and_back<S: Lines<T = T>>(&mut self, s: S, isa: Isa) -> u64 {
+        if self.narrow {
+            let Self { parts, y, loss, .. } = self;
+            return s.apart(There { isa, parts, y: &y[0], squared: *loss == Loss::SquaredError });
         }
+        for l in 1..self.parts.len() {
+            let (before, behind) = self.parts.split_at_mut(l);
+            s.apart(Forward { isa, x: before[l - 1].outputs(), part: &mut behind[0] });
+        }
+        self.backward(s, isa)
     }
 
     /// E of the row (Eq. 11).
@@ -362,16 +376,20 @@ impl<T: Real> Online<T> {
         by: Descent<T>,
     ) {
         let table = pixels.quotients();
-        let Self { parts, x: gathered, .. } = self;
-        for l in (1..parts.len()).rev() {
-            let (before, after) = parts.split_at_mut(l);
-            s.apart(Step { before: &before[l - 1], part: &mut after[0], by });
+        let Self { parts, narrow, x: gathered, .. } = self;
+        let plain = !parts[0].has_velocity() && by.l2 == T::ZERO;
+        if *narrow && plain {
+            s.apart(Back { parts, by });
+        } else {
+            for l in (1..parts.len()).rev() {
+                let (before, after) = parts.split_at_mut(l);
+                s.apart(Step { before: &before[l - 1], part: &mut after[0], by });
+            }
         }
         let part = &mut parts[0];
-        let leaves_out = !part.has_velocity() && by.l2 == T::ZERO;
         match inputs {
-            Row::Pixels(x) if leaves_out => s.apart(StepLit { x, table, part, by }),
-            Row::Values(x, _) if leaves_out => s.apart(StepLit { x, table, part, by }),
+            Row::Pixels(x) if plain => s.apart(StepLit { x, table, part, by }),
+            Row::Values(x, _) if plain => s.apart(StepLit { x, table, part, by }),
             Row::Dense(x) => s.apart(StepFirst { x, part, by }),
             Row::Gathered => s.apart(StepFirst { x: gathered, part, by }),
             Row::Pixels(x) => {

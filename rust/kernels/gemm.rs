@@ -16,6 +16,7 @@ mod team;
 mod thin;
 pub(super) mod tile;
 
+pub(super) use lit::PLACES;
 pub use lit::product_lit;
 pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team};
 

@@ -111,6 +111,8 @@ pub trait Lines: Copy + 'static {
     unsafe fn splat(x: Self::T) -> Self::W;
     /// A line.
     unsafe fn load(from: &[Self::T; LINE]) -> Self::W;
+    /// Element `K` everywhere.
+    unsafe fn lane<const K: usize>(a: Self::W) -> Self::W;
     /// Writes a line.
     unsafe fn store(to: &mut [Self::T; LINE], a: Self::W);
     /// a b + c, rounded once.
@@ -132,78 +134,106 @@ pub trait Lines: Copy + 'static {
 }
 
 /// A line in registers.
-#[derive(Clone, Copy)]
-pub(super) struct Wide<S: Lines>(S::W);
+#[derive(Clone, Copy, Debug)]
+pub struct Wide<S: Lines>(S::W);
 
 // Every line is made with a witness, or of lines that were: that is what `Lines` asks for.
+#[expect(clippy::should_implement_trait, reason = "an operator's function is not always inlined")]
 impl<S: Lines> Wide<S> {
+    /// The same element everywhere.
     #[inline(always)]
-    pub(super) fn splat(_: S, x: S::T) -> Self {
+    #[must_use]
+    pub fn splat(_: S, x: S::T) -> Self {
         // SAFETY: there is a witness; so all below.
         Self(unsafe { S::splat(x) })
     }
 
+    /// A line.
     #[inline(always)]
-    pub(super) fn load(_: S, from: &Line<S::T>) -> Self {
+    #[must_use]
+    pub fn load(_: S, from: &Line<S::T>) -> Self {
         Self(unsafe { S::load(&from.0) })
     }
 
+    /// A line.
     #[inline(always)]
-    pub(super) fn load_from(_: S, from: &[S::T; LINE]) -> Self {
+    #[must_use]
+    pub fn load_from(_: S, from: &[S::T; LINE]) -> Self {
         Self(unsafe { S::load(from) })
     }
 
+    /// Writes the line.
     #[inline(always)]
-    pub(super) fn store(self, to: &mut Line<S::T>) {
+    pub fn store(self, to: &mut Line<S::T>) {
         unsafe { S::store(&mut to.0, self.0) }
     }
 
+    /// Writes the line.
     #[inline(always)]
-    pub(super) fn store_to(self, to: &mut [S::T; LINE]) {
+    pub fn store_to(self, to: &mut [S::T; LINE]) {
         unsafe { S::store(to, self.0) }
+    }
+
+    /// Element `K` everywhere.
+    #[inline(always)]
+    #[must_use]
+    pub fn lane<const K: usize>(self) -> Self {
+        Self(unsafe { S::lane::<K>(self.0) })
     }
 
     /// `self * b + c`, rounded once.
     #[inline(always)]
-    pub(super) fn mul_add(self, b: Self, c: Self) -> Self {
+    #[must_use]
+    pub fn mul_add(self, b: Self, c: Self) -> Self {
         Self(unsafe { S::mul_add(self.0, b.0, c.0) })
     }
 
+    /// `self + b`.
     #[inline(always)]
-    pub(super) fn add(self, b: Self) -> Self {
+    #[must_use]
+    pub fn add(self, b: Self) -> Self {
         Self(unsafe { S::add(self.0, b.0) })
     }
 
+    /// `self - b`.
     #[inline(always)]
-    pub(super) fn sub(self, b: Self) -> Self {
+    #[must_use]
+    pub fn sub(self, b: Self) -> Self {
         Self(unsafe { S::sub(self.0, b.0) })
     }
 
+    /// `self * b`.
     #[inline(always)]
-    pub(super) fn mul(self, b: Self) -> Self {
+    #[must_use]
+    pub fn mul(self, b: Self) -> Self {
         Self(unsafe { S::mul(self.0, b.0) })
     }
 
+    /// The magnitudes.
     #[inline(always)]
-    pub(super) fn abs(self) -> Self {
+    #[must_use]
+    pub fn abs(self) -> Self {
         Self(unsafe { S::abs(self.0) })
     }
 
     /// +0.0 where z <= 0, else `self`: also where z is NaN.
     #[inline(always)]
-    pub(super) fn unless_off(self, z: Self) -> Self {
+    #[must_use]
+    pub fn unless_off(self, z: Self) -> Self {
         Self(unsafe { S::unless_off(z.0, self.0) })
     }
 
     /// A bit for each element where `self > b`.
     #[inline(always)]
-    pub(super) fn above(self, b: Self) -> u32 {
+    #[must_use]
+    pub fn above(self, b: Self) -> u32 {
         unsafe { S::above(self.0, b.0) }
     }
 
     /// A bit for each element where `self = b`.
     #[inline(always)]
-    pub(super) fn equal(self, b: Self) -> u32 {
+    #[must_use]
+    pub fn equal(self, b: Self) -> u32 {
         unsafe { S::equal(self.0, b.0) }
     }
 }

@@ -45,8 +45,9 @@ trait Parts: Copy {
     fn power_of_two(self) -> Self;
     /// `(p, q)` with 2^self = p q, for a whole number within twice those exponents.
     fn two_powers_of_two(self) -> (Self, Self);
-    /// `(high + low) / (1 + t)`, where 1 + t is `divisor + divisor_low`.
-    fn quotient(high: Self, low: Self, divisor: Self, divisor_low: Self) -> Self;
+    /// `scale (high + low) / (1 + t)`, where 1 + t is `divisor + divisor_low`, and `scale` is a power
+    /// of two that leaves the quotient normal.
+    fn quotient(high: Self, low: Self, divisor: Self, divisor_low: Self, scale: Self) -> Self;
     /// log(self) + low, where |low| is at most a unit in the last place of 1.
     fn log_plus(self, low: Self) -> Self;
 }
@@ -105,11 +106,18 @@ macro_rules! elementary {
             }
 
             #[inline(always)]
-            fn quotient(high: Self, low: Self, divisor: Self, divisor_low: Self) -> Self {
+            fn quotient(
+                high: Self,
+                low: Self,
+                divisor: Self,
+                divisor_low: Self,
+                scale: Self,
+            ) -> Self {
                 let inverse = 1.0 / divisor;
                 let q = high * inverse;
                 let rest = (-q).mul_add(divisor, high) + (-q).mul_add(divisor_low, low);
-                rest.mul_add(inverse, q)
+                // Scaled before the last addition: what is exact need not be waited for.
+                rest.mul_add(inverse * scale, q * scale)
             }
 
             #[inline(always)]
@@ -162,15 +170,17 @@ macro_rules! elementary {
                 let (high, low, n) = x.exp_parts();
                 let e = 1.0 + high;
                 let e_low = (high - (e - 1.0)) + low;
+                // e 2^n is exact where it matters beside 1, so that one multiplication by 2^n does.
                 let (p, q) = n.two_powers_of_two();
-                let scaled = e * p * q;
-                let divisor = 1.0 + scaled;
-                let divisor_low = (scaled - (divisor - 1.0)) + e_low * p * q;
+                let power = p * q;
+                let divisor = e.mul_add(power, 1.0);
+                let divisor_low = (e * power - (divisor - 1.0)) + e_low * power;
                 let negative = self < 0.0;
                 let dividend = select(negative, e, 1.0);
                 let dividend_low = select(negative, e_low, 0.0);
-                let a = Self::quotient(dividend, dividend_low, divisor, divisor_low);
-                a * select(negative, p, 1.0) * select(negative, q, 1.0)
+                let scale = select(negative, p, 1.0);
+                let a = Self::quotient(dividend, dividend_low, divisor, divisor_low, scale);
+                a * select(negative, q, 1.0)
             }
 
             #[inline(always)]
@@ -187,7 +197,7 @@ macro_rules! elementary {
                 let m_low = (scaled - (m - whole)) + p.mul_add(low, whole_low);
                 let divisor = 2.0 + m;
                 let divisor_low = (m - (divisor - 2.0)) + m_low;
-                Self::quotient(-m, -m_low, divisor, divisor_low).copysign(self)
+                Self::quotient(-m, -m_low, divisor, divisor_low, 1.0).copysign(self)
             }
 
             #[inline(always)]

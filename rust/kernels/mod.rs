@@ -22,6 +22,7 @@ pub mod lines;
 pub mod listing;
 pub mod math;
 pub mod memory;
+pub mod narrow;
 pub mod oracle;
 mod portable;
 mod real;

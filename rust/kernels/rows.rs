@@ -7,7 +7,7 @@
 use super::Real;
 pub use super::gemm::BLOCK;
 use super::lines::{LINE, Line, Lines, Wide, flat};
-use super::math::Elementary;
+use super::narrow;
 
 /// z = x W by rule 1: x (k,), W (k, lines), z (lines,).
 ///
@@ -169,15 +169,16 @@ pub fn step<S: Lines>(
     v: &mut [Line<S::T>],
     by: Descent<S::T>,
 ) {
-    let rows = w.chunks_exact_mut(r.len()).zip(x);
-    if v.is_empty() && by.l2 == S::T::ZERO {
-        if let [r] = r {
-            let r = Wide::load(s, r);
-            for (w, &x) in w.iter_mut().zip(x) {
-                by.plain(s, Wide::splat(s, x), r, Wide::load(s, w)).store(w);
-            }
-            return;
+    let plain = v.is_empty() && by.l2 == S::T::ZERO;
+    if let ([r], true) = (r, plain) {
+        let r = Wide::load(s, r);
+        for (w, &x) in w.iter_mut().zip(x) {
+            by.plain(s, Wide::splat(s, x), r, Wide::load(s, w)).store(w);
         }
+        return;
+    }
+    let rows = w.chunks_exact_mut(r.len()).zip(x); // which divides
+    if plain {
         for (w, &x) in rows {
             let x = Wide::splat(s, x);
             for (w, r) in w.iter_mut().zip(r) {
@@ -217,50 +218,30 @@ macro_rules! activation {
             for ((a, z), b) in a.iter_mut().zip(z).zip(b) {
                 let $z = Wide::load($s, z).add(Wide::load($s, b));
                 $z.store(z);
-                *a = $sigma;
+                $sigma.store(a);
             }
         }
     };
 }
 
-/// The line of a register.
-#[inline(always)]
-fn line<S: Lines>(z: Wide<S>) -> Line<S::T> {
-    let mut line = Line::default();
-    z.store(&mut line);
-    line
-}
-
 activation! {
     /// z = W x + b, where z is W x, and a = z.
-    identity, |s, z| line(z)
+    identity, |s, z| z
 }
 
 activation! {
     /// z = W x + b, where z is W x, and a = 0 where z <= 0, else z.
-    relu, |s, z| line(z.unless_off(z))
+    relu, |s, z| z.unless_off(z)
 }
 
 activation! {
     /// z = W x + b, where z is W x, and a = sigmoid(z).
-    sigmoid, |s, z| {
-        let mut a = line(z);
-        for x in &mut a.0 {
-            *x = x.sigmoid();
-        }
-        a
-    }
+    sigmoid, |s, z| narrow::sigmoid(s, z)
 }
 
 activation! {
     /// z = W x + b, where z is W x, and a = tanh(z).
-    tanh, |s, z| {
-        let mut a = line(z);
-        for x in &mut a.0 {
-            *x = x.tanh();
-        }
-        a
-    }
+    tanh, |s, z| narrow::tanh(s, z)
 }
 
 /// d *= a (1 - a); returns how many of the first `n` derivatives are below `small`. Behind them a
@@ -273,8 +254,7 @@ pub fn sigmoid_backward<S: Lines>(
     n: usize,
     small: S::T,
 ) -> u64 {
-    let one = Wide::splat(s, S::T::ONE);
-    scale(s, a, d, n, small, |a| a.mul(one.sub(a)))
+    scale(s, a, d, n, small, |a| narrow::sigmoid_slope(s, a))
 }
 
 /// d *= 1 - a a; likewise.
@@ -286,8 +266,7 @@ pub fn tanh_backward<S: Lines>(
     n: usize,
     small: S::T,
 ) -> u64 {
-    let one = Wide::splat(s, S::T::ONE);
-    scale(s, a, d, n, small, |a| one.sub(a.mul(a)))
+    scale(s, a, d, n, small, |a| narrow::tanh_slope(s, a))
 }
 
 #[inline(always)]
@@ -325,7 +304,7 @@ pub fn relu_backward<S: Lines>(s: S, z: &[Line<S::T>], d: &mut [Line<S::T>], n: 
 /// For each line a bit for each of its elements that is among the first `n`.
 #[inline(always)]
 fn left(n: usize) -> impl Iterator<Item = u32> {
-    (0..).step_by(LINE).map(move |first| (1_u32 << n.saturating_sub(first).min(LINE)) - 1)
+    (0..).step_by(LINE).map(move |first| narrow::first(n.saturating_sub(first)))
 }
 
 /// d = a - y.

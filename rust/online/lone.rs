@@ -3,9 +3,9 @@
 use super::part::{Part, Place};
 use super::stages::Forward;
 use crate::error::Error;
-use crate::kernels::lines::{self, Lines, Work};
+use crate::kernels::lines::{self, Lines, Wide, Work};
 use crate::kernels::memory::zeros;
-use crate::kernels::{Isa, Real, elementwise, gemm};
+use crate::kernels::{Isa, Real, elementwise, gemm, narrow, rows};
 use crate::matrix::MatRef;
 use crate::network::Network;
 
@@ -13,6 +13,8 @@ use crate::network::Network;
 #[derive(Clone, Debug)]
 pub struct Lone<T> {
     parts: Vec<Part<T>>,
+    /// Whether every layer has at most a line of outputs.
+    narrow: bool,
     /// The row's inputs (n_in,).
     pub x: Vec<T>,
 }
@@ -28,16 +30,20 @@ impl<T: Real> Lone<T> {
             part.load(layer, network.parameters(), None);
             Ok(part)
         };
-        let parts = network.layers().iter().map(part).collect::<Result<_, Error>>()?;
-        Ok(Self { parts, x: zeros(network.n_in())? })
+        let parts = network.layers().iter().map(part).collect::<Result<Vec<_>, Error>>()?;
+        Ok(Self { narrow: parts.iter().all(Part::is_narrow), parts, x: zeros(network.n_in())? })
     }
 
     /// The activations of the last layer (n_out,) for the inputs that `x` holds; none where one is
     /// not finite.
     pub fn predict(&mut self, isa: Isa) -> Option<&[T]> {
-        let Self { parts, x } = self;
+        let Self { parts, narrow, x } = self;
         let dark = is_dark(x);
-        isa.run(Through { isa, x, parts, dark });
+        if *narrow {
+            isa.run(ThroughNarrow { isa, x, parts, dark });
+        } else {
+            isa.run(Through { isa, x, parts, dark });
+        }
         // What is not finite makes every sum that it goes into so, whatever the weight.
         let finite = lines::flat(&parts[0].z)[0].is_finite() || elementwise::all_finite(isa, x);
         finite.then(|| self.parts[self.parts.len() - 1].outputs())
@@ -66,6 +72,35 @@ impl<T: Real> Work<T> for Through<'_, T> {
                 s.apart(Forward { isa, x, part });
             }
             x = part.outputs();
+        }
+    }
+}
+
+/// The same where every layer has at most a line of outputs.
+struct ThroughNarrow<'a, T> {
+    isa: Isa,
+    x: &'a [T],
+    parts: &'a mut [Part<T>],
+    dark: bool,
+}
+
+impl<T: Real> Work<T> for ThroughNarrow<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { isa, x, parts, dark } = self;
+        let (first, behind) = parts.split_at_mut(1);
+        let part = &mut first[0];
+        let product = if dark {
+            narrow::product_lit(s, x, &part.w)
+        } else {
+            rows::product(s, x, &part.w, &mut part.z);
+            Wide::load(s, &part.z[0])
+        };
+        let mut a = part.forward_from(s, isa, product);
+        for part in behind {
+            a = part.forward(s, isa, a);
         }
     }
 }

@@ -32,10 +32,10 @@ pub(super) struct Part<T> {
     /// W (n_out, lines of n_in); of [`Place::Behind`] only.
     pub(super) transposed: Vec<Line<T>>,
     pub(super) v_transposed: Vec<Line<T>>,
-    biases: Vec<Line<T>>,
+    pub(super) biases: Vec<Line<T>>,
     v_biases: Vec<Line<T>>,
     /// 1 for each output in the last line, and 0 for its padding.
-    mask: Line<T>,
+    pub(super) mask: Line<T>,
     /// z, a and r, each (rows, lines of n_out).
     pub(super) z: Vec<Line<T>>,
     pub(super) a: Vec<Line<T>>,

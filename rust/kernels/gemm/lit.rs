@@ -161,7 +161,7 @@ unsafe fn columns<S: Simd>(
 }
 
 /// For each byte the places of its bits that are set, a byte each.
-static PLACES: [u64; 256] = {
+pub(in crate::kernels) static PLACES: [u64; 256] = {
     let mut places = [0; 256];
     let mut set = 0;
     while set < 256 {

@@ -30,6 +30,10 @@ impl<T: Real> Lines for Portable<T> {
         *from
     }
     #[inline(always)]
+    unsafe fn lane<const K: usize>(a: [T; LINE]) -> [T; LINE] {
+        [a[K]; LINE]
+    }
+    #[inline(always)]
     unsafe fn store(to: &mut [T; LINE], a: [T; LINE]) {
         *to = a;
     }

@@ -30,7 +30,7 @@ macro_rules! lines {
     (
         $set:ident<$t:ident>, $features:literal, $v:ident, [$($i:literal)+], $lanes:literal,
         $set1:ident, $load:ident, $store:ident, $fmadd:ident, $add:ident, $sub:ident, $mul:ident,
-        abs: |$a:ident| $abs:expr, positive: |$z:ident, $d:ident| $positive:expr,
+        lane: |$w:ident, $k:ident| $lane:expr, abs: |$a:ident| $abs:expr, positive: |$z:ident, $d:ident| $positive:expr,
         above: |$l:ident, $r:ident| $above:expr, equal: |$l2:ident, $r2:ident| $equal:expr $(,)?
     ) => {
         impl Lines for $set<$t> {
@@ -61,6 +61,16 @@ macro_rules! lines {
             unsafe fn load(from: &[$t; LINE]) -> Self::W {
                 // SAFETY: the registers are together as long as the line.
                 [$(unsafe { $load(from.as_ptr().add($i * $lanes)) }),+]
+            }
+            #[inline(always)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_possible_wrap,
+                reason = "a register has few lanes"
+            )]
+            unsafe fn lane<const K: usize>(a: Self::W) -> Self::W {
+                let ($w, $k) = (a[K / $lanes], (K % $lanes) as i32);
+                [unsafe { $lane }; LINE / $lanes]
             }
             #[inline(always)]
             unsafe fn store(to: &mut [$t; LINE], a: Self::W) {
@@ -113,6 +123,7 @@ lines!(
     Avx2<f32>, "avx2,fma", __m256, [0 1], 8,
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
     _mm256_sub_ps, _mm256_mul_ps,
+    lane: |w, k| _mm256_permutevar8x32_ps(w, _mm256_set1_epi32(k)),
     abs: |a| _mm256_andnot_ps(_mm256_set1_ps(-0.0), a),
     positive: |z, d| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(z, _mm256_setzero_ps()), d),
     above: |a, b| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)),
@@ -123,6 +134,10 @@ lines!(
     Avx2<f64>, "avx2,fma", __m256d, [0 1 2 3], 4,
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
     _mm256_sub_pd, _mm256_mul_pd,
+    lane: |w, k| {
+        let w = _mm256_castpd_ps(w);
+        _mm256_castps_pd(_mm256_permutevar8x32_ps(w, _mm256_setr_epi32(2*k,2*k+1,2*k,2*k+1,2*k,2*k+1,2*k,2*k+1)))
+    },
     abs: |a| _mm256_andnot_pd(_mm256_set1_pd(-0.0), a),
     positive: |z, d| _mm256_and_pd(_mm256_cmp_pd::<_CMP_NLE_UQ>(z, _mm256_setzero_pd()), d),
     above: |a, b| _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(a, b)),
@@ -133,6 +148,7 @@ lines!(
     Avx512<f32>, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma", __m512, [0], 16,
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps,
     _mm512_sub_ps, _mm512_mul_ps,
+    lane: |w, k| _mm512_permutexvar_ps(_mm512_set1_epi32(k), w),
     abs: |a| _mm512_abs_ps(a),
     positive: |z, d| {
         _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(z, _mm512_setzero_ps()), d)
@@ -145,6 +161,7 @@ lines!(
     Avx512<f64>, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma", __m512d, [0 1], 8,
     _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd,
     _mm512_sub_pd, _mm512_mul_pd,
+    lane: |w, k| _mm512_permutexvar_pd(_mm512_set1_epi64(i64::from(k)), w),
     abs: |a| _mm512_abs_pd(a),
     positive: |z, d| {
         _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLE_UQ>(z, _mm512_setzero_pd()), d)

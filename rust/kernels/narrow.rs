@@ -1,0 +1,178 @@
+//! Layers of at most a line of outputs: what goes from one to the next stays in registers.
+//!
+//! Such a layer takes some twenty nanoseconds, and a line that is written and read again one by one
+//! takes a quarter of that. Every function is inlined into `Work`; the rules are those of
+//! `docs/exactness.md`, and each chain is as in the scalar loop.
+
+// Reason: k counts through the lists of several blocks at once.
+#![allow(clippy::needless_range_loop)]
+
+use super::Real;
+use super::gemm::{BLOCK, PLACES};
+use super::lines::{LINE, Line, Lines, Wide};
+use super::math::Elementary;
+use super::rows::Descent;
+
+/// Does something for each of the lanes by number.
+macro_rules! each_lane {
+    ($each:ident) => {
+        $each!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+}
+
+/// z = x W by rule 1: as many elements of x as W (k, 1 line) has lines, at most [`LINE`].
+#[inline(always)]
+#[must_use]
+pub fn product<S: Lines>(s: S, x: Wide<S>, w: &[Line<S::T>]) -> Wide<S> {
+    debug_assert!(w.len() <= LINE);
+    let zero = Wide::splat(s, S::T::ZERO);
+    let mut chain = zero;
+    macro_rules! add {
+        ($($k:literal)+) => {$(
+            if let Some(w) = w.get($k) {
+                chain = x.lane::<$k>().mul_add(Wide::load(s, w), chain);
+            }
+        )+};
+    }
+    each_lane!(add);
+    zero.add(chain)
+}
+
+/// z = x W by rule 1, leaving out what of x is 0, which is exact by rule 8: x (k,), W (k, 1 line).
+///
+/// # Panics
+/// Where there are fewer rows of weights than inputs.
+#[inline(always)]
+#[must_use]
+pub fn product_lit<S: Lines>(s: S, x: &[S::T], w: &[Line<S::T>]) -> Wide<S> {
+    const SIDE: usize = 3;
+    assert!(w.len() >= x.len(), "as many rows of weights as inputs");
+    let zero = Wide::splat(s, S::T::ZERO);
+    let mut sum = zero;
+    // Blocks side by side, as their chains do not wait for each other.
+    for (x, w) in x.chunks(SIDE * BLOCK).zip(w.chunks(SIDE * BLOCK)) {
+        let mut places = [[0; BLOCK + 8]; SIDE];
+        let mut counts = [0; SIDE];
+        for ((x, places), count) in x.chunks(BLOCK).zip(&mut places).zip(&mut counts) {
+            *count = list(s, x, places);
+        }
+        let mut chains = [zero; SIDE];
+        // A macro, as a closure might not be inlined, and then not compiled for the set.
+        macro_rules! follow {
+            ($c:expr, $k:expr, $chain:expr) => {{
+                let at = $c * BLOCK + usize::from(places[$c][$k]);
+                // SAFETY: a place that is listed is that of an input, and has weights.
+                let (x, w) = unsafe { (*x.get_unchecked(at), w.get_unchecked(at)) };
+                Wide::splat(s, x).mul_add(Wide::load(s, w), $chain)
+            }};
+        }
+        let together = counts.iter().fold(BLOCK, |n, &count| n.min(count));
+        for k in 0..together {
+            for (c, chain) in chains.iter_mut().enumerate() {
+                *chain = follow!(c, k, *chain);
+            }
+        }
+        for (c, mut chain) in chains.into_iter().enumerate() {
+            for k in together..counts[c].min(BLOCK) {
+                chain = follow!(c, k, chain);
+            }
+            sum = sum.add(chain);
+        }
+    }
+    sum
+}
+
+/// Lists the places of what is not 0 in at most a block; returns how many there are.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a block has 256 places")]
+fn list<S: Lines>(s: S, x: &[S::T], places: &mut [u8; BLOCK + 8]) -> usize {
+    let zero = Wide::splat(s, S::T::ZERO);
+    let (lines, rest) = x.as_chunks::<LINE>();
+    let mut count = 0;
+    let mut at = 0;
+    for line in lines {
+        let lit = !Wide::load_from(s, line).equal(zero);
+        for (first, lit) in [(at, lit & 255), (at + 8, lit >> 8 & 255)] {
+            // Eight places are written, of which the next overwrite those that are none.
+            let eight = PLACES[lit as usize] + first * 0x0101_0101_0101_0101;
+            // SAFETY: as many places as inputs before are written at most, and eight more.
+            unsafe { places.as_mut_ptr().add(count).cast::<[u8; 8]>().write(eight.to_le_bytes()) };
+            count += lit.count_ones() as usize;
+        }
+        at += LINE as u64;
+    }
+    for (x, at) in rest.iter().zip(at..) {
+        places[count] = at as u8;
+        count += usize::from(*x != S::T::ZERO);
+    }
+    count
+}
+
+/// One step without l2 and momentum for all weights W (k, 1 line), k at most [`LINE`].
+#[inline(always)]
+pub fn step<S: Lines>(s: S, x: Wide<S>, r: Wide<S>, w: &mut [Line<S::T>], by: Descent<S::T>) {
+    debug_assert!(w.len() <= LINE);
+    macro_rules! move_line {
+        ($($k:literal)+) => {$(
+            if let Some(w) = w.get_mut($k) {
+                by.plain(s, x.lane::<$k>(), r, Wide::load(s, w)).store(w);
+            }
+        )+};
+    }
+    each_lane!(move_line);
+}
+
+/// The line of a register.
+#[inline(always)]
+fn line<S: Lines>(z: Wide<S>) -> Line<S::T> {
+    let mut line = Line::default();
+    z.store(&mut line);
+    line
+}
+
+/// sigmoid(z).
+#[inline(always)]
+#[must_use]
+pub fn sigmoid<S: Lines>(s: S, z: Wide<S>) -> Wide<S> {
+    let mut a = line(z);
+    for x in &mut a.0 {
+        *x = x.sigmoid();
+    }
+    Wide::load(s, &a)
+}
+
+/// tanh(z).
+#[inline(always)]
+#[must_use]
+pub fn tanh<S: Lines>(s: S, z: Wide<S>) -> Wide<S> {
+    let mut a = line(z);
+    for x in &mut a.0 {
+        *x = x.tanh();
+    }
+    Wide::load(s, &a)
+}
+
+/// sigma'(z) from a = sigmoid(z).
+#[inline(always)]
+#[must_use]
+pub fn sigmoid_slope<S: Lines>(s: S, a: Wide<S>) -> Wide<S> {
+    a.mul(Wide::splat(s, S::T::ONE).sub(a))
+}
+
+/// sigma'(z) from a = tanh(z).
+#[inline(always)]
+#[must_use]
+pub fn tanh_slope<S: Lines>(s: S, a: Wide<S>) -> Wide<S> {
+    Wide::splat(s, S::T::ONE).sub(a.mul(a))
+}
+
+/// A bit for each of the first `n` elements.
+#[inline(always)]
+#[must_use]
+pub fn first(n: usize) -> u32 {
+    (1_u32 << n.min(LINE)) - 1
+}
+
+#[cfg(test)]
+#[path = "narrow_tests.rs"]
+mod tests;
