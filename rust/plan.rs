@@ -85,6 +85,11 @@ pub const APART_ROWS: usize = 64;
 /// So many multiplications make it worth while to call workers for a prediction.
 const SHARED: usize = 1 << 19;
 
+/// So many rows are few at most: their outputs have room that is kept, and each has its cost however
+/// small the network is.
+#[cfg(feature = "python")]
+const FEW: usize = 1024;
+
 /// Columns that are 0 are looked for where a first layer has at most so many outputs.
 const LIT_OUTPUTS: usize = 64;
 
@@ -145,7 +150,7 @@ pub(crate) fn few<T: Real>(
         None => SHARED - 1,
         Some(threads) => SHARED << 4 << usize::from(threads > 1),
     };
-    rows.saturating_mul(network.n_parameters()) <= most
+    rows <= FEW && rows.saturating_mul(network.n_parameters()) <= most
 }
 
 /// Whether a prediction that workers share by rows leaves out columns of inputs that are 0 in a
