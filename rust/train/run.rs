@@ -152,7 +152,7 @@ impl<T: Real> Trainer<T> {
                 }
             });
         })?;
-        let desks = desks.into_iter().map(|desk| desk.into_inner());
+        let desks = desks.into_iter().map(Mutex::into_inner);
         self.few.desks.put(each, desks.map(|desk| desk.unwrap_or_else(PoisonError::into_inner)));
         Ok(finite.into_inner())
     }

@@ -241,7 +241,8 @@ fn weights_are_packed_anew_after_each_change() {
         trainer.train(data, &steps, Totals::default()).unwrap();
     };
     let (mut lone, mut all) = (data(1), data(3));
-    let changes: &mut [&mut dyn FnMut(&mut Trainer<f32>)] = &mut [
+    type Change<'a> = &'a mut dyn FnMut(&mut Trainer<f32>);
+    let changes: &mut [Change<'_>] = &mut [
         &mut |trainer| trainer.initialize(7, &[Initialization::GlorotUniform; 2]).unwrap(),
         &mut |trainer| {
             let parameters: Vec<_> = trainer.state().unwrap().0.iter().map(|p| p + 0.5).collect();
