@@ -226,6 +226,8 @@ fn few_multiplications_are_not_shared() {
     assert_eq!([0, 1, 2].map(|rows| helpers(&[784, 512, 10], rows)), [1, 1, 3]);
 }
 
+type Change<'a> = &'a mut dyn FnMut(&mut Trainer<f32>);
+
 /// What is packed is dropped by each thing that changes the parameters, and by no other.
 #[test]
 fn weights_are_packed_anew_after_each_change() {
@@ -241,7 +243,6 @@ fn weights_are_packed_anew_after_each_change() {
         trainer.train(data, &steps, Totals::default()).unwrap();
     };
     let (mut lone, mut all) = (data(1), data(3));
-    type Change<'a> = &'a mut dyn FnMut(&mut Trainer<f32>);
     let changes: &mut [Change<'_>] = &mut [
         &mut |trainer| trainer.initialize(7, &[Initialization::GlorotUniform; 2]).unwrap(),
         &mut |trainer| {
