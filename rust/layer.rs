@@ -6,9 +6,14 @@
 use std::ops::Range;
 
 use crate::activation::Activation;
-use crate::kernels::gemm::{self, Team};
+use crate::error::Error;
+use crate::kernels::gemm::{self, Packed, Team};
+use crate::kernels::memory::Coming;
 use crate::kernels::{Isa, Real, elementwise, reduce};
 use crate::matrix::{MatMut, MatRef};
+
+/// The network's parameters, and a layer's weights packed, where they are.
+pub type Parameters<'a, T> = (&'a [T], Option<&'a Packed<T>>);
 
 /// A dense layer; its parameters are a part of the network's one vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,19 +48,38 @@ impl Layer {
     }
 
     /// z = W x + b for each row: x (rows, n_in), z (rows, n_out).
-    pub fn forward<T: Real>(&self, team: &Team<'_, T>, parameters: &[T], x: &[T], z: &mut [T]) {
-        self.product(team, parameters, x, z, &|isa, z, b| elementwise::add(isa, z, b));
+    pub fn forward<T: Real>(
+        &self,
+        team: &Team<'_, T>,
+        by: Parameters<'_, T>,
+        x: &[T],
+        z: &mut [T],
+    ) {
+        self.product(team, by, x, z, &|isa, z, b| elementwise::add(isa, z, b));
     }
 
     /// a = sigma(W x + b) for each row of a hidden layer, which has no need of z.
-    pub fn activate<T: Real>(&self, team: &Team<'_, T>, parameters: &[T], x: &[T], a: &mut [T]) {
+    pub fn activate<T: Real>(
+        &self,
+        team: &Team<'_, T>,
+        by: Parameters<'_, T>,
+        x: &[T],
+        a: &mut [T],
+    ) {
         let sigma = self.activation;
-        self.product(team, parameters, x, a, &|isa, z, b| sigma.forward_with_bias(isa, z, b));
+        self.product(team, by, x, a, &|isa, z, b| sigma.forward_with_bias(isa, z, b));
     }
 
-    /// W x for each row, on this thread, for rows that are mostly 0.
-    pub fn product_lit<T: Real>(&self, isa: Isa, parameters: &[T], x: &[T], z: &mut [T]) {
-        gemm::product_lit(isa, x, self.matrix(parameters), z);
+    /// W x for each row, on this thread, for rows that are mostly 0; fetches what comes next.
+    pub fn product_lit<T: Real>(
+        &self,
+        isa: Isa,
+        parameters: &[T],
+        x: &[T],
+        z: &mut [T],
+        next: &mut Coming,
+    ) {
+        gemm::product_lit(isa, x, self.matrix(parameters), z, next);
     }
 
     /// W x for each row (Eq. 6), then `with_bias` for pieces of rows, or whole ones, beside their
@@ -63,7 +87,7 @@ impl Layer {
     fn product<T: Real>(
         &self,
         team: &Team<'_, T>,
-        parameters: &[T],
+        (parameters, packed): Parameters<'_, T>,
         x: &[T],
         z: &mut [T],
         with_bias: &(impl Fn(Isa, &mut [T], &[T]) + Sync),
@@ -71,10 +95,22 @@ impl Layer {
         let rows = z.len() / self.n_out;
         let x = MatRef::new(x, rows, self.n_in);
         let (w, b) = (self.matrix(parameters), &parameters[self.biases()]);
-        team.product(x, w, &mut MatMut::new(z, rows, self.n_out), &|z, _, j| {
+        team.product_with(x, w, packed, &mut MatMut::new(z, rows, self.n_out), &|z, _, j| {
             with_bias(team.isa, z, &b[j..b.len().min(j + z.len())]);
             0
         });
+    }
+
+    /// W packed for many products.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn packed<T: Real>(
+        &self,
+        team: &Team<'_, T>,
+        parameters: &[T],
+    ) -> Result<Packed<T>, Error> {
+        Packed::new(team, self.matrix(parameters))
     }
 
     /// W as it lies, (n_in, n_out).
@@ -151,10 +187,13 @@ mod tests {
             scratch.prepare(1).unwrap();
             let team = &Team { isa, crew: &Alone, scratch: &scratch };
             let (mut z, mut a) = ([0.0; 3], [0.0; 3]);
-            layer.forward(team, &parameters, &x, &mut z);
-            layer.activate(team, &parameters, &x, &mut a);
-            assert_eq!(z, [5.0, 6.5, -4.0]);
-            assert_eq!(a, [5.0, 6.5, 0.0]);
+            let packed = layer.packed(team, &parameters).unwrap();
+            for packed in [None, Some(&packed)] {
+                layer.forward(team, (&parameters, packed), &x, &mut z);
+                layer.activate(team, (&parameters, packed), &x, &mut a);
+                assert_eq!(z, [5.0, 6.5, -4.0]);
+                assert_eq!(a, [5.0, 6.5, 0.0]);
+            }
 
             let r = [1.0, -2.0, 4.0];
             let mut g = [7.0; 10];

@@ -82,6 +82,14 @@ const SMALL: usize = 1 << 20;
 /// through all layers.
 pub const APART_ROWS: usize = 64;
 
+/// So many multiplications make it worth while to call workers for a prediction.
+const SHARED: usize = 1 << 19;
+
+/// So many rows are few at most: their outputs have room that is kept, and each has its cost however
+/// small the network is.
+#[cfg(feature = "python")]
+const FEW: usize = 1024;
+
 /// Columns that are 0 are looked for where a first layer has at most so many outputs.
 const LIT_OUTPUTS: usize = 64;
 
@@ -113,20 +121,36 @@ impl Plan {
     }
 }
 
+/// How many of the workers that are allowed are called for a prediction.
+pub(crate) fn helpers<T: Real>(network: &Network<T>, rows: usize, allowed: usize) -> usize {
+    if rows.saturating_mul(network.n_parameters()) < SHARED { 1 } else { allowed }
+}
+
 /// How many rows of a prediction a worker takes at a time through all layers; none where workers
 /// had better share each product.
 pub(crate) fn apart<T: Real>(network: &Network<T>, rows: usize, workers: usize) -> Option<usize> {
     let chunks = rows.div_ceil(APART_ROWS).max(1).next_multiple_of(workers);
-    let each = rows.div_ceil(chunks).next_multiple_of(8);
-    (small(network) && 2 * each >= APART_ROWS).then_some(each)
+    let each = rows.div_ceil(chunks).max(1).next_multiple_of(8);
+    (small(network) && (2 * each >= APART_ROWS || lit(network))).then_some(each)
 }
 
-/// Whether a prediction is over so soon, in some ten microseconds, that nothing is prepared for it:
-/// neither workers nor the interpreter. A product that has to be packed takes as long sooner.
+/// Whether a prediction is over so soon, in some ten microseconds or, where the threads that may
+/// help are told, in some hundred, that the interpreter is not let go for it. Weights that have to
+/// be packed first take as long sooner.
 #[cfg(feature = "python")]
-pub(crate) fn few<T: Real>(network: &Network<T>, rows: usize) -> bool {
-    let multiplications = if rows <= 1 || lit(network) { 1 << 21 } else { 1 << 17 };
-    rows.saturating_mul(network.n_parameters()) <= multiplications
+pub(crate) fn few<T: Real>(
+    network: &Network<T>,
+    rows: usize,
+    packed: bool,
+    threads: Option<usize>,
+) -> bool {
+    let most = match threads {
+        _ if rows <= 1 => 1 << 21,
+        _ if !packed && !lit(network) => 1 << 17,
+        None => SHARED - 1,
+        Some(threads) => SHARED << 4 << usize::from(threads > 1),
+    };
+    rows <= FEW && rows.saturating_mul(network.n_parameters()) <= most
 }
 
 /// Whether a prediction that workers share by rows leaves out columns of inputs that are 0 in a

@@ -4,6 +4,7 @@
 //! by the chain rule and moves every parameter against its gradient. The numbers of equations are
 //! those of the report.
 
+mod few;
 mod form;
 mod kept;
 mod run;
@@ -11,8 +12,6 @@ mod tiles;
 mod trace;
 
 pub use crate::steps::{Steps, Totals, Trained};
-pub use run::FEW;
-use run::Few;
 pub use trace::LayerTrace;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +28,7 @@ use crate::optimizer::{Optimizer, State, not_negative};
 use crate::plan::Plan;
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
+use few::{Few, Panels};
 use form::{Form, forward_lit};
 use kept::Kept;
 use tiles::Tiles;
@@ -45,8 +45,8 @@ pub struct Trainer<T> {
     pixels: PixelTable<T>,
     workspace: Option<Workspace<T>>,
     tiles: Option<Tiles<T>>,
-    /// Scratch for a few rows, and a copy of the parameters as they are for one row.
-    few: Option<Few<T>>,
+    /// What a few rows are predicted with; for one row, a copy of the parameters as they are.
+    few: Few<T>,
     lone: Option<Lone<T>>,
     scratch: Scratch<T>,
     /// How many threads may work, and how many did last.
@@ -68,7 +68,7 @@ impl<T: Real> Trainer<T> {
             pixels: PixelTable::new(),
             workspace: None,
             tiles: None,
-            few: None,
+            few: Few::new(),
             lone: None,
             scratch: Scratch::new(),
             threads: AtomicUsize::new(1),
@@ -107,7 +107,7 @@ impl<T: Real> Trainer<T> {
     /// [`Error::Length`] where there is not one scheme a layer.
     pub fn initialize(&mut self, seed: u64, schemes: &[Initialization]) -> Result<(), Error> {
         self.network.initialize(seed, schemes)?;
-        self.lone = None;
+        self.forget_copies();
         self.state = State::new();
         Ok(())
     }
@@ -134,7 +134,7 @@ impl<T: Real> Trainer<T> {
             state.insert(name, vector)?;
         }
         self.network.set_flat(parameters)?;
-        self.lone = None;
+        self.forget_copies();
         self.state = state;
         Ok(())
     }
@@ -161,7 +161,7 @@ impl<T: Real> Trainer<T> {
             return Ok(Trained { totals, steps: 0, diverged: None });
         }
         data.prepare(steps.epoch)?;
-        self.lone = None; // what it has copied will have changed
+        self.forget_copies(); // what they hold will have changed
         self.plan.decide(&self.network, data, !steps.optimizer.vectors().is_empty());
         if self.plan.path.is_online() {
             return self.train_online(data, steps, totals);
@@ -337,7 +337,7 @@ fn run_tile<T: Real>(
     if let Some(first) = first {
         data.answers(tile, y);
         forward_lit(network, team, activations, (first, data, tile));
-        forward_behind(network, team, activations, rows, 1);
+        forward_behind(network, team, activations, rows, (1, None));
     } else {
         data.gather_by(team, tile, &mut activations.a[0][..rows * network.n_in()], y);
         forward(network, team, activations, rows);
@@ -356,26 +356,27 @@ fn forward<T: Real>(
     scratch: &mut Forward<T>,
     rows: usize,
 ) {
-    forward_behind(network, team, scratch, rows, 0);
+    forward_behind(network, team, scratch, rows, (0, None));
 }
 
-/// The same through the layers from `first` on.
+/// The same through the layers from `first` on, by panels where there are any.
 fn forward_behind<T: Real>(
     network: &Network<T>,
     team: &Team<'_, T>,
     scratch: &mut Forward<T>,
     rows: usize,
-    first: usize,
+    (first, panels): (usize, Option<&Panels<T>>),
 ) {
     let (parameters, last) = (network.parameters(), network.layers().len() - 1);
     for (l, layer) in network.layers().iter().enumerate().skip(first) {
         let (before, after) = scratch.a.split_at_mut(l + 1);
         let (x, a) = (&before[l][..rows * layer.n_in], &mut after[0][..rows * layer.n_out]);
+        let by = (parameters, panels.and_then(|panels| panels.of(l)));
         if l < last {
-            layer.activate(team, parameters, x, a); // a = sigma(W a + b)
+            layer.activate(team, by, x, a); // a = sigma(W a + b)
         } else {
             let z = &mut scratch.z[..rows * layer.n_out];
-            layer.forward(team, parameters, x, z); // z = W a + b
+            layer.forward(team, by, x, z); // z = W a + b
             layer.activation.forward(team.isa, z, a, layer.n_out); // a = sigma(z)
         }
     }

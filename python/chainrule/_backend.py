@@ -101,8 +101,11 @@ class Engine(Protocol):
         None where x is not finite: this alone is not trusted, as another thread may change it.
         """
 
-    def predict_few(self, x: Any) -> NDArray[Any] | None:
-        """As `predict`, at once, where x is a plain array of a few rows; else None."""
+    def predict_few(self, x: Any, threads: int | None = None) -> NDArray[Any] | None:
+        """As `predict`, at once, where x is a plain array of a few rows; else None.
+
+        Of more rows, some hundred microseconds' work, where it is told how many threads may help.
+        """
 
     def evaluate(
         self, dataset: Any, first: int, rows: int, loss: float, threads: int
@@ -247,10 +250,10 @@ def threads(value: int | None) -> int:
         return min(_validate.integer("threads", value, at_least=1), sys.maxsize)
     global threads_checked  # noqa: PLW0603
     told = environment.get(THREADS)
-    text = os.environ.get("CHAINRULE_THREADS")
-    if text is None:
+    if told is None:
         threads_checked = None
         return _free_threads()
+    text = os.fsdecode(told)
     if not text.isascii() or not text.isdigit():
         raise ValueError(f"CHAINRULE_THREADS must be a whole number of at least 1; got {text!r}")
     count = min(_validate.integer("CHAINRULE_THREADS", int(text), at_least=1), sys.maxsize)
@@ -261,6 +264,7 @@ def threads(value: int | None) -> int:
 # The names and values themselves: `os.environ` encodes and decodes at each look.
 environment: Any = getattr(os.environ, "_data", os.environ)
 THREADS: Any = os.fsencode("CHAINRULE_THREADS") if os.name == "posix" else "CHAINRULE_THREADS"
+OMP_THREADS: Any = os.fsencode("OMP_NUM_THREADS") if os.name == "posix" else "OMP_NUM_THREADS"
 
 # The very value of CHAINRULE_THREADS that was last found right, so that a call which needs no
 # threads need not look at it again; None, as where it is not set.
@@ -275,7 +279,8 @@ def _free_threads() -> int:
     quota = _cgroup_quota()
     if quota is not None:
         allowed.append(quota)
-    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    told = environment.get(OMP_THREADS)
+    first = os.fsdecode(told).split(",")[0].strip() if told else ""
     if first.isascii() and first.isdigit():  # another program's variable: only taken if plain
         allowed.append(int(first))
     return max(1, min(allowed))

@@ -242,7 +242,7 @@ class Network(Persistence):
         with self._guard.writing("fit"):
             chosen = self._choose_optimizer(learning_rate, optimizer)
             data = self._data(x, y, batch_size=batch_size, shuffle=shuffle)
-            n_steps = _fit_steps(epochs, steps, data.steps)
+            n_steps = training.steps_of_fit(epochs, steps, data.steps)
             validation = None
             if validation_data is not None:
                 validation = self._data(
@@ -357,6 +357,10 @@ class Network(Persistence):
     @_backend.exactly
     def _predict(self, x: ArrayLike, threads: int | None) -> NDArray[Any]:
         count = _backend.threads(threads)
+        if threads is None and self._guard.writer is None:  # once more, now that threads may help
+            outputs = self._engine.predict_few(x, count)
+            if outputs is not None:
+                return outputs
         inputs = _arrays.inputs(x, self._sizes[0], self._dtype, checked=False)
         with self._guard.reading("predict"), _arrays.pinned(inputs):
             outputs = training.predict(self._engine, inputs, self.n_parameters, count)
@@ -487,14 +491,3 @@ class Network(Persistence):
         """
         with self._guard.reading("explain"):
             return self._engine.explain()
-
-
-def _fit_steps(epochs: int | None, steps: int | None, per_epoch: int) -> int:
-    """Steps of a fit; neither argument means one epoch."""
-    if epochs is not None and steps is not None:
-        raise ValueError(f"fit takes epochs or steps, not both; got epochs={epochs}, steps={steps}")
-    if steps is not None:
-        return _validate.integer("steps", steps, at_least=0, at_most=_validate.MOST_STEPS)
-    most = _validate.MOST_STEPS // per_epoch
-    wanted = 1 if epochs is None else epochs
-    return per_epoch * _validate.integer("epochs", wanted, at_least=0, at_most=most)

@@ -318,7 +318,7 @@ class Engine:
         with np.errstate(all="ignore"):
             return self.forward(self.inputs(x))[1][-1]
 
-    def predict_few(self, x: Any) -> None:
+    def predict_few(self, x: Any, threads: int | None = None) -> None:
         """No quick way: what it would save is small beside NumPy's own calls."""
 
     def evaluate(

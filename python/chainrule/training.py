@@ -299,3 +299,14 @@ def evaluate(
         loss, right = engine.evaluate(data.dataset, first, rows, loss, threads)
         correct += right
     return loss / data.rows, correct / data.rows if data.has_accuracy else None
+
+
+def steps_of_fit(epochs: int | None, steps: int | None, per_epoch: int) -> int:
+    """Steps of a fit; neither argument means one epoch."""
+    if epochs is not None and steps is not None:
+        raise ValueError(f"fit takes epochs or steps, not both; got epochs={epochs}, steps={steps}")
+    if steps is not None:
+        return _validate.integer("steps", steps, at_least=0, at_most=_validate.MOST_STEPS)
+    most = _validate.MOST_STEPS // per_epoch
+    wanted = 1 if epochs is None else epochs
+    return per_epoch * _validate.integer("epochs", wanted, at_least=0, at_most=most)

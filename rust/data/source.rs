@@ -2,6 +2,7 @@
 
 use super::Inputs;
 use crate::kernels::foreign::Foreign;
+use crate::kernels::memory::Coming;
 use crate::kernels::{Isa, Real, elementwise};
 
 /// Inputs (n, n_in), row by row: ours, or a caller's that other threads may write to.
@@ -30,6 +31,15 @@ impl<T: Real> Source<'_, T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Elements from `first` on, at most `count`, that are read soon.
+    #[must_use]
+    pub fn coming(&self, first: usize, count: usize) -> Coming {
+        match self {
+            Self::Values(values) => values.coming(first, count),
+            Self::Pixels(pixels) => pixels.coming(first, count),
+        }
     }
 
     /// Writes the elements from `first` on to `to`, as numbers. Returns whether all are finite.

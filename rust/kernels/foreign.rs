@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::memory::room;
+use super::memory::{Coming, room};
 use crate::error::Error;
 
 /// Elements of which any bits are a value.
@@ -86,6 +86,12 @@ impl<T: Bits> Foreign<'_, T> {
     /// Where the first of them lies: not to be read but by instructions of the machine.
     pub(super) fn start(&self) -> *const T {
         self.start
+    }
+
+    /// At most `count` of them from `first` on, as far as there are any, to be copied soon.
+    pub(crate) fn coming(&self, first: usize, count: usize) -> Coming {
+        let first = first.min(self.len);
+        Coming::new(self.start.wrapping_add(first), count.min(self.len - first))
     }
 
     /// A copy of all, on huge pages where they are many.

@@ -12,12 +12,14 @@
 mod job;
 mod lit;
 mod pack;
+mod packed;
 mod team;
 mod thin;
 pub(super) mod tile;
 
 pub(super) use lit::PLACES;
 pub use lit::product_lit;
+pub use packed::Packed;
 pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -100,10 +102,28 @@ impl<T: Real> Team<'_, T> {
         c: &mut MatMut<'_, T>,
         finish: &(dyn Fn(&mut [T], usize, usize) -> u64 + Sync),
     ) -> u64 {
+        self.product_with(a, b, None, c, finish)
+    }
+
+    /// The same where B may be packed already.
+    ///
+    /// # Panics
+    /// Where the shapes do not belong together, or what is packed is another matrix, or A's columns
+    /// do not lie side by side.
+    pub fn product_with(
+        &self,
+        a: MatRef<'_, T>,
+        b: MatRef<'_, T>,
+        packed: Option<&Packed<T>>,
+        c: &mut MatMut<'_, T>,
+        finish: &(dyn Fn(&mut [T], usize, usize) -> u64 + Sync),
+    ) -> u64 {
         check_shapes(a, b, (c.rows(), c.columns()));
         let stride = c.row_stride();
         let data = c.data().as_mut_ptr();
-        let job = Job { a, b, output: Output::Set(data), stride };
+        let job = Job { a, b, packed, output: Output::Set(data), stride };
+        let fits = |packed: &Packed<T>| packed.is_for(self.isa, b) && job.rows_in_place();
+        assert!(packed.is_none_or(fits), "B is packed otherwise");
         let count = AtomicU64::new(0);
         self.run(&job, &|part| {
             let mut sum = 0;
@@ -139,7 +159,7 @@ impl<T: Real> Team<'_, T> {
         let stride = c.row_stride();
         let data = c.data().as_mut_ptr();
         let output = if first { Output::Set(data) } else { Output::Add(data) };
-        self.run(&Job { a, b, output, stride }, &|_| {});
+        self.run(&Job { a, b, packed: None, output, stride }, &|_| {});
     }
 
     /// Moves W against its gradient A B, one block that is added to the blocks before. Returns
@@ -166,7 +186,7 @@ impl<T: Real> Team<'_, T> {
             before: descent.before.map_or(std::ptr::null(), <[T]>::as_ptr),
             hyper: [rate, momentum, l2],
         };
-        self.run(&Job { a, b, output, stride: shape.1 }, &|_| {})
+        self.run(&Job { a, b, packed: None, output, stride: shape.1 }, &|_| {})
     }
 
     /// Shares the chunks of a product; `after` is called behind each. Returns whether all moved
@@ -222,7 +242,9 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
     assert!(scratch.len() >= SCRATCH);
     let (panel_space, rows_space) = scratch.split_at_mut(BLOCK * 32);
     let (a, b) = (job.a.rows_from(part.i, part.m), job.b.columns_from(part.j, part.n));
-    let form = if part.m <= DIRECT_ROWS && (b.column_stride() == 1 || part.n == 1) {
+    let form = if job.packed.is_some() {
+        form::ROWS
+    } else if part.m <= DIRECT_ROWS && (b.column_stride() == 1 || part.n == 1) {
         form::DIRECT
     } else if job.rows_in_place() {
         form::ROWS
@@ -242,7 +264,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let mut check = S::splat(S::T::ZERO);
-        let far = form != form::DIRECT && job.is_far();
+        let far = job.packed.is_none() && form != form::DIRECT && job.is_far();
         let (mut first, all) = (0, b);
         loop {
             let k = BLOCK.min(a.columns() - first);
@@ -272,7 +294,9 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
             while j < part.n {
                 let columns = (part.n - j).min(panels * 2 * S::LANES);
                 let b = b.columns_from(j, columns);
-                if form == form::DIRECT {
+                if let Some(packed) = job.packed {
+                    place.b = packed.panels(first, k, part.j + j).as_ptr();
+                } else if form == form::DIRECT {
                     place.b = b.data().as_ptr();
                 } else {
                     pack_panels::<S>(b, panel_space.as_mut_ptr());

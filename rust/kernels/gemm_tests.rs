@@ -1,6 +1,6 @@
 //! The products judged by the oracle, bit for bit.
 
-use super::{Alone, BLOCK, Crew, Descent, Job, Output, Scratch, Team, accumulate, product};
+use super::{Alone, BLOCK, Crew, Descent, Job, Output, Packed, Scratch, Team, accumulate, product};
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::{MatMut, MatRef};
@@ -43,6 +43,46 @@ fn products_around_each_width_and_block() {
     }
 }
 
+/// The same of a matrix that is packed once, whatever comes and however workers share it.
+fn check_packed<T: Real>(draw: fn(u64, usize) -> Vec<T>, n: usize, k: usize) {
+    let b = draw(2, k * n);
+    let b = MatRef::new(&b, k, n);
+    for isa in Isa::available() {
+        let scratch = Scratch::alone();
+        let team = Team { isa, crew: &Alone, scratch: &scratch };
+        let packed = Packed::new(&team, b).unwrap();
+        for m in [1, 2, 3, 7, 8, 9, 20, 300] {
+            let a = draw(1, m * k);
+            let a = MatRef::new(&a, m, k);
+            let expected = oracle::product(a, b);
+            let mut c = vec![T::from_f64(7.0); m * n];
+            let mut to = MatMut::new(&mut c, m, n);
+            team.product_with(a, b, Some(&packed), &mut to, &|_, _, _| 0);
+            assert_bits(&c, &expected, &format!("{} ({m}, {k}) ({k}, {n})", isa.name()));
+        }
+    }
+}
+
+#[test]
+fn products_of_what_is_packed() {
+    for k in [1, 2, 255, 256, 257, 600] {
+        for n in [1, 5, 8, 16, 17, 31, 33, 300] {
+            check_packed::<f32>(mild, n, k);
+            check_packed::<f64>(extreme, n, k);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "is packed otherwise")]
+fn what_is_packed_is_of_the_same_matrix() {
+    let (scratch, x) = (Scratch::alone(), [1.0_f32; 12]);
+    let team = Team { isa: Isa::detect(), crew: &Alone, scratch: &scratch };
+    let packed = Packed::new(&team, MatRef::new(&x, 3, 4)).unwrap();
+    let (mut c, a, b) = ([0.0; 3], MatRef::new(&x, 1, 4), MatRef::new(&x, 4, 3));
+    team.product_with(a, b, Some(&packed), &mut MatMut::new(&mut c, 1, 3), &|_, _, _| 0);
+}
+
 #[test]
 fn a_lone_row_of_many_blocks() {
     for k in [511, 512, 784, 1024, 1025, 2900] {
@@ -61,7 +101,9 @@ fn products_of_matrices_that_are_far_from_the_core() {
     let crossing = [MatRef::new(&b, k, n), MatRef::new(&b, n, k).transposed()];
     for (a, b) in lying.into_iter().flat_map(|a| crossing.map(|b| (a, b))) {
         let mut c = vec![7.0; m * n];
-        assert!(Job { a, b, output: Output::Set(c.as_mut_ptr()), stride: n }.is_far());
+        assert!(
+            Job { a, b, packed: None, output: Output::Set(c.as_mut_ptr()), stride: n }.is_far()
+        );
         let expected = oracle::product(a, b);
         for isa in Isa::available() {
             product(isa, a, b, &mut MatMut::new(&mut c, m, n));

@@ -4,7 +4,7 @@ use super::part::{Part, Place};
 use super::stages::Forward;
 use crate::error::Error;
 use crate::kernels::lines::{self, Lines, Wide, Work};
-use crate::kernels::memory::zeros;
+use crate::kernels::memory::{Coming, zeros};
 use crate::kernels::{Isa, Real, elementwise, gemm, narrow, rows};
 use crate::matrix::MatRef;
 use crate::network::Network;
@@ -120,7 +120,13 @@ impl<T: Real> Work<T> for ForwardDark<'_, T> {
         let Self { isa, x, part } = self;
         let (n, stride) = (part.n_out, lines::lines(part.n_out) * lines::LINE);
         let w = MatRef::with_strides(lines::flat(&part.w), x.len(), n, stride, 1);
-        gemm::product_lit(isa, x, w, &mut lines::flat_mut(&mut part.z)[..n]);
+        gemm::product_lit(
+            isa,
+            x,
+            w,
+            &mut lines::flat_mut(&mut part.z)[..n],
+            &mut Coming::nothing(),
+        );
         part.activate(s, isa);
     }
 }

@@ -16,7 +16,7 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::plan::{self, Path, Plan};
-use crate::train::{FEW, Steps, Totals, Trained, Trainer};
+use crate::train::{Steps, Totals, Trained, Trainer};
 
 /// The arithmetic of one network.
 #[pyclass(module = "chainrule._core")]
@@ -171,13 +171,16 @@ impl Engine {
         })
     }
 
-    /// As `predict`, at once, where x is a plain array of a few rows; else None.
+    /// As `predict`, at once, where x is a plain array of a few rows; else None. Of more rows where
+    /// the threads are told.
+    #[pyo3(signature = (x, threads=None))]
     fn predict_few<'py>(
         slf: &Bound<'py, Self>,
         x: &Bound<'py, PyAny>,
+        threads: Option<usize>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Ok(mut this) = slf.try_borrow_mut() else { return Ok(None) };
-        either!(&mut this.0, trainer => predict_few(trainer, x))
+        either!(&mut this.0, trainer => predict_few(trainer, x, threads))
     }
 
     /// Add the losses of some rows in row order to `loss`; that sum, and how many are classified
@@ -346,15 +349,19 @@ fn predict<'py, T: Number>(
 fn predict_few<'py, T: Number>(
     trainer: &mut Trainer<T>,
     x: &Bound<'py, PyAny>,
+    threads: Option<usize>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(matrix) = arrays::InPlace::of(x) else { return Ok(None) };
     let (n_in, n_out) = (trainer.network().n_in(), trainer.network().n_out());
     let (rows, columns) = matrix.shape();
-    if rows > FEW || columns != n_in || !plan::few(trainer.network(), rows) {
+    let packed = trainer.is_packed();
+    if columns != n_in || !plan::few(trainer.network(), rows, packed, threads) {
         return Ok(None);
     }
     let Some(source) = matrix.source() else { return Ok(None) };
-    let Some(outputs) = trainer.predict_few(source, rows)? else { return Ok(None) };
+    let Some(outputs) = trainer.predict_few(source, rows, threads.unwrap_or(1))? else {
+        return Ok(None);
+    };
     let outputs = ArrayView2::from_shape((rows, n_out), outputs).expect("n_out a row");
     Ok(Some(outputs.to_pyarray(x.py()).into_any()))
 }

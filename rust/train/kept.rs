@@ -37,7 +37,7 @@ impl<T: Real> Trainer<T> {
         if let Some(Kept { parameters, state }) = self.kept.take() {
             self.network.parts().1.copy_from_slice(&parameters);
             self.state = state;
-            self.lone = None;
+            self.forget_copies();
         }
     }
 

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Totals, Trainer, forward, forward_behind, gradient, judge};
+use super::{Panels, Totals, Trainer, forward, forward_behind, gradient, judge};
 use crate::data::{Dataset, Inputs, Rows, Source};
 use crate::error::Error;
-use crate::kernels::gemm::{Alone, Sole, Team};
+use crate::kernels::gemm::{Alone, MAX_WORKERS, Sole, Team};
 use crate::kernels::memory::zeros;
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::matrix::checked_product;
@@ -16,19 +16,8 @@ use crate::plan;
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
 
-/// So many rows [`Trainer::predict_few`] takes.
-pub const FEW: usize = 512;
-
 /// So many rows meet the first layer while they are in the first cache.
 const NEAR: usize = 8;
-
-/// What predictions of a few rows are made with.
-#[derive(Debug)]
-pub(super) struct Few<T> {
-    scratch: Forward<T>,
-    /// (rows, n_out), of the most rows so far.
-    outputs: Vec<T>,
-}
 
 impl<T: Real> Trainer<T> {
     /// The activations of the last layer, (rows, n_out), for inputs (rows, n_in).
@@ -56,82 +45,116 @@ impl<T: Real> Trainer<T> {
         }
         let mut outputs = zeros(checked_product(rows, self.network.n_out())?)?;
         let threads = self.threads(); // another thread may allow others meanwhile
-        let finite = match plan::apart(&self.network, rows, threads) {
-            Some(each) => self.predict_apart(x, each, threads, &mut outputs),
-            None => self.predict_together(x, rows, threads, &mut outputs),
-        }?;
-        Ok(finite.then_some(outputs))
+        Ok(self.fill(x, rows, threads, &mut outputs)?.then_some(outputs))
     }
 
-    /// Tile after tile, each product shared by all workers. Returns whether all inputs are finite.
-    fn predict_together(
+    /// The same, with what is made once until the parameters change, and scratch that is kept. What
+    /// it returns lies there too.
+    ///
+    /// # Errors
+    /// Where memory is short.
+    ///
+    /// # Panics
+    /// Where there are not so many elements.
+    pub fn predict_few(
+        &mut self,
+        x: Source<'_, T>,
+        rows: usize,
+        threads: usize,
+    ) -> Result<Option<&[T]>, Error> {
+        assert!(x.len() == rows * self.network.n_in(), "whole rows");
+        if rows == 1 {
+            self.worked.store(1, Ordering::Relaxed);
+            return self.predict_one(x);
+        }
+        let threads = threads.clamp(1, MAX_WORKERS);
+        let count = rows * self.network.n_out();
+        let mut outputs = std::mem::take(&mut self.few.outputs);
+        if outputs.len() < count {
+            outputs = zeros(count)?;
+        }
+        let finite = self.fill(x, rows, threads, &mut outputs[..count]);
+        self.few.outputs = outputs;
+        Ok(finite?.then(|| &self.few.outputs[..count]))
+    }
+
+    /// Whether weights that rows meet need not be packed for them.
+    #[cfg(feature = "python")]
+    pub(crate) fn is_packed(&mut self) -> bool {
+        self.few.shelf.is_filled()
+    }
+
+    /// The activations of the last layer. Returns whether all inputs are finite.
+    fn fill(
         &self,
         x: Source<'_, T>,
         rows: usize,
         threads: usize,
         outputs: &mut [T],
     ) -> Result<bool, Error> {
-        let mut scratch = Forward::new(&self.network, rows)?;
+        let threads = plan::helpers(&self.network, rows, threads);
+        match plan::apart(&self.network, rows, threads) {
+            Some(each) => self.fill_apart(x, each, threads, outputs),
+            None => self.fill_together(x, rows, threads, outputs),
+        }
+    }
+
+    /// Tile after tile, each product shared by all workers.
+    fn fill_together(
+        &self,
+        x: Source<'_, T>,
+        rows: usize,
+        threads: usize,
+        outputs: &mut [T],
+    ) -> Result<bool, Error> {
+        let mut desk = self.few.desks.take(&self.network, rows)?;
         let mut finite = true;
         self.with_team(threads, |team| {
+            let panels = self.few.shelf.panels(&self.network, team, rows);
+            let how = (false, panels.as_deref());
             let tiles = outputs.chunks_mut(TILE * self.network.n_out()).enumerate();
             for (t, outputs) in tiles {
                 let tile = (x, t * TILE);
-                finite = finite
-                    && predict_tile(&self.network, team, tile, (&mut scratch, false), outputs);
+                finite = finite && predict_tile(&self.network, team, tile, how, &mut desk, outputs);
             }
         })?;
+        self.few.desks.put(rows, [desk]);
         Ok(finite)
     }
 
-    /// Tiles of `each` rows, shared by the workers. Returns whether all inputs are finite.
-    fn predict_apart(
+    /// Tiles of `each` rows, shared by the workers.
+    fn fill_apart(
         &self,
         x: Source<'_, T>,
         each: usize,
         threads: usize,
         outputs: &mut [T],
     ) -> Result<bool, Error> {
-        let scratch = || Ok(Mutex::new(Forward::new(&self.network, each)?));
-        let scratch = (0..threads).map(|_| scratch()).collect::<Result<Vec<_>, Error>>()?;
+        let rows = outputs.len() / self.network.n_out();
+        let desk = |_| Ok(Mutex::new(self.few.desks.take(&self.network, each)?));
+        let desks = (0..threads).map(desk).collect::<Result<Vec<_>, Error>>()?;
         let tiles: Vec<_> =
             outputs.chunks_mut(each * self.network.n_out()).map(Mutex::new).collect();
         let finite = AtomicBool::new(true);
-        let lit = plan::lit(&self.network);
         self.with_team(threads, |team| {
+            let panels = self.few.shelf.panels(&self.network, team, rows);
+            let how = (plan::lit(&self.network), panels.as_deref());
             team.crew.share(tiles.len(), &|worker, t| {
                 // Neither lock is ever waited for.
-                let mut scratch = scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
+                let mut desk = desks[worker].lock().unwrap_or_else(PoisonError::into_inner);
                 let mut outputs = tiles[t].lock().unwrap_or_else(PoisonError::into_inner);
                 let team = &Team { crew: &Sole(worker), ..*team };
+                let tile = (x, t * each);
                 if finite.load(Ordering::Relaxed)
-                    && !predict_tile(
-                        &self.network,
-                        team,
-                        (x, t * each),
-                        (&mut scratch, lit),
-                        &mut outputs,
-                    )
+                    && !predict_tile(&self.network, team, tile, how, &mut desk, &mut outputs)
                 {
                     finite.store(false, Ordering::Relaxed);
                 }
             });
         })?;
+        let desks = desks.into_iter().map(Mutex::into_inner);
+        self.few.desks.put(each, desks.map(|desk| desk.unwrap_or_else(PoisonError::into_inner)));
         Ok(finite.into_inner())
-    }
-
-    /// The same for at most [`FEW`] rows, on this thread, allocating only for more rows than ever
-    /// before. What it returns lies in the scratch. None where an input is not finite.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`], the first time after parameters have changed.
-    ///
-    /// # Panics
-    /// Where there are not so many elements, or more rows.
-    pub fn predict_few(&mut self, x: Source<'_, T>, rows: usize) -> Result<Option<&[T]>, Error> {
-        assert!(rows <= FEW && x.len() == rows * self.network.n_in(), "a few whole rows");
-        self.worked.store(1, Ordering::Relaxed);
-        if rows == 1 { self.predict_one(x) } else { self.predict_several(x, rows) }
     }
 
     /// One row: no product is large enough to be prepared for.
@@ -147,30 +170,10 @@ impl<T: Real> Trainer<T> {
         }))
     }
 
-    fn predict_several(&mut self, x: Source<'_, T>, rows: usize) -> Result<Option<&[T]>, Error> {
-        let Self { network, few, scratch: space, plan, .. } = self;
-        let few = match few {
-            Some(few) => few,
-            none => none.insert(Few {
-                scratch: Forward::new(network, plan::APART_ROWS)?,
-                outputs: Vec::new(),
-            }),
-        };
-        let count = rows * network.n_out();
-        if few.outputs.len() < count {
-            few.outputs = zeros(count)?;
-        }
-        space.prepare(1)?;
-        let (team, lit) =
-            (Team { isa: plan.isa, crew: &Alone, scratch: space }, plan::lit(network));
-        let Few { scratch, outputs } = few;
-        let finite = fpu::exact(|| {
-            let size = plan::APART_ROWS;
-            outputs[..count].chunks_mut(size * network.n_out()).enumerate().all(|(t, outputs)| {
-                predict_tile(network, &team, (x, t * size), (&mut *scratch, lit), outputs)
-            })
-        });
-        Ok(finite.then(|| &outputs[..count]))
+    /// Drops copies of the parameters that predictions have made: they are about to change, or have.
+    pub(super) fn forget_copies(&mut self) {
+        self.lone = None;
+        self.few.shelf.clear();
     }
 
     /// Adds to `loss` the losses of some rows from `first` on, in their own order; also returns how
@@ -242,12 +245,14 @@ impl<T: Real> Trainer<T> {
 }
 
 /// Rows of `x` from `first` on, as many as there are outputs for. False, and nothing is written,
-/// where an input is not finite. Where zeros are left out, `lit`, there are hidden layers.
+/// where an input is not finite. Where zeros are left out, `lit`, there are hidden layers; panels
+/// may be there or not.
 fn predict_tile<T: Real>(
     network: &Network<T>,
     team: &Team<'_, T>,
     (x, first): (Source<'_, T>, usize),
-    (scratch, lit): (&mut Forward<T>, bool),
+    (lit, panels): (bool, Option<&Panels<T>>),
+    scratch: &mut Forward<T>,
     outputs: &mut [T],
 ) -> bool {
     let rows = outputs.len() / network.n_out();
@@ -257,7 +262,7 @@ fn predict_tile<T: Real>(
         read(network, team, (x, first), scratch, rows)
     };
     if finite {
-        forward_behind(network, team, scratch, rows, usize::from(lit));
+        forward_behind(network, team, scratch, rows, (usize::from(lit), panels));
         outputs.copy_from_slice(&scratch.a[scratch.a.len() - 1][..outputs.len()]);
     }
     finite
@@ -294,8 +299,12 @@ fn activate_lit<T: Real>(
     let a = &mut a[0][..rows * layer.n_out];
     for (i, z) in a.chunks_mut(NEAR * layer.n_out).enumerate() {
         let inputs = &mut inputs[0][..z.len() / layer.n_out * layer.n_in];
-        x.copy(isa, (first + i * NEAR) * layer.n_in, inputs);
-        layer.product_lit(isa, parameters, inputs, z);
+        let at = (first + i * NEAR) * layer.n_in;
+        x.copy(isa, at, inputs);
+        // The next rows are on their way while these are worked on: a core that only reads, and
+        // then only computes, has the memory idle half of the time.
+        let mut next = x.coming(at + inputs.len(), NEAR * layer.n_in);
+        layer.product_lit(isa, parameters, inputs, z, &mut next);
         // What is not finite makes every sum that it goes into so, whatever the weight: the
         // inputs of a row need a look only where its first sum has a reason for it.
         let finite = z.iter().step_by(layer.n_out).all(|z| z.is_finite());

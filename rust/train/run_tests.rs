@@ -1,8 +1,7 @@
 //! Predictions by every way, bit for bit as the oracle has them.
 
-use super::FEW;
 use crate::activation::Activation::{self, Identity, Relu, Sigmoid, Softmax, Tanh};
-use crate::data::{Inputs, PixelTable, Source};
+use crate::data::{Answers, Dataset, Inputs, PixelTable, Source};
 use crate::error::Error;
 use crate::init::Initialization;
 use crate::kernels::testing::{assert_bits, extreme, mild};
@@ -10,8 +9,9 @@ use crate::kernels::{Isa, Real, oracle};
 use crate::loss::Loss;
 use crate::matrix::MatRef;
 use crate::network::Network;
+use crate::optimizer::Optimizer;
 use crate::plan::{self, Plan};
-use crate::train::Trainer;
+use crate::train::{Steps, Totals, Trainer};
 
 fn trainer<T: Real>(isa: Isa, sizes: &[usize], activations: &[Activation]) -> Trainer<T> {
     let plan = Plan::new(Some(isa.name())).unwrap();
@@ -80,7 +80,8 @@ fn check_few<T: Real>(draw: fn(u64, usize) -> Vec<T>) {
                     let expected = judged(&trainer, &x, rows);
                     let what = format!("{} {sizes:?} {rows}", isa.name());
                     let x = Inputs::Values(x);
-                    let few = trainer.predict_few(Source::of(&x).unwrap(), rows).unwrap().unwrap();
+                    let few =
+                        trainer.predict_few(Source::of(&x).unwrap(), rows, 1).unwrap().unwrap();
                     assert_bits(few, &expected, &what);
                     assert_bits(&trainer.predict(&x, rows).unwrap(), &expected, &what);
                 }
@@ -118,7 +119,7 @@ fn check_pixels<T: Real>() {
             let x: Vec<T> = pixels.iter().map(|&p| table.quotients()[usize::from(p)]).collect();
             let expected = judged(&trainer, &x, rows);
             let x = Inputs::Pixels(pixels);
-            let few = trainer.predict_few(Source::of(&x).unwrap(), rows).unwrap().unwrap();
+            let few = trainer.predict_few(Source::of(&x).unwrap(), rows, 1).unwrap().unwrap();
             assert_bits(few, &expected, isa.name());
             assert_bits(&trainer.predict(&x, rows).unwrap(), &expected, isa.name());
         }
@@ -173,10 +174,126 @@ fn an_input_that_is_not_finite_is_refused_anywhere() {
                 assert_eq!(trainer.predict_from(Source::of(&x).unwrap(), rows), Ok(None));
                 let error = Err(Error::NotFinite { what: "x", index });
                 assert_eq!(trainer.predict(&x, rows), error);
-                assert_eq!(trainer.predict_few(Source::of(&x).unwrap(), rows), Ok(None));
+                for threads in [1, 2] {
+                    let source = Source::of(&x).unwrap();
+                    assert_eq!(trainer.predict_few(source, rows, threads), Ok(None));
+                }
             }
         }
     }
+}
+
+/// Rows and products that workers share, packed and not, the quick way and the long one.
+fn check_shared<T: Real>() {
+    for (sizes, rows, by_rows) in [
+        (&[784, 16, 16, 10][..], 70, true),
+        (&[784, 16, 16, 10], 400, true),
+        (&[784, 300, 33], 3, false),
+        (&[784, 300, 33], 9, false),
+        (&[784, 300, 33], 150, true),
+        (&[1200, 1000, 5], 2, false), // too large to be shared by rows
+        (&[1200, 1000, 5], 300, false),
+    ] {
+        for isa in Isa::available().into_iter().rev().take(2) {
+            let mut trainer = trainer::<T>(isa, sizes, &activations(sizes.len() - 1, Sigmoid));
+            let x = dark(mild, rows, sizes[0]);
+            let expected = judged(&trainer, &x, rows);
+            let x = Inputs::Values(x);
+            for threads in [1, 2, 3, usize::MAX] {
+                let workers = threads.min(3);
+                assert_eq!(plan::apart(trainer.network(), rows, workers).is_some(), by_rows);
+                trainer.forget_copies();
+                trainer.allow_threads(threads.min(3));
+                for _ in 0..2 {
+                    let what = format!("{} {sizes:?} {rows} {threads}", isa.name());
+                    let few = trainer.predict_few(Source::of(&x).unwrap(), rows, threads);
+                    assert_bits(few.unwrap().unwrap(), &expected, &what);
+                    assert_bits(&trainer.predict(&x, rows).unwrap(), &expected, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_that_workers_share_are_as_the_oracle_has_them() {
+    check_shared::<f32>();
+    check_shared::<f64>();
+}
+
+#[test]
+fn few_multiplications_are_not_shared() {
+    let helpers = |sizes: &[usize], rows| {
+        let trainer = trainer::<f32>(Isa::detect(), sizes, &activations(sizes.len() - 1, Sigmoid));
+        plan::helpers(trainer.network(), rows, 3)
+    };
+    assert_eq!([1, 40, 41].map(|rows| helpers(&[784, 16, 16, 10], rows)), [1, 1, 3]);
+    assert_eq!([0, 1, 2].map(|rows| helpers(&[784, 512, 10], rows)), [1, 1, 3]);
+}
+
+type Change<'a> = &'a mut dyn FnMut(&mut Trainer<f32>);
+
+/// What is packed is dropped by each thing that changes the parameters, and by no other.
+#[test]
+fn weights_are_packed_anew_after_each_change() {
+    let mut trainer = trainer::<f32>(Isa::detect(), &[30, 20, 5], &[Tanh, Sigmoid]);
+    let inputs = Inputs::Values(mild(1, 90));
+    let data = |batch| {
+        let answers = Answers::labels(&[0, 1, 2], 5).unwrap();
+        Dataset::new(Inputs::Values(mild(1, 90)), answers, 3, (30, 5), batch, None).unwrap()
+    };
+    let train = |trainer: &mut Trainer<f32>, data: &mut Dataset<f32>| {
+        let optimizer = Optimizer::sgd();
+        let steps = Steps { epoch: 0, first: 0, rates: &[0.5], optimizer };
+        trainer.train(data, &steps, Totals::default()).unwrap();
+    };
+    let (mut lone, mut all) = (data(1), data(3));
+    let changes: &mut [Change<'_>] = &mut [
+        &mut |trainer| trainer.initialize(7, &[Initialization::GlorotUniform; 2]).unwrap(),
+        &mut |trainer| {
+            let parameters: Vec<_> = trainer.state().unwrap().0.iter().map(|p| p + 0.5).collect();
+            trainer.set_state(&parameters, &[]).unwrap();
+        },
+        &mut |trainer| train(trainer, &mut lone),
+        &mut |trainer| {
+            trainer.remember().unwrap();
+            train(trainer, &mut all);
+        },
+        &mut |trainer| trainer.restore(),
+    ];
+    let mut before = Vec::new();
+    for (c, change) in changes.iter_mut().enumerate() {
+        for _ in 0..2 {
+            before = trainer.predict(&inputs, 3).unwrap();
+        }
+        trainer.gradients(&data(3)).unwrap();
+        trainer.evaluate(&data(3), 0, 3, 0.0).unwrap();
+        assert!(trainer.few.shelf.is_filled(), "{c}");
+        change(&mut trainer);
+        assert!(!trainer.few.shelf.is_filled(), "{c}");
+        let Inputs::Values(x) = &inputs else { unreachable!() };
+        let expected = judged(&trainer, x, 3);
+        assert_ne!(expected, before, "{c}");
+        for _ in 0..3 {
+            assert_bits(&trainer.predict(&inputs, 3).unwrap(), &expected, "after a change");
+        }
+    }
+}
+
+#[test]
+fn many_threads_predict_at_a_time() {
+    let trainer = trainer::<f32>(Isa::detect(), &[300, 70, 7], &[Relu, Sigmoid]);
+    let x = mild(1, 40 * 300);
+    let (expected, x) = (judged(&trainer, &x, 40), Inputs::Values(x));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert_bits(&trainer.predict(&x, 40).unwrap(), &expected, "beside others");
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -185,7 +302,7 @@ fn a_few_rows_meet_the_parameters_as_they_are_now() {
     let x = Inputs::Values(mild(1, 30));
     let mut found = Vec::new();
     for seed in 0..3 {
-        let few = trainer.predict_few(Source::of(&x).unwrap(), 1).unwrap().unwrap().to_vec();
+        let few = trainer.predict_few(Source::of(&x).unwrap(), 1, 1).unwrap().unwrap().to_vec();
         assert_bits(&few, &trainer.predict(&x, 1).unwrap(), "after a change");
         assert!(!found.contains(&few), "what changed counts");
         found.push(few);

@@ -103,7 +103,7 @@ impl<T: Real> Trainer<T> {
             let at = start * layer.n_out..(start + rows) * layer.n_out;
             let (before, after) = activations.a.split_at_mut(l + 1);
             let (z, a) = (&mut trace.z[at.clone()], &mut after[0][..rows * layer.n_out]);
-            layer.forward(team, parameters, &before[l][..rows * layer.n_in], z);
+            layer.forward(team, (parameters, None), &before[l][..rows * layer.n_in], z);
             layer.activation.forward(isa, z, a, layer.n_out);
             trace.a[at].copy_from_slice(a);
         }

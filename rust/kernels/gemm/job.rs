@@ -1,6 +1,7 @@
 //! A product as workers share it: chunk by chunk.
 
 use super::BLOCK;
+use super::packed::Packed;
 use super::tile::Output;
 use crate::kernels::Real;
 use crate::matrix::MatRef;
@@ -25,6 +26,8 @@ const NEAR: usize = 5 << 19;
 pub(super) struct Job<'a, T> {
     pub(super) a: MatRef<'a, T>,
     pub(super) b: MatRef<'a, T>,
+    /// B as panels, where they are made already.
+    pub(super) packed: Option<&'a Packed<T>>,
     pub(super) output: Output<T>,
     pub(super) stride: usize,
 }

@@ -5,32 +5,44 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::super::Real;
+use super::super::memory::Coming;
 use super::super::simd::{Simd, simd_kernel};
 use super::tile::{Output, Place, form, settle};
 use super::{BLOCK, Sums, height};
 use crate::matrix::MatRef;
 
-/// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other.
+/// So many columns of A are looked at together.
+const COLUMNS: usize = 16;
+
+/// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other. What comes next is
+/// fetched meanwhile.
 ///
 /// # Panics
 /// Where the sizes do not belong together.
-pub fn product_lit<T: Real>(isa: super::Isa, a: &[T], b: MatRef<'_, T>, c: &mut [T]) {
+pub fn product_lit<T: Real>(
+    isa: super::Isa,
+    a: &[T],
+    b: MatRef<'_, T>,
+    c: &mut [T],
+    next: &mut Coming,
+) {
     let (k, n) = (b.rows(), b.columns());
     assert!(k > 0 && n > 0 && b.column_stride() == 1, "rows of weights");
     assert!(c.len().is_multiple_of(n) && a.len() == c.len() / n * k, "a row of C for a row of A");
-    rows(isa, a, b, c);
+    rows(isa, a, b, c, next);
 }
 
 simd_kernel! {
-    fn rows<T, S>(a: &[T], b: MatRef<'_, T>, c: &mut [T]) {
+    fn rows<T, S>(a: &[T], b: MatRef<'_, T>, c: &mut [T], next: &mut Coming) {
         let (k, n) = (b.rows(), b.columns());
+        let each = next.each(a.len().div_ceil(S::ROWS * COLUMNS));
         let mut i = 0;
         while i < c.len() / n {
             let rows = height::<S>(c.len() / n - i);
             let a = &a[i * k..(i + rows) * k];
             for first in (0..k).step_by(BLOCK) {
                 // SAFETY: `simd_kernel` has compiled this for S; the sizes are checked.
-                unsafe { block::<S>(a, b, &mut c[i * n..(i + rows) * n], rows, first) };
+                unsafe { block::<S>(a, b, &mut c[i * n..(i + rows) * n], rows, first, (next, each)) };
             }
             i += rows;
         }
@@ -48,6 +60,7 @@ unsafe fn block<S: Simd>(
     c: &mut [S::T],
     rows: usize,
     first: usize,
+    next: (&mut Coming, usize),
 ) {
     let (k, n) = (b.rows(), b.columns());
     let mut places = [0; BLOCK + 8];
@@ -59,7 +72,7 @@ unsafe fn block<S: Simd>(
     unsafe {
         let mut check = S::splat(S::T::ZERO);
         let from = a.as_ptr().add(first);
-        let count = columns::<S>(from, k, rows, BLOCK.min(k - first), &mut places);
+        let count = columns::<S>(from, k, rows, BLOCK.min(k - first), &mut places, next);
         let mut j = 0;
         while j < n {
             let place = Place {
@@ -116,6 +129,7 @@ unsafe fn tile<S: Simd, const V: usize>(
 }
 
 /// Lists the columns of A (rows, k), at most a block, that are not 0 in every row. Returns how many.
+/// At each look so many lines of what comes next are fetched.
 ///
 /// # Safety
 /// As for [`Simd`]; the rows are `stride` apart.
@@ -126,14 +140,16 @@ unsafe fn columns<S: Simd>(
     rows: usize,
     k: usize,
     list: &mut [u8; BLOCK + 8],
+    (next, each): (&mut Coming, usize),
 ) -> usize {
     let mut count = 0;
     let mut t = 0;
     while t < k {
+        next.fetch(each);
         let mut mask = 0_u32;
         let mut bits = 0;
         // Whole bytes of a mask, from one register or more.
-        while bits < 16 && t + bits < k {
+        while bits < COLUMNS && t + bits < k {
             // SAFETY: the caller's word; so in the whole block.
             unsafe {
                 let mut met = S::splat(S::T::ZERO);
@@ -155,7 +171,7 @@ unsafe fn columns<S: Simd>(
             unsafe { list.as_mut_ptr().add(count).cast::<[u8; 8]>().write(places.to_le_bytes()) };
             count += set.count_ones() as usize;
         }
-        t += 16;
+        t += COLUMNS;
     }
     count
 }

@@ -1,0 +1,77 @@
+//! A matrix that many products meet, packed once for all of them.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::super::memory::zeros;
+use super::super::simd::simd_kernel;
+use super::super::{Isa, Real};
+use super::pack::pack_panels;
+use super::{BLOCK, Team};
+use crate::error::Error;
+use crate::matrix::{MatRef, checked_product};
+
+/// A copy of B (k, n) as products read it: block by block of rule 1, panel by panel, row by row.
+#[derive(Debug)]
+pub struct Packed<T> {
+    isa: Isa,
+    shape: (usize, usize),
+    /// Of a row in all panels: the last is filled up to whole registers.
+    columns: usize,
+    elements: Vec<T>,
+    /// Where the first cache line begins.
+    start: usize,
+}
+
+impl<T: Real> Packed<T> {
+    /// Packs a matrix whose columns lie side by side, for products on the team's instruction set.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    ///
+    /// # Panics
+    /// Where the columns lie otherwise, or there are none, or no rows.
+    pub fn new(team: &Team<'_, T>, b: MatRef<'_, T>) -> Result<Self, Error> {
+        let (k, n) = (b.rows(), b.columns());
+        assert!(k > 0 && n > 0 && b.column_stride() == 1, "rows of weights");
+        let columns = n.next_multiple_of(lanes::<T>(team.isa));
+        let mut elements: Vec<T> = zeros(checked_product(k, columns)? + 64)?;
+        let start = elements.as_ptr().align_offset(64).min(64);
+        let blocks = elements[start..start + k * columns].chunks_mut(BLOCK * columns);
+        let blocks: Vec<_> = blocks.map(Mutex::new).collect();
+        team.crew.share(blocks.len(), &|_, block| {
+            let mut to = blocks[block].lock().unwrap_or_else(PoisonError::into_inner);
+            let rows = to.len() / columns;
+            pack(team.isa, b.rows_from(block * BLOCK, rows), &mut to);
+        });
+        drop(blocks);
+        Ok(Self { isa: team.isa, shape: (k, n), columns, elements, start })
+    }
+
+    /// Whether it is a copy, for an instruction set, of a matrix of such a shape.
+    pub(super) fn is_for(&self, isa: Isa, b: MatRef<'_, T>) -> bool {
+        self.isa == isa && self.shape == (b.rows(), b.columns())
+    }
+
+    /// The panels from a column on, at which one begins, of a block of so many rows that begins at
+    /// row `first`.
+    pub(super) fn panels(&self, first: usize, rows: usize, column: usize) -> &[T] {
+        let block = &self.elements[self.start..][first * self.columns..][..rows * self.columns];
+        &block[rows * column..]
+    }
+}
+
+simd_kernel! {
+    /// How many elements a register holds.
+    fn lanes<T, S>() -> usize {
+        S::LANES
+    }
+}
+
+simd_kernel! {
+    /// Packs one block.
+    fn pack<T, S>(b: MatRef<'_, T>, to: &mut [T]) {
+        assert!(to.len() >= b.rows() * b.columns().next_multiple_of(S::LANES));
+        // SAFETY: `simd_kernel` has compiled this for S; panels are filled up to whole registers.
+        unsafe { pack_panels::<S>(b, to.as_mut_ptr()) };
+    }
+}

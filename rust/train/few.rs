@@ -1,0 +1,137 @@
+//! What predictions of several rows are made with, kept from call to call.
+//!
+//! Several threads may predict at a time. None waits for another: what is in use is made anew, or
+//! done without, so that a process that was forked meanwhile does so for ever.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::error::Error;
+use crate::kernels::Real;
+use crate::kernels::gemm::{MAX_WORKERS, Packed, Team};
+use crate::network::Network;
+use crate::plan::{self, APART_ROWS};
+use crate::workspace::Forward;
+
+/// All of it.
+#[derive(Debug)]
+pub(super) struct Few<T> {
+    pub(super) shelf: Shelf<T>,
+    pub(super) desks: Desks<T>,
+    /// (rows, n_out), of the most rows so far.
+    pub(super) outputs: Vec<T>,
+}
+
+impl<T: Real> Few<T> {
+    pub(super) fn new() -> Self {
+        let (shelf, desks) = (Shelf(Mutex::new(Kept::NONE)), Desks(Mutex::new(Vec::new())));
+        Self { shelf, desks, outputs: Vec::new() }
+    }
+}
+
+/// A copy of the weights, packed as products read them, of all layers that leave out no zeros.
+#[derive(Debug)]
+pub(super) struct Panels<T> {
+    first: usize,
+    layers: Vec<Packed<T>>,
+}
+
+impl<T: Real> Panels<T> {
+    fn new(network: &Network<T>, team: &Team<'_, T>) -> Result<Self, Error> {
+        let first = usize::from(plan::lit(network));
+        let layers = network.layers()[first..].iter();
+        let layers = layers.map(|layer| layer.packed(team, network.parameters()));
+        Ok(Self { first, layers: layers.collect::<Result<_, _>>()? })
+    }
+
+    /// Those of a layer, if there are any.
+    pub(super) fn of(&self, layer: usize) -> Option<&Packed<T>> {
+        self.layers.get(layer.checked_sub(self.first)?)
+    }
+}
+
+/// Where panels are kept.
+#[derive(Debug)]
+pub(super) struct Shelf<T>(Mutex<Kept<T>>);
+
+#[derive(Debug)]
+struct Kept<T> {
+    panels: Option<Arc<Panels<T>>>,
+    /// Whether rows have met the parameters as they are.
+    met: bool,
+}
+
+impl<T> Kept<T> {
+    const NONE: Self = Self { panels: None, met: false };
+}
+
+/// So many rows would pack the weights several times.
+const MANY: usize = 2 * APART_ROWS;
+
+impl<T: Real> Shelf<T> {
+    /// The panels of a network for `rows` rows. None where the parameters may change before the next
+    /// rows come, so that packing does not pay, where another call is at it, or memory is short.
+    pub(super) fn panels(
+        &self,
+        network: &Network<T>,
+        team: &Team<'_, T>,
+        rows: usize,
+    ) -> Option<Arc<Panels<T>>> {
+        if rows < 2 {
+            return None;
+        }
+        let mut kept = free(&self.0)?;
+        if kept.panels.is_none() && (kept.met || rows > MANY) {
+            kept.panels = Panels::new(network, team).ok().map(Arc::new);
+        }
+        kept.met = true;
+        kept.panels.clone()
+    }
+
+    /// Whether there are panels.
+    #[cfg(any(test, feature = "python"))]
+    pub(super) fn is_filled(&mut self) -> bool {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).panels.is_some()
+    }
+
+    /// Takes them down: the parameters change.
+    pub(super) fn clear(&mut self) {
+        *self.0.get_mut().unwrap_or_else(PoisonError::into_inner) = Kept::NONE;
+    }
+}
+
+/// Scratch of workers, each for [`APART_ROWS`] rows.
+#[derive(Debug)]
+pub(super) struct Desks<T>(Mutex<Vec<Forward<T>>>);
+
+impl<T: Real> Desks<T> {
+    /// Scratch for `rows` rows.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(super) fn take(&self, network: &Network<T>, rows: usize) -> Result<Forward<T>, Error> {
+        if rows > APART_ROWS {
+            return Forward::new(network, rows);
+        }
+        let kept = free(&self.0).and_then(|mut desks| desks.pop());
+        kept.map_or_else(|| Forward::new(network, APART_ROWS), Ok)
+    }
+
+    /// Gives back what was taken for as many rows.
+    pub(super) fn put(&self, rows: usize, desks: impl IntoIterator<Item = Forward<T>>) {
+        if rows <= APART_ROWS
+            && let Some(mut kept) = free(&self.0)
+        {
+            kept.extend(desks);
+            kept.truncate(MAX_WORKERS);
+        }
+    }
+}
+
+/// A lock, where nobody has it. What a panic left behind it is as good as ever.
+fn free<T>(of: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match of.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
