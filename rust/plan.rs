@@ -135,8 +135,8 @@ pub(crate) fn apart<T: Real>(network: &Network<T>, rows: usize, workers: usize) 
 }
 
 /// Whether a prediction is over so soon, in some ten microseconds or, where the threads that may
-/// help are told, in some hundred, that the interpreter is not let go for it. Weights that have to
-/// be packed first take as long sooner.
+/// help are told, in some hundred, that its inputs are taken as they come. Weights that have to be
+/// packed first take as long sooner.
 #[cfg(feature = "python")]
 pub(crate) fn few<T: Real>(
     network: &Network<T>,

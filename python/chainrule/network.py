@@ -357,8 +357,9 @@ class Network(Persistence):
     @_backend.exactly
     def _predict(self, x: ArrayLike, threads: int | None) -> NDArray[Any]:
         count = _backend.threads(threads)
-        if threads is None and self._guard.writer is None:  # once more, now that threads may help
-            outputs = self._engine.predict_few(x, count)
+        if type(x) is np.ndarray:  # once more, now that threads may help
+            with self._guard.reading("predict"), _arrays.pinned(x):
+                outputs = self._engine.predict_few(x, count)
             if outputs is not None:
                 return outputs
         inputs = _arrays.inputs(x, self._sizes[0], self._dtype, checked=False)

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use super::arrays::{self, Number};
 use super::errors::{busy, compute};
 use crate::activation::Activation;
-use crate::data::{self, Answers};
+use crate::data::{self, Answers, Source};
 use crate::error::Error;
 use crate::init::Initialization;
 use crate::loss::Loss;
@@ -172,15 +172,22 @@ impl Engine {
     }
 
     /// As `predict`, at once, where x is a plain array of a few rows; else None. Of more rows where
-    /// the threads are told.
+    /// the threads are told; then other Python threads go on meanwhile.
     #[pyo3(signature = (x, threads=None))]
     fn predict_few<'py>(
         slf: &Bound<'py, Self>,
         x: &Bound<'py, PyAny>,
         threads: Option<usize>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Ok(mut this) = slf.try_borrow_mut() else { return Ok(None) };
-        either!(&mut this.0, trainer => predict_few(trainer, x, threads))
+        let Some(threads) = threads else {
+            let Ok(mut this) = slf.try_borrow_mut() else { return Ok(None) };
+            return either!(&mut this.0, trainer => predict_few(trainer, x));
+        };
+        let this = slf.try_borrow().map_err(|_| busy("network"))?;
+        either!(&this.0, trainer => {
+            trainer.allow_threads(threads);
+            predict_several(trainer, x, threads)
+        })
     }
 
     /// Add the losses of some rows in row order to `loss`; that sum, and how many are classified
@@ -345,25 +352,39 @@ fn predict<'py, T: Number>(
     outputs.map(|outputs| arrays::array(py, outputs, &[rows, n_out])).transpose()
 }
 
-/// The interpreter is not let go: that takes as long as the work.
+/// The interpreter is not let go, so that nothing else begins meanwhile.
 fn predict_few<'py, T: Number>(
     trainer: &mut Trainer<T>,
     x: &Bound<'py, PyAny>,
-    threads: Option<usize>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let Some(matrix) = arrays::InPlace::of(x) else { return Ok(None) };
-    let (n_in, n_out) = (trainer.network().n_in(), trainer.network().n_out());
-    let (rows, columns) = matrix.shape();
-    let packed = trainer.is_packed();
-    if columns != n_in || !plan::few(trainer.network(), rows, packed, threads) {
-        return Ok(None);
-    }
-    let Some(source) = matrix.source() else { return Ok(None) };
-    let Some(outputs) = trainer.predict_few(source, rows, threads.unwrap_or(1))? else {
-        return Ok(None);
-    };
+    let Some((source, rows)) = few_rows(trainer, x, None) else { return Ok(None) };
+    let n_out = trainer.network().n_out();
+    let Some(outputs) = trainer.predict_few(source, rows)? else { return Ok(None) };
     let outputs = ArrayView2::from_shape((rows, n_out), outputs).expect("n_out a row");
     Ok(Some(outputs.to_pyarray(x.py()).into_any()))
+}
+
+fn predict_several<'py, T: Number>(
+    trainer: &Trainer<T>,
+    x: &Bound<'py, PyAny>,
+    threads: usize,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some((source, rows)) = few_rows(trainer, x, Some(threads)) else { return Ok(None) };
+    let outputs = compute(x.py(), move || trainer.predict_from(source, rows))?;
+    let shape = [rows, trainer.network().n_out()];
+    outputs.map(|outputs| arrays::array(x.py(), outputs, &shape)).transpose()
+}
+
+/// A plain array of so few rows that nothing is made ready for them, and how many.
+fn few_rows<'a, T: Number>(
+    trainer: &Trainer<T>,
+    x: &'a Bound<'_, PyAny>,
+    threads: Option<usize>,
+) -> Option<(Source<'a, T>, usize)> {
+    let matrix = arrays::InPlace::of(x)?;
+    let ((rows, columns), network) = (matrix.shape(), trainer.network());
+    let few = columns == network.n_in() && plan::few(network, rows, trainer.is_packed(), threads);
+    Some((matrix.source().filter(|_| few)?, rows))
 }
 
 fn trace<'py, T: Number>(

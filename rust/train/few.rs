@@ -87,10 +87,10 @@ impl<T: Real> Shelf<T> {
         kept.panels.clone()
     }
 
-    /// Whether there are panels.
+    /// Whether there are panels, as far as nobody is at them.
     #[cfg(any(test, feature = "python"))]
-    pub(super) fn is_filled(&mut self) -> bool {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).panels.is_some()
+    pub(super) fn is_filled(&self) -> bool {
+        free(&self.0).is_some_and(|kept| kept.panels.is_some())
     }
 
     /// Takes them down: the parameters change.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{Panels, Totals, Trainer, forward, forward_behind, gradient, judge};
 use crate::data::{Dataset, Inputs, Rows, Source};
 use crate::error::Error;
-use crate::kernels::gemm::{Alone, MAX_WORKERS, Sole, Team};
+use crate::kernels::gemm::{Alone, Sole, Team};
 use crate::kernels::memory::zeros;
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::matrix::checked_product;
@@ -48,39 +48,32 @@ impl<T: Real> Trainer<T> {
         Ok(self.fill(x, rows, threads, &mut outputs)?.then_some(outputs))
     }
 
-    /// The same, with what is made once until the parameters change, and scratch that is kept. What
-    /// it returns lies there too.
+    /// The same on this thread alone. What it returns lies in scratch.
     ///
     /// # Errors
     /// Where memory is short.
     ///
     /// # Panics
     /// Where there are not so many elements.
-    pub fn predict_few(
-        &mut self,
-        x: Source<'_, T>,
-        rows: usize,
-        threads: usize,
-    ) -> Result<Option<&[T]>, Error> {
+    pub fn predict_few(&mut self, x: Source<'_, T>, rows: usize) -> Result<Option<&[T]>, Error> {
         assert!(x.len() == rows * self.network.n_in(), "whole rows");
         if rows == 1 {
             self.worked.store(1, Ordering::Relaxed);
             return self.predict_one(x);
         }
-        let threads = threads.clamp(1, MAX_WORKERS);
         let count = rows * self.network.n_out();
         let mut outputs = std::mem::take(&mut self.few.outputs);
         if outputs.len() < count {
             outputs = zeros(count)?;
         }
-        let finite = self.fill(x, rows, threads, &mut outputs[..count]);
+        let finite = self.fill(x, rows, 1, &mut outputs[..count]);
         self.few.outputs = outputs;
         Ok(finite?.then(|| &self.few.outputs[..count]))
     }
 
     /// Whether weights that rows meet need not be packed for them.
     #[cfg(feature = "python")]
-    pub(crate) fn is_packed(&mut self) -> bool {
+    pub(crate) fn is_packed(&self) -> bool {
         self.few.shelf.is_filled()
     }
 

@@ -80,8 +80,7 @@ fn check_few<T: Real>(draw: fn(u64, usize) -> Vec<T>) {
                     let expected = judged(&trainer, &x, rows);
                     let what = format!("{} {sizes:?} {rows}", isa.name());
                     let x = Inputs::Values(x);
-                    let few =
-                        trainer.predict_few(Source::of(&x).unwrap(), rows, 1).unwrap().unwrap();
+                    let few = trainer.predict_few(Source::of(&x).unwrap(), rows).unwrap().unwrap();
                     assert_bits(few, &expected, &what);
                     assert_bits(&trainer.predict(&x, rows).unwrap(), &expected, &what);
                 }
@@ -119,7 +118,7 @@ fn check_pixels<T: Real>() {
             let x: Vec<T> = pixels.iter().map(|&p| table.quotients()[usize::from(p)]).collect();
             let expected = judged(&trainer, &x, rows);
             let x = Inputs::Pixels(pixels);
-            let few = trainer.predict_few(Source::of(&x).unwrap(), rows, 1).unwrap().unwrap();
+            let few = trainer.predict_few(Source::of(&x).unwrap(), rows).unwrap().unwrap();
             assert_bits(few, &expected, isa.name());
             assert_bits(&trainer.predict(&x, rows).unwrap(), &expected, isa.name());
         }
@@ -174,10 +173,7 @@ fn an_input_that_is_not_finite_is_refused_anywhere() {
                 assert_eq!(trainer.predict_from(Source::of(&x).unwrap(), rows), Ok(None));
                 let error = Err(Error::NotFinite { what: "x", index });
                 assert_eq!(trainer.predict(&x, rows), error);
-                for threads in [1, 2] {
-                    let source = Source::of(&x).unwrap();
-                    assert_eq!(trainer.predict_few(source, rows, threads), Ok(None));
-                }
+                assert_eq!(trainer.predict_few(Source::of(&x).unwrap(), rows), Ok(None));
             }
         }
     }
@@ -199,14 +195,13 @@ fn check_shared<T: Real>() {
             let x = dark(mild, rows, sizes[0]);
             let expected = judged(&trainer, &x, rows);
             let x = Inputs::Values(x);
-            for threads in [1, 2, 3, usize::MAX] {
-                let workers = threads.min(3);
-                assert_eq!(plan::apart(trainer.network(), rows, workers).is_some(), by_rows);
+            for threads in [1, 2, 3] {
+                assert_eq!(plan::apart(trainer.network(), rows, threads).is_some(), by_rows);
                 trainer.forget_copies();
-                trainer.allow_threads(threads.min(3));
+                trainer.allow_threads(threads);
                 for _ in 0..2 {
                     let what = format!("{} {sizes:?} {rows} {threads}", isa.name());
-                    let few = trainer.predict_few(Source::of(&x).unwrap(), rows, threads);
+                    let few = trainer.predict_few(Source::of(&x).unwrap(), rows);
                     assert_bits(few.unwrap().unwrap(), &expected, &what);
                     assert_bits(&trainer.predict(&x, rows).unwrap(), &expected, &what);
                 }
@@ -302,7 +297,7 @@ fn a_few_rows_meet_the_parameters_as_they_are_now() {
     let x = Inputs::Values(mild(1, 30));
     let mut found = Vec::new();
     for seed in 0..3 {
-        let few = trainer.predict_few(Source::of(&x).unwrap(), 1, 1).unwrap().unwrap().to_vec();
+        let few = trainer.predict_few(Source::of(&x).unwrap(), 1).unwrap().unwrap().to_vec();
         assert_bits(&few, &trainer.predict(&x, 1).unwrap(), "after a change");
         assert!(!found.contains(&few), "what changed counts");
         found.push(few);

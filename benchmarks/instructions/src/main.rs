@@ -151,7 +151,7 @@ fn predict(rows: usize, x: &Inputs<f32>) {
 fn predict_few(rows: usize) {
     let (mut trainer, x) = (predictor(), numbers(5, rows * 784));
     let x = Source::Values(x[..].into());
-    repeat(20, "", || assert!(trainer.predict_few(x, rows, 1).expect("memory").is_some()));
+    repeat(20, "", || assert!(trainer.predict_few(x, rows).expect("memory").is_some()));
 }
 
 fn dataset(x: Inputs<f32>, rows: usize) -> Dataset<f32> {
