@@ -357,7 +357,7 @@ class Network(Persistence):
     @_backend.exactly
     def _predict(self, x: ArrayLike, threads: int | None) -> NDArray[Any]:
         count = _backend.threads(threads)
-        if type(x) is np.ndarray:  # once more, now that threads may help
+        if threads is None and type(x) is np.ndarray:  # once more, now that threads may help
             with self._guard.reading("predict"), _arrays.pinned(x):
                 outputs = self._engine.predict_few(x, count)
             if outputs is not None:
