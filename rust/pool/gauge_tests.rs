@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Gauges, LARGE, WAKING, WORKS, Work};
+use super::{Gauges, LARGE, WORKS, Work};
 
 /// Gauges, the time, and how many microseconds a turn takes together and alone.
 struct Run {
@@ -84,7 +84,7 @@ fn what_is_as_quick_is_done_alone() {
 
 #[test]
 fn others_may_wake_up_slowly() {
-    let mut run = Run { wakes: WAKING - micros(10), ..Run::new([250, 100]) };
+    let mut run = Run { wakes: micros(490), ..Run::new([250, 100]) };
     run.turns(1_000, 100);
     run.takes = [60, 100];
     run.turns(1_000, 100);
@@ -141,14 +141,14 @@ fn works_that_take_turns_are_told_apart() {
 fn the_latest_works_are_known() {
     let mut run = Run::new([200, 100]);
     run.turns(1_000, 100);
-    let mut alone = 0.0;
+    let mut together = 0;
     for other in 1..=3 * WORKS {
         run.work = (other, 2);
         run.turns(10, 100);
         run.work = (1000, 2);
-        alone += run.turns(10, 100).0;
+        together += usize::from(run.turns(10, 100).0 < 0.5); // in a trial
     }
-    assert!(alone > 2.0 * WORKS as f64, "{alone} of {}", 3 * WORKS);
+    assert!(together < WORKS, "{together} of {}", 3 * WORKS);
 }
 
 #[test]
