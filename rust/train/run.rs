@@ -87,31 +87,31 @@ impl<T: Real> Trainer<T> {
     ) -> Result<bool, Error> {
         let threads = plan::helpers(&self.network, rows, threads);
         match plan::apart(&self.network, rows, threads) {
-            Some(each) => self.fill_apart(x, each, threads, outputs),
-            None => self.fill_together(x, rows, threads, outputs),
+            Some(each) if threads > 1 => self.fill_apart(x, each, threads, outputs),
+            Some(each) => self.fill_in_turn(x, (each, plan::lit(&self.network)), 1, outputs),
+            None => self.fill_in_turn(x, (TILE, false), threads, outputs),
         }
     }
 
-    /// Tile after tile, each product shared by all workers.
-    fn fill_together(
+    /// Tiles of `each` rows in turn, each product shared by all workers.
+    fn fill_in_turn(
         &self,
         x: Source<'_, T>,
-        rows: usize,
+        (each, lit): (usize, bool),
         threads: usize,
         outputs: &mut [T],
     ) -> Result<bool, Error> {
-        let mut desk = self.few.desks.take(&self.network, rows)?;
-        let mut finite = true;
-        self.with_team(threads, |team| {
+        let rows = outputs.len() / self.network.n_out();
+        let most = each.min(rows);
+        let mut desk = self.few.desks.take(&self.network, most)?;
+        let finite = self.with_team(threads, |team| {
             let panels = self.few.shelf.panels(&self.network, team, rows);
-            let how = (false, panels.as_deref());
-            let tiles = outputs.chunks_mut(TILE * self.network.n_out()).enumerate();
-            for (t, outputs) in tiles {
-                let tile = (x, t * TILE);
-                finite = finite && predict_tile(&self.network, team, tile, how, &mut desk, outputs);
-            }
+            let how = (lit, panels.as_deref());
+            outputs.chunks_mut(each * self.network.n_out()).enumerate().all(|(t, outputs)| {
+                predict_tile(&self.network, team, (x, t * each), how, &mut desk, outputs)
+            })
         })?;
-        self.few.desks.put(rows, [desk]);
+        self.few.desks.put(most, [desk]);
         Ok(finite)
     }
 
@@ -226,14 +226,14 @@ impl<T: Real> Trainer<T> {
     }
 
     /// Runs `f` with so many threads.
-    fn with_team(&self, threads: usize, f: impl FnOnce(&Team<'_, T>)) -> Result<(), Error> {
+    fn with_team<R>(&self, threads: usize, f: impl FnOnce(&Team<'_, T>) -> R) -> Result<R, Error> {
         self.scratch.prepare(threads)?;
-        let ((), worked) = pool::with(threads, |crew| {
+        let (result, worked) = pool::with(threads, |crew| {
             let team = Team { isa: self.plan.isa, crew, scratch: &self.scratch };
-            fpu::exact(|| f(&team));
+            fpu::exact(|| f(&team))
         });
         self.worked.store(worked, Ordering::Relaxed);
-        Ok(())
+        Ok(result)
     }
 }
 
