@@ -59,7 +59,7 @@ def test_wheel_holds_the_package_and_nothing_else(files: dict[str, Path]) -> Non
     kinds = {path.suffix for name, path in files.items() if name.startswith("chainrule/")}
     assert kinds <= {".py", ".pyi", ".css", ".typed", ".so", ".pyd", ""}
     installed = sum(path.stat().st_size for path in files.values())
-    assert installed < 4_000_000  # the wheel, which is packed, is less than half of it
+    assert installed < 6_000_000  # the wheel, which is packed, is less than half of it
 
 
 def test_metadata(installed: importlib.metadata.Distribution) -> None:
