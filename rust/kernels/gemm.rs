@@ -20,7 +20,7 @@ pub(super) mod tile;
 pub(super) use lit::PLACES;
 pub use lit::product_lit;
 pub use packed::Packed;
-pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team};
+pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team, unlocked};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

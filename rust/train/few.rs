@@ -3,11 +3,11 @@
 //! Several threads may predict at a time. None waits for another: what is in use is made anew, or
 //! done without, so that a process that was forked meanwhile does so for ever.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Error;
 use crate::kernels::Real;
-use crate::kernels::gemm::{MAX_WORKERS, Packed, Team};
+use crate::kernels::gemm::{MAX_WORKERS, Packed, Team, unlocked};
 use crate::network::Network;
 use crate::plan::{self, APART_ROWS};
 use crate::workspace::Forward;
@@ -79,7 +79,7 @@ impl<T: Real> Shelf<T> {
         if rows < 2 {
             return None;
         }
-        let mut kept = free(&self.0)?;
+        let mut kept = unlocked(&self.0)?;
         if kept.panels.is_none() && (kept.met || rows > MANY) {
             kept.panels = Panels::new(network, team).ok().map(Arc::new);
         }
@@ -90,7 +90,7 @@ impl<T: Real> Shelf<T> {
     /// Whether there are panels, as far as nobody is at them.
     #[cfg(any(test, feature = "python"))]
     pub(super) fn is_filled(&self) -> bool {
-        free(&self.0).is_some_and(|kept| kept.panels.is_some())
+        unlocked(&self.0).is_some_and(|kept| kept.panels.is_some())
     }
 
     /// Takes them down: the parameters change.
@@ -112,26 +112,17 @@ impl<T: Real> Desks<T> {
         if rows > APART_ROWS {
             return Forward::new(network, rows);
         }
-        let kept = free(&self.0).and_then(|mut desks| desks.pop());
+        let kept = unlocked(&self.0).and_then(|mut desks| desks.pop());
         kept.map_or_else(|| Forward::new(network, APART_ROWS), Ok)
     }
 
     /// Gives back what was taken for as many rows.
     pub(super) fn put(&self, rows: usize, desks: impl IntoIterator<Item = Forward<T>>) {
         if rows <= APART_ROWS
-            && let Some(mut kept) = free(&self.0)
+            && let Some(mut kept) = unlocked(&self.0)
         {
             kept.extend(desks);
             kept.truncate(MAX_WORKERS);
         }
-    }
-}
-
-/// A lock, where nobody has it. What a panic left behind it is as good as ever.
-fn free<T>(of: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match of.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
     }
 }

@@ -124,8 +124,8 @@ impl<T: Real> Space<T> {
     }
 }
 
-/// A lock, where nobody has it.
-fn unlocked<T>(of: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+/// A lock, where nobody has it. What a panic left behind it is taken as it is.
+pub fn unlocked<T>(of: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match of.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
