@@ -32,7 +32,7 @@ docs: .build/env/.installed ## docs/report/: the page of the report, and its pic
 
 test: .build/env/.installed ## every test, on both engines, against the installed wheel (ARGS="-k xor")
 	cargo test --locked
-	cargo run --locked --quiet --example xor
+	cargo run --locked --quiet --profile test --example xor
 	.build/env/bin/pytest $(ARGS)
 	.build/env/bin/pytest --pyargs chainrule --doctest-modules
 
@@ -81,11 +81,14 @@ check-tools:
 
 .build/tools/.made: .build/python
 	$(PYTHON) -m venv --clear .build/tools
+	.build/tools/$(PIP) install build
 	@touch $@
 
+# By way of the sdist, so that what is tested shows that both are whole.
 dist/.wheel: $(CODE) .build/tools/.made
-	rm -f dist/chainrule-*.whl
-	.build/tools/$(PIP) wheel --no-deps --wheel-dir dist .
+	rm -f dist/chainrule-*.whl dist/chainrule-*.tar.gz
+	CARGO_TARGET_DIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}" .build/tools/bin/python -m build --outdir dist . \
+	  >.build/wheel.log 2>&1 || { cat .build/wheel.log; exit 1; }
 	@touch $@
 
 dist/.data: $(DATA) .build/tools/.made

@@ -5,7 +5,7 @@ import re
 import signal
 import struct
 import subprocess
-import time
+import sys
 import zlib
 
 import numpy as np
@@ -214,15 +214,26 @@ def test_fault_125_missing_picture(tmp_path, model, photo):
     assert "--shwo" in message
 
 
+# The command, of which Ctrl-C comes while it looks for digits: it says so, and waits.
+WAITS = """
+import sys, time
+from chainrule import cli, images
+def find_digits(*_):
+    print("looking", file=sys.stderr, flush=True)
+    time.sleep(60)
+images.find_digits = find_digits
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
 def test_fault_126_ctrl_c(tmp_path, model, photo):
-    files = [photo] * 20_000
     with subprocess.Popen(
-        [*MODULE, "predict", model, *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        cwd=tmp_path, text=True,
+        [sys.executable, "-c", WAITS, "predict", model, photo],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True,
     ) as process:  # fmt: skip
-        time.sleep(1.5)
+        assert process.stderr.readline() == "looking\n"
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=9)
+        output, errors = process.communicate(timeout=30)
     assert (process.returncode, output, errors) == (130, "", "chainrule: interrupted\n")
 
 
