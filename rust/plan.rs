@@ -2,6 +2,7 @@
 
 use crate::data::Dataset;
 use crate::error::Error;
+use crate::kernels::lines::{LINE, lines};
 use crate::kernels::{Isa, Real};
 use crate::network::Network;
 
@@ -85,6 +86,10 @@ pub const APART_ROWS: usize = 64;
 /// So many multiplications make it worth while to call workers for a prediction.
 const SHARED: usize = 1 << 19;
 
+/// So many elements, in lines, a lone row meets while the interpreter waits.
+#[cfg(feature = "python")]
+const QUICK: usize = 1 << 20;
+
 /// So many rows are few at most: their outputs have room that is kept, and each has its cost however
 /// small the network is.
 #[cfg(feature = "python")]
@@ -134,9 +139,9 @@ pub(crate) fn apart<T: Real>(network: &Network<T>, rows: usize, workers: usize) 
     (small(network) && (2 * each >= APART_ROWS || lit(network))).then_some(each)
 }
 
-/// Whether a prediction is over so soon, in some ten microseconds or, where the threads that may
-/// help are told, in some hundred, that its inputs are taken as they come. Weights that have to be
-/// packed first take as long sooner.
+/// Whether a prediction is over so soon, in some ten microseconds or, of a lone row or where the
+/// threads that may help are told, in some hundred, that its inputs are taken as they come. Weights
+/// that have to be packed first take as long sooner.
 #[cfg(feature = "python")]
 pub(crate) fn few<T: Real>(
     network: &Network<T>,
@@ -145,7 +150,7 @@ pub(crate) fn few<T: Real>(
     threads: Option<usize>,
 ) -> bool {
     let most = match threads {
-        _ if rows <= 1 => 1 << 21,
+        _ if rows <= 1 => return in_lines(network) <= QUICK,
         _ if !packed && !lit(network) => 1 << 17,
         None => SHARED - 1,
         Some(threads) => SHARED << 4 << usize::from(threads > 1),
@@ -172,15 +177,21 @@ impl Path {
 }
 
 /// Whether the parameters stay near the core.
-fn small<T: Real>(network: &Network<T>) -> bool {
+pub(crate) fn small<T: Real>(network: &Network<T>) -> bool {
     network.n_parameters() <= SMALL
+}
+
+/// The elements of all parameters in lines, which are filled up to whole ones: of a layer of one
+/// output that is sixteen times what it has.
+pub(crate) fn in_lines<T: Real>(network: &Network<T>) -> usize {
+    network.layers().iter().map(|layer| (layer.n_in + 1) * lines(layer.n_out) * LINE).sum()
 }
 
 /// What the online form copies: the weights, those behind the first layer both ways round.
 fn online_bytes<T: Real>(network: &Network<T>, velocity: bool) -> usize {
-    let first = &network.layers()[0];
-    let behind = network.n_parameters() - first.n_in * first.n_out;
-    (network.n_parameters() + behind) * (1 + usize::from(velocity)) * size_of::<T>()
+    let behind = network.layers()[1..].iter();
+    let transposed: usize = behind.map(|layer| layer.n_out * lines(layer.n_in) * LINE).sum();
+    (in_lines(network) + transposed) * (1 + usize::from(velocity)) * size_of::<T>()
 }
 
 /// The fastest path.
@@ -213,6 +224,8 @@ mod tests {
         assert!(
             !fits::<f32>(&[784, 1024, 1024, 10], false) && fits::<f32>(&[784, 3000, 10], false)
         );
+        // A line an input, whatever is in it.
+        assert!(!fits::<f32>(&[200_000, 1], false) && fits::<f32>(&[150_000, 16], false));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::loss::Loss;
 use crate::matrix::checked_product;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, State};
+use crate::plan::ONLINE_BYTES;
 use crate::steps::{Steps, Totals, Trained};
 
 /// Of more rows, products are worth packing.
@@ -50,6 +51,7 @@ impl<T: Real> Batch<T> {
         let behind = network.n_parameters() - first.biases().end;
         rows <= ROWS
             && lines::lines(first.n_out) * size_of::<Line<T>>() <= OUTPUTS
+            && first.n_in * lines::lines(first.n_out) * size_of::<Line<T>>() <= ONLINE_BYTES
             && behind <= BEHIND
     }
 

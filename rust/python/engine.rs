@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::arrays::{self, Number};
-use super::errors::{busy, compute};
+use super::errors::{busy, compute, compute_at_once};
 use crate::activation::Activation;
 use crate::data::{self, Answers, Source};
 use crate::error::Error;
@@ -359,7 +359,8 @@ fn predict_few<'py, T: Number>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some((source, rows)) = few_rows(trainer, x, None) else { return Ok(None) };
     let n_out = trainer.network().n_out();
-    let Some(outputs) = trainer.predict_few(source, rows)? else { return Ok(None) };
+    let outputs = compute_at_once(|| trainer.predict_few(source, rows))?;
+    let Some(outputs) = outputs else { return Ok(None) };
     let outputs = ArrayView2::from_shape((rows, n_out), outputs).expect("n_out a row");
     Ok(Some(outputs.to_pyarray(x.py()).into_any()))
 }

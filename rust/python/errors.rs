@@ -24,7 +24,16 @@ pub(super) fn compute<R: Send>(
     py: Python<'_>,
     f: impl FnOnce() -> Result<R, Error> + Send,
 ) -> PyResult<R> {
-    match py.detach(|| catch_unwind(AssertUnwindSafe(f))) {
+    outcome(py.detach(|| catch_unwind(AssertUnwindSafe(f))))
+}
+
+/// The same while other Python threads wait.
+pub(super) fn compute_at_once<R>(f: impl FnOnce() -> Result<R, Error>) -> PyResult<R> {
+    outcome(catch_unwind(AssertUnwindSafe(f)))
+}
+
+fn outcome<R>(result: std::thread::Result<Result<R, Error>>) -> PyResult<R> {
+    match result {
         Ok(result) => Ok(result?),
         Err(panic) => Err(PyRuntimeError::new_err(format!(
             "internal error: {}; this is a bug in chainrule, please report it",

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::Error;
 use crate::kernels::Real;
 use crate::kernels::gemm::{MAX_WORKERS, Packed, Team, unlocked};
+use crate::layer::Layer;
 use crate::network::Network;
 use crate::plan::{self, APART_ROWS};
 use crate::workspace::Forward;
@@ -19,33 +20,38 @@ pub(super) struct Few<T> {
     pub(super) desks: Desks<T>,
     /// (rows, n_out), of the most rows so far.
     pub(super) outputs: Vec<T>,
+    /// Whether rows that came at once have met the parameters as they are.
+    pub(super) met: bool,
 }
 
 impl<T: Real> Few<T> {
     pub(super) fn new() -> Self {
         let (shelf, desks) = (Shelf(Mutex::new(Kept::NONE)), Desks(Mutex::new(Vec::new())));
-        Self { shelf, desks, outputs: Vec::new() }
+        Self { shelf, desks, outputs: Vec::new(), met: false }
     }
 }
 
-/// A copy of the weights, packed as products read them, of all layers that leave out no zeros.
+/// A copy of the weights, packed as products read them, by layers. None of a layer that leaves out
+/// zeros, or that has few outputs.
 #[derive(Debug)]
-pub(super) struct Panels<T> {
-    first: usize,
-    layers: Vec<Packed<T>>,
-}
+pub(super) struct Panels<T>(Vec<Option<Packed<T>>>);
+
+/// Of fewer outputs, filled up to whole registers, a copy would take more than twice the memory.
+const PACKED_OUTPUTS: usize = 8;
 
 impl<T: Real> Panels<T> {
     fn new(network: &Network<T>, team: &Team<'_, T>) -> Result<Self, Error> {
-        let first = usize::from(plan::lit(network));
-        let layers = network.layers()[first..].iter();
-        let layers = layers.map(|layer| layer.packed(team, network.parameters()));
-        Ok(Self { first, layers: layers.collect::<Result<_, _>>()? })
+        let lit = usize::from(plan::small(network) && plan::lit(network));
+        let packed = |(l, layer): (usize, &Layer)| {
+            let wanted = l >= lit && layer.n_out >= PACKED_OUTPUTS;
+            wanted.then(|| layer.packed(team, network.parameters())).transpose()
+        };
+        network.layers().iter().enumerate().map(packed).collect::<Result<_, _>>().map(Self)
     }
 
     /// Those of a layer, if there are any.
     pub(super) fn of(&self, layer: usize) -> Option<&Packed<T>> {
-        self.layers.get(layer.checked_sub(self.first)?)
+        self.0[layer].as_ref()
     }
 }
 
@@ -99,6 +105,16 @@ impl<T: Real> Shelf<T> {
     }
 }
 
+/// So many elements of a worker's scratch are kept at most: that of a wider network is made for the
+/// rows at hand.
+const SCRATCH: usize = 1 << 20;
+
+/// Whether scratch for so many rows is kept, for [`APART_ROWS`] then.
+fn keeps<T: Real>(network: &Network<T>, rows: usize) -> bool {
+    let widths = network.n_in() + network.layers().iter().map(|layer| layer.n_out).sum::<usize>();
+    rows <= APART_ROWS && widths.saturating_mul(APART_ROWS) <= SCRATCH
+}
+
 /// Scratch of workers, each for [`APART_ROWS`] rows.
 #[derive(Debug)]
 pub(super) struct Desks<T>(Mutex<Vec<Forward<T>>>);
@@ -109,7 +125,7 @@ impl<T: Real> Desks<T> {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(super) fn take(&self, network: &Network<T>, rows: usize) -> Result<Forward<T>, Error> {
-        if rows > APART_ROWS {
+        if !keeps(network, rows) {
             return Forward::new(network, rows);
         }
         let kept = unlocked(&self.0).and_then(|mut desks| desks.pop());
@@ -117,8 +133,13 @@ impl<T: Real> Desks<T> {
     }
 
     /// Gives back what was taken for as many rows.
-    pub(super) fn put(&self, rows: usize, desks: impl IntoIterator<Item = Forward<T>>) {
-        if rows <= APART_ROWS
+    pub(super) fn put(
+        &self,
+        network: &Network<T>,
+        rows: usize,
+        desks: impl IntoIterator<Item = Forward<T>>,
+    ) {
+        if keeps(network, rows)
             && let Some(mut kept) = unlocked(&self.0)
         {
             kept.extend(desks);

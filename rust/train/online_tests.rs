@@ -380,6 +380,7 @@ fn a_few_rows_through_small_layers_stay_in_lines() {
         (&[784, 33, 10], 10, [false, false]),
         (&[784, 10], 2, [true, true]),
         (&[784, 16, 500, 10], 2, [false, false]),
+        (&[100_000, 10], 2, [true, false]),
     ] {
         assert_eq!(
             [pays::<f32>(sizes, rows), pays::<f64>(sizes, rows)],

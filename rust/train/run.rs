@@ -16,6 +16,9 @@ use crate::plan;
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
 
+/// So many elements are copied for the first lone row that meets them.
+const COPIED: usize = 1 << 16;
+
 /// So many rows meet the first layer while they are in the first cache.
 const NEAR: usize = 8;
 
@@ -57,7 +60,10 @@ impl<T: Real> Trainer<T> {
     /// Where there are not so many elements.
     pub fn predict_few(&mut self, x: Source<'_, T>, rows: usize) -> Result<Option<&[T]>, Error> {
         assert!(x.len() == rows * self.network.n_in(), "whole rows");
-        if rows == 1 {
+        // A larger copy pays only where the parameters stay as they are.
+        let copies = self.lone.is_some() || self.few.met || plan::in_lines(&self.network) <= COPIED;
+        self.few.met = true;
+        if rows == 1 && copies {
             self.worked.store(1, Ordering::Relaxed);
             return self.predict_one(x);
         }
@@ -111,7 +117,7 @@ impl<T: Real> Trainer<T> {
                 predict_tile(&self.network, team, (x, t * each), how, &mut desk, outputs)
             })
         })?;
-        self.few.desks.put(most, [desk]);
+        self.few.desks.put(&self.network, most, [desk]);
         Ok(finite)
     }
 
@@ -146,7 +152,8 @@ impl<T: Real> Trainer<T> {
             });
         })?;
         let desks = desks.into_iter().map(Mutex::into_inner);
-        self.few.desks.put(each, desks.map(|desk| desk.unwrap_or_else(PoisonError::into_inner)));
+        let desks = desks.map(|desk| desk.unwrap_or_else(PoisonError::into_inner));
+        self.few.desks.put(&self.network, each, desks);
         Ok(finite.into_inner())
     }
 
@@ -166,6 +173,7 @@ impl<T: Real> Trainer<T> {
     /// Drops copies of the parameters that predictions have made: they are about to change, or have.
     pub(super) fn forget_copies(&mut self) {
         self.lone = None;
+        self.few.met = false;
         self.few.shelf.clear();
     }
 

@@ -304,3 +304,20 @@ fn a_few_rows_meet_the_parameters_as_they_are_now() {
         trainer.initialize(seed, &[Initialization::GlorotUniform; 2]).unwrap();
     }
 }
+
+#[test]
+fn a_lone_row_has_a_large_network_copied_when_another_has_come() {
+    for (sizes, at_once) in [([30, 20, 5], true), ([784, 100, 10], false)] {
+        let mut trainer = trainer::<f32>(Isa::detect(), &sizes, &[Tanh, Sigmoid]);
+        let x = Inputs::Values(mild(1, sizes[0]));
+        for seed in 0..2 {
+            let expected = trainer.predict(&x, 1).unwrap();
+            for copied in [at_once, true] {
+                let few = trainer.predict_few(Source::of(&x).unwrap(), 1).unwrap().unwrap();
+                assert_bits(few, &expected, "a lone row");
+                assert_eq!(trainer.lone.is_some(), copied, "{sizes:?}");
+            }
+            trainer.initialize(seed, &[Initialization::GlorotUniform; 2]).unwrap();
+        }
+    }
+}

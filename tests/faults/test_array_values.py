@@ -330,3 +330,22 @@ def test_fault_028_the_output_is_what_does_not_fit(backend, refused, monkeypatch
     with little_memory(), refused(MemoryError, f"the output of shape {(n, 2**16)}", 2**44):
         network.predict(np.zeros((n, 1), np.uint8))
     assert network.predict(np.zeros((2, 1), np.uint8)).shape == (2, 2**16)
+
+
+@LIMITS
+def test_a_few_rows_of_a_wide_network_need_little_memory():
+    """Scratch for 64 rows, as narrow networks keep it, would be 128 MB."""
+    network = Network([10, 500_000, 1], backend="rust")
+    with little_memory(room=60 * 2**20):
+        for rows in (1, 1, 2, 2):
+            assert np.isfinite(network.predict(np.ones((rows, 10), np.float32))).all()
+
+
+@LIMITS
+def test_few_outputs_are_not_filled_up_to_whole_registers():
+    """A copy of the weights that is kept would be 32 MB, of 2."""
+    network = Network([500_000, 1], backend="rust")
+    x = np.ones((2, 500_000), np.float32)
+    with little_memory(room=20 * 2**20):
+        outputs = [network.predict(x).tobytes() for _ in range(3)]
+    assert len(set(outputs)) == 1

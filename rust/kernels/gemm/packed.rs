@@ -71,7 +71,9 @@ simd_kernel! {
     /// Packs one block.
     fn pack<T, S>(b: MatRef<'_, T>, to: &mut [T]) {
         assert!(to.len() >= b.rows() * b.columns().next_multiple_of(S::LANES));
-        // SAFETY: `simd_kernel` has compiled this for S; panels are filled up to whole registers.
+        assert!(b.column_stride() == 1, "else whole registers of rows are written");
+        // SAFETY: `simd_kernel` has compiled this for S; there is room for the rows, each filled up
+        // to whole registers, and of columns that lie side by side no more is written.
         unsafe { pack_panels::<S>(b, to.as_mut_ptr()) };
     }
 }
