@@ -9,7 +9,7 @@ pub use source::Source;
 
 use crate::error::Error;
 use crate::kernels::gemm::Team;
-use crate::kernels::memory::zeros;
+use crate::kernels::memory::{self, zeros};
 use crate::kernels::{Isa, Real, abreast, fpu, reduce, sparse};
 use crate::matrix::checked_product;
 use crate::network::check_finite;
@@ -433,6 +433,17 @@ impl<T: Real> Dataset<T> {
         match &self.answers {
             Answers::Labels(labels) => Some(labels[row] as usize),
             Answers::Targets(_) => None,
+        }
+    }
+
+    /// Asks for what a row should become.
+    #[inline(always)]
+    pub fn prefetch_answer(&self, row: usize) {
+        match &self.answers {
+            Answers::Labels(labels) => memory::prefetch(&labels[row..=row]),
+            Answers::Targets(targets) => {
+                memory::prefetch(&targets[row * self.n_out..][..self.n_out]);
+            }
         }
     }
 

@@ -19,7 +19,7 @@ mod stages;
 use crate::activation::Activation;
 use crate::data::{Dataset, Inputs, Lists, PixelTable, Rows};
 use crate::error::Error;
-use crate::kernels::lines::{self, Line, Lines, Work};
+use crate::kernels::lines::{self, Line, Lines, Wide, Work};
 use crate::kernels::memory::zeros;
 use crate::kernels::rows::{self, Bound, Descent};
 use crate::kernels::sparse::{self, LitPixel, LitRow, LitValue};
@@ -158,8 +158,7 @@ impl<T: Real> Work<T> for Slice<'_, T> {
             }
             let [rate, momentum, l2] = [rate, momentum, l2].map(T::from_f64);
             let by = Descent { rate, momentum, l2 };
-            self.prefetch(rows, done);
-            let diverged = self.step(s, rows.at(done), by);
+            let diverged = self.step(s, rows, done, by);
             if diverged.is_some() {
                 return Trained { totals: self.totals, steps: done, diverged };
             }
@@ -176,6 +175,7 @@ impl<'a, T: Real> Slice<'a, T> {
             return;
         }
         let (near, far) = (rows.at(done + AHEAD), rows.at(done + 2 * AHEAD));
+        self.data.prefetch_answer(near);
         match self.data.lists().filter(|_| self.sparse) {
             Some(Lists::Pixels(lists)) => {
                 lists.prefetch_bounds(far);
@@ -220,10 +220,11 @@ impl<'a, T: Real> Slice<'a, T> {
     fn pass<S: Lines<T = T>>(
         &mut self,
         s: S,
-        row: usize,
+        (rows, done): (Rows<'_>, usize),
         inputs: Row<'_, T>,
         totals: &mut Totals,
     ) -> f64 {
+        let row = rows.at(done);
         let (data, label) = (self.data, self.data.label(row));
         if let Some(label) = label {
             lines::flat_mut(&mut self.online.y)[label] = T::ONE;
@@ -232,6 +233,8 @@ impl<'a, T: Real> Slice<'a, T> {
             data.answers(Rows::Range(row, 1), y);
         }
         self.online.enter(s, self.isa, inputs, self.pixels);
+        // Here, as it is the sums that the processor waits for: to ask for what is far takes long.
+        self.prefetch(rows, done);
         totals.saturated += self.online.there_and_back(s, self.isa);
         let loss = self.online.loss(self.isa, label).to_f64();
         totals.loss += loss;
@@ -244,10 +247,14 @@ impl<'a, T: Real> Slice<'a, T> {
 
     /// One step of one row; returns the layer, if any, in which something is no longer finite.
     #[inline(always)]
-    fn step<S: Lines<T = T>>(&mut self, s: S, row: usize, by: Descent<T>) -> Option<usize> {
+    fn step<S>(&mut self, s: S, rows: Rows<'_>, done: usize, by: Descent<T>) -> Option<usize>
+    where
+        S: Lines<T = T>,
+    {
+        let row = rows.at(done);
         let inputs = self.inputs(row);
         let mut after = self.totals;
-        if !self.pass(s, row, inputs, &mut after).is_finite() {
+        if !self.pass(s, (rows, done), inputs, &mut after).is_finite() {
             return Some(self.online.parts.len() - 1);
         }
         if self.online.stays_finite(s, inputs, by) {
@@ -339,15 +346,15 @@ impl<T: Real> Online<T> {
 
     /// What a step can add: magnitudes of r down the lanes, and what no input of a layer exceeds.
     #[inline(always)]
-    fn reach<S: Lines<T = T>>(&self, s: S, inputs: Row<'_, T>) -> (Line<T>, T) {
+    fn reach<S: Lines<T = T>>(&self, s: S, inputs: Row<'_, T>) -> (Wide<S>, T) {
         let largest = match inputs {
             Row::Pixels(_) | Row::Gathered => T::ONE,
             Row::Values(_, largest) => largest,
             Row::Dense(x) => rows::magnitude(s, x),
         };
-        let (mut r, mut reach) = (Line::default(), T::ONE + largest);
+        let (mut r, mut reach) = (Wide::splat(s, T::ZERO), T::ONE + largest);
         for (l, part) in self.parts.iter().enumerate() {
-            rows::add_magnitudes(s, &part.r, &mut r);
+            r = rows::add_magnitudes(s, &part.r, r);
             let unbounded = matches!(part.activation, Activation::Identity | Activation::Relu);
             if unbounded && l + 1 < self.parts.len() {
                 reach = reach + rows::magnitude(s, lines::flat(&part.a));
@@ -360,9 +367,9 @@ impl<T: Real> Online<T> {
     #[inline(always)]
     fn stays_finite<S: Lines<T = T>>(&mut self, s: S, inputs: Row<'_, T>, by: Descent<T>) -> bool {
         let (r, reach) = self.reach(s, inputs);
-        self.bound.grow(s, &r, reach, by) || {
+        self.bound.grow(s, r, reach, by) || {
             self.measure();
-            self.bound.grow(s, &r, reach, by)
+            self.bound.grow(s, r, reach, by)
         }
     }
 

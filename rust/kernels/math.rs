@@ -165,8 +165,8 @@ macro_rules! elementary {
             #[inline(always)]
             fn sigmoid(self) -> Self {
                 // e / (1 + e) with e = exp(z) below 0, 1 / (1 + e) with e = exp(-z) above.
-                let x = -$t::abs(self);
-                let x = select(x < $underflow, $underflow, x);
+                let x = $t::abs(self);
+                let x = -select(x > -$underflow, -$underflow, x);
                 let (high, low, n) = x.exp_parts();
                 let e = 1.0 + high;
                 let e_low = (high - (e - 1.0)) + low;

@@ -128,6 +128,33 @@ impl<T: Real> Descent<T> {
         Wide::splat(s, -self.rate).mul_add(gradient(s, x, r), w)
     }
 
+    /// r for `simple`, where no product with any x that is at least `least` is -0.0, be it of a zero
+    /// or by underflow.
+    #[inline(always)]
+    pub(super) fn simple_deltas<S>(self, s: S, r: Wide<S>, least: f64) -> Option<Wide<S>>
+    where
+        S: Lines<T = T>,
+    {
+        let zero = Wide::splat(s, T::ZERO);
+        let r = r.add(zero); // never -0.0
+        // 1 / FAR is above the least normal number.
+        let small = Wide::splat(s, T::ONE / T::from_f64(least) / T::FAR);
+        let all = r.abs().above(small) | r.equal(zero) == u32::from(u16::MAX);
+        (least > 0.0 && all).then_some(r)
+    }
+
+    /// The same as `plain` from `simple_deltas`: g = r x; w = fma(-rate, g, w).
+    #[inline(always)]
+    pub(super) fn simple<S: Lines<T = T>>(
+        self,
+        s: S,
+        x: Wide<S>,
+        r: Wide<S>,
+        w: Wide<S>,
+    ) -> Wide<S> {
+        Wide::splat(s, -self.rate).mul_add(r.mul(x), w)
+    }
+
     /// The same from a gradient, with l2 and velocity.
     #[inline(always)]
     pub(super) fn full<S: Lines<T = T>>(
@@ -358,14 +385,14 @@ pub fn magnitude<S: Lines>(s: S, x: &[S::T]) -> S::T {
     line.0.iter().chain(rest).fold(S::T::ZERO, |sum, x| sum + x.abs())
 }
 
-/// sums += |x|, line by line.
+/// sums + |x|, line by line.
 #[inline(always)]
-pub fn add_magnitudes<S: Lines>(s: S, x: &[Line<S::T>], sums: &mut Line<S::T>) {
-    let mut all = Wide::load(s, sums);
+#[must_use]
+pub fn add_magnitudes<S: Lines>(s: S, x: &[Line<S::T>], mut sums: Wide<S>) -> Wide<S> {
     for x in x {
-        all = all.add(Wide::load(s, x).abs());
+        sums = sums.add(Wide::load(s, x).abs());
     }
-    all.store(sums);
+    sums
 }
 
 /// What no parameter and no velocity exceeds, lane by lane.
@@ -398,11 +425,14 @@ impl<T: Real> Bound<T> {
     /// Grows by what a step can add: r are sums of magnitudes down the lanes, `reach` what no input
     /// of a layer exceeds. Returns whether all then is far from overflow; else it stays as it was.
     #[inline(always)]
-    pub fn grow<S: Lines<T = T>>(&mut self, s: S, r: &Line<T>, reach: T, by: Descent<T>) -> bool {
+    pub fn grow<S>(&mut self, s: S, r: Wide<S>, reach: T, by: Descent<T>) -> bool
+    where
+        S: Lines<T = T>,
+    {
         let [rate, momentum, l2, reach, far] =
             [by.rate, by.momentum, by.l2, reach, T::FAR].map(|x| Wide::splat(s, x));
         let (w, v) = (Wide::load(s, &self.w), Wide::load(s, &self.v));
-        let v = momentum.mul(v).add(l2.mul(w).add(Wide::load(s, r).mul(reach)));
+        let v = momentum.mul(v).add(l2.mul(w).add(r.mul(reach)));
         let w = w.add(rate.mul(v));
         let all = far.above(v) & far.above(w) == u32::from(u16::MAX);
         if all {

@@ -5,7 +5,7 @@ use super::{
     product, relu, relu_backward, sigmoid, sigmoid_backward, step, tanh, tanh_backward,
     twice_difference,
 };
-use crate::kernels::lines::{LINE, Line, flat};
+use crate::kernels::lines::{LINE, Line, Lines, Wide, Work, flat};
 use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, work};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
@@ -244,7 +244,19 @@ fn padding_and_the_largest() {
 }
 
 work! { Magnitude<'a, T> { x: &'a [T] } magnitude, T }
-work! { Add<'a, T> { x: &'a [Line<T>], sums: &'a mut Line<T> } add_magnitudes, () }
+struct Add<'a, T> {
+    x: &'a [Line<T>],
+    sums: &'a mut Line<T>,
+}
+
+impl<T: Real> Work<T> for Add<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        add_magnitudes(s, self.x, Wide::load(s, self.sums)).store(self.sums);
+    }
+}
 
 fn check_magnitudes<T: Real>(draw: Draw<T>, n: usize) {
     let x = draw(1, n);
@@ -288,12 +300,12 @@ struct Grow<'a, T> {
     by: Descent<T>,
 }
 
-impl<T: Real> crate::kernels::lines::Work<T> for Grow<'_, T> {
+impl<T: Real> Work<T> for Grow<'_, T> {
     type Output = bool;
 
     #[inline(always)]
-    fn run<S: crate::kernels::lines::Lines<T = T>>(self, s: S) -> bool {
-        self.bound.grow(s, self.r, self.reach, self.by)
+    fn run<S: Lines<T = T>>(self, s: S) -> bool {
+        self.bound.grow(s, Wide::load(s, self.r), self.reach, self.by)
     }
 }
 

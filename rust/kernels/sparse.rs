@@ -10,6 +10,8 @@ use super::rows::{Descent, added};
 
 /// An input that is not zero.
 pub trait Lit<T>: Copy + Default {
+    /// No value is below it; 0 where that says nothing.
+    const LEAST: f64;
     /// Its place within its block of 256.
     fn at(self) -> u8;
     /// Its value; the table has those of pixels.
@@ -30,6 +32,8 @@ pub struct LitPixel {
 }
 
 impl<T: Real> Lit<T> for LitPixel {
+    const LEAST: f64 = 1.0 / 256.0;
+
     #[inline(always)]
     fn at(self) -> u8 {
         self.at
@@ -54,6 +58,8 @@ pub struct LitValue<T> {
 }
 
 impl<T: Real> Lit<T> for LitValue<T> {
+    const LEAST: f64 = 0.0;
+
     #[inline(always)]
     fn at(self) -> u8 {
         self.at
@@ -126,19 +132,23 @@ pub fn product<S: Lines, E: Lit<S::T>>(
     z: &mut [Line<S::T>],
 ) {
     let lines = z.len();
+    if lines == 1 {
+        // Apart, as a step's time is in loops of this: where a row begins is then a shift.
+        return strip::<S, E, 3, 1>(s, x, table, w, (z, 1), 0);
+    }
     let mut j = 0;
     if size_of::<S::T>() == 4 {
         while j + 4 <= lines {
-            strip::<S, E, 1, 4>(s, x, table, w, z, j);
+            strip::<S, E, 1, 4>(s, x, table, w, (z, lines), j);
             j += 4;
         }
     }
     while j + 2 <= lines {
-        strip::<S, E, 1, 2>(s, x, table, w, z, j);
+        strip::<S, E, 1, 2>(s, x, table, w, (z, lines), j);
         j += 2;
     }
     if j < lines {
-        strip::<S, E, 3, 1>(s, x, table, w, z, j);
+        strip::<S, E, 3, 1>(s, x, table, w, (z, lines), j);
     }
 }
 
@@ -149,10 +159,9 @@ fn strip<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     x: LitRow<'_, E>,
     table: &[S::T; 256],
     w: &[Line<S::T>],
-    z: &mut [Line<S::T>],
+    (z, lines): (&mut [Line<S::T>], usize),
     j: usize,
 ) {
-    let lines = z.len();
     let mut sums = [Wide::splat(s, S::T::ZERO); L];
     let mut b = 0;
     while b + C <= x.blocks() {
@@ -226,22 +235,45 @@ pub fn step<S: Lines, E: Lit<S::T>>(
     by: Descent<S::T>,
 ) {
     debug_assert!(by.l2 == S::T::ZERO);
+    if let [r] = r {
+        let r = Wide::load(s, r);
+        if let Some(r) = by.simple_deltas(s, r, E::LEAST) {
+            return step_line::<S, E, true>(s, x, table, r, w, by);
+        }
+        return step_line::<S, E, false>(s, x, table, r, w, by);
+    }
     for b in 0..x.blocks() {
         let w = &mut w[b * BLOCK * r.len()..][..BLOCK * r.len()];
-        if let [r] = r {
-            let r = Wide::load(s, r);
-            for lit in x.block(b) {
-                // SAFETY: a byte is below `BLOCK`.
-                let w = unsafe { w.get_unchecked_mut(usize::from(lit.at())) };
-                by.plain(s, Wide::splat(s, lit.value(table)), r, Wide::load(s, w)).store(w);
+        for lit in x.block(b) {
+            let x = Wide::splat(s, lit.value(table));
+            let w = &mut w[usize::from(lit.at()) * r.len()..][..r.len()];
+            for (w, r) in w.iter_mut().zip(r) {
+                by.plain(s, x, Wide::load(s, r), Wide::load(s, w)).store(w);
             }
-        } else {
-            for lit in x.block(b) {
-                let x = Wide::splat(s, lit.value(table));
-                let w = &mut w[usize::from(lit.at()) * r.len()..][..r.len()];
-                for (w, r) in w.iter_mut().zip(r) {
-                    by.plain(s, x, Wide::load(s, r), Wide::load(s, w)).store(w);
-                }
+        }
+    }
+}
+
+/// The same for weights of one line, where every gradient is `SIMPLE` or may be another.
+#[inline(always)]
+fn step_line<S: Lines, E: Lit<S::T>, const SIMPLE: bool>(
+    s: S,
+    x: LitRow<'_, E>,
+    table: &[S::T; 256],
+    r: Wide<S>,
+    w: &mut [Line<S::T>],
+    by: Descent<S::T>,
+) {
+    for b in 0..x.blocks() {
+        let w = &mut w[b * BLOCK..][..BLOCK];
+        for lit in x.block(b) {
+            // SAFETY: a byte is below `BLOCK`.
+            let w = unsafe { w.get_unchecked_mut(usize::from(lit.at())) };
+            let (x, before) = (Wide::splat(s, lit.value(table)), Wide::load(s, w));
+            if SIMPLE {
+                by.simple(s, x, r, before).store(w);
+            } else {
+                by.plain(s, x, r, before).store(w);
             }
         }
     }
