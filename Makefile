@@ -84,11 +84,13 @@ check-tools:
 	.build/tools/$(PIP) install build
 	@touch $@
 
-# By way of the sdist, so that what is tested shows that both are whole.
+# By way of the sdist, so that what is tested shows that both are whole. Built from nothing, as cargo
+# goes by times: an sdist's are always the same, and what was built of another would count as made.
 dist/.wheel: $(CODE) .build/tools/.made
-	rm -f dist/chainrule-*.whl dist/chainrule-*.tar.gz
-	CARGO_TARGET_DIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}" .build/tools/bin/python -m build --outdir dist . \
+	rm -rf dist/chainrule-*.whl dist/chainrule-*.tar.gz .build/wheel
+	CARGO_TARGET_DIR=$(CURDIR)/.build/wheel .build/tools/bin/python -m build --outdir dist . \
 	  >.build/wheel.log 2>&1 || { cat .build/wheel.log; exit 1; }
+	rm -r .build/wheel
 	@touch $@
 
 dist/.data: $(DATA) .build/tools/.made
