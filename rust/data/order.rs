@@ -5,12 +5,12 @@ use crate::kernels::memory::zeros;
 use crate::rng::Words;
 
 /// About so many rows share the bits that they are parted by.
-const TOGETHER: usize = 2;
+const TOGETHER: usize = 4;
 
 /// Puts the rows 0, 1, ... in the order of one random word each, ties as they stood.
 ///
 /// The words are spread evenly, so rows whose words begin alike are few: each goes to its like, and
-/// is then at most a few places from its own.
+/// those few are sorted.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -19,8 +19,7 @@ pub(super) fn shuffle(words: Words, order: &mut [u32]) -> Result<(), Error> {
     // In two steps, as all of a word may go.
     let head = |word: u64| (word >> 1 >> (u64::BITS - 1 - bits)) as usize;
     let mut keys = zeros::<u64>(order.len())?;
-    let mut sorted = zeros::<u64>(order.len())?;
-    // Where the rows of each head go; at first, one place further, how many there are.
+    // Where the rows of each head go; at first, one place further, how many they are.
     let mut places = zeros::<u32>((1 << bits) + 1)?;
     for (key, word) in keys.iter_mut().zip(words) {
         *key = word;
@@ -33,16 +32,14 @@ pub(super) fn shuffle(words: Words, order: &mut [u32]) -> Result<(), Error> {
     }
     for (row, &key) in (0..).zip(&keys) {
         let place = &mut places[head(key)];
-        (sorted[*place as usize], order[*place as usize]) = (key, row);
+        order[*place as usize] = row;
         *place += 1;
     }
-    for mut at in 1..order.len() {
-        let (key, row) = (sorted[at], order[at]);
-        while at > 0 && sorted[at - 1] > key {
-            (sorted[at], order[at]) = (sorted[at - 1], order[at - 1]);
-            at -= 1;
-        }
-        (sorted[at], order[at]) = (key, row);
+    // Now each place is where its rows end.
+    let mut first = 0;
+    for &end in &places[..1 << bits] {
+        order[first..end as usize].sort_unstable_by_key(|&row| (keys[row as usize], row));
+        first = end as usize;
     }
     Ok(())
 }

@@ -131,7 +131,7 @@ impl<T: Real> Descent<T> {
     /// r for `simple`, where no product with any x that is at least `least` is -0.0, be it of a zero
     /// or by underflow.
     #[inline(always)]
-    pub(super) fn simple_deltas<S>(self, s: S, r: Wide<S>, least: f64) -> Option<Wide<S>>
+    pub(super) fn simple_deltas<S>(s: S, r: Wide<S>, least: f64) -> Option<Wide<S>>
     where
         S: Lines<T = T>,
     {

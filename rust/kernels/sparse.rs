@@ -237,7 +237,7 @@ pub fn step<S: Lines, E: Lit<S::T>>(
     debug_assert!(by.l2 == S::T::ZERO);
     if let [r] = r {
         let r = Wide::load(s, r);
-        if let Some(r) = by.simple_deltas(s, r, E::LEAST) {
+        if let Some(r) = Descent::simple_deltas(s, r, E::LEAST) {
             return step_line::<S, E, true>(s, x, table, r, w, by);
         }
         return step_line::<S, E, false>(s, x, table, r, w, by);
