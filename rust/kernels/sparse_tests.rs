@@ -113,6 +113,13 @@ fn check_values<T: Real>(draw: fn(u64, usize) -> Vec<T>, blocks: usize, seed: u6
     check(draw, &x, listed.row());
 }
 
+/// Weights of -0.0 meet deltas whose products with small pixels are too small for any number, which
+/// makes them -0.0, and would make the weights +0.0.
+fn vanishing<T: Real>(seed: u64, n: usize) -> Vec<T> {
+    let least = -T::from_f64(if size_of::<T>() == 4 { 1.5e-45 } else { 5e-324 });
+    (seed..).take(n).map(|i| if i % 2 == 0 { -T::ZERO } else { least }).collect()
+}
+
 #[test]
 fn products_and_steps_of_pixels() {
     for blocks in 1..=7 {
@@ -121,6 +128,8 @@ fn products_and_steps_of_pixels() {
             check_pixels::<f32>(extreme, blocks, seed);
             check_pixels::<f64>(mild, blocks, seed);
             check_pixels::<f64>(extreme, blocks, seed);
+            check_pixels::<f32>(vanishing, blocks, seed);
+            check_pixels::<f64>(vanishing, blocks, seed);
         }
     }
 }
