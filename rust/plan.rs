@@ -146,12 +146,12 @@ pub(crate) fn apart<T: Real>(network: &Network<T>, rows: usize, workers: usize) 
 pub(crate) fn few<T: Real>(
     network: &Network<T>,
     rows: usize,
-    packed: bool,
+    ready: bool,
     threads: Option<usize>,
 ) -> bool {
     let most = match threads {
-        _ if rows <= 1 => return in_lines(network) <= QUICK,
-        _ if !packed && !lit(network) => 1 << 17,
+        _ if rows <= 1 => return ready || in_lines(network) <= QUICK,
+        _ if !ready && !lit(network) => 1 << 17,
         None => SHARED - 1,
         Some(threads) => SHARED << 4 << usize::from(threads > 1),
     };

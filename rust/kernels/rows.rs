@@ -125,34 +125,28 @@ impl<T: Real> Descent<T> {
         r: Wide<S>,
         w: Wide<S>,
     ) -> Wide<S> {
-        Wide::splat(s, -self.rate).mul_add(gradient(s, x, r), w)
+        self.down(s, gradient(s, x, r), w)
     }
 
-    /// r for `simple`, where no product with any x that is at least `least` is -0.0, be it of a zero
-    /// or by underflow.
+    /// r, never -0.0, where no product with any x that is at least `least` is -0.0, be it of a zero or
+    /// by underflow: the gradient is then r x, as nothing that is added to it changes it.
     #[inline(always)]
-    pub(super) fn simple_deltas<S>(s: S, r: Wide<S>, least: f64) -> Option<Wide<S>>
+    pub(super) fn deltas_for_products<S>(s: S, r: Wide<S>, least: f64) -> Option<Wide<S>>
     where
         S: Lines<T = T>,
     {
         let zero = Wide::splat(s, T::ZERO);
-        let r = r.add(zero); // never -0.0
+        let r = r.add(zero);
         // 1 / FAR is above the least normal number.
         let small = Wide::splat(s, T::ONE / T::from_f64(least) / T::FAR);
         let all = r.abs().above(small) | r.equal(zero) == u32::from(u16::MAX);
         (least > 0.0 && all).then_some(r)
     }
 
-    /// The same as `plain` from `simple_deltas`: g = r x; w = fma(-rate, g, w).
+    /// w = fma(-rate, g, w).
     #[inline(always)]
-    pub(super) fn simple<S: Lines<T = T>>(
-        self,
-        s: S,
-        x: Wide<S>,
-        r: Wide<S>,
-        w: Wide<S>,
-    ) -> Wide<S> {
-        Wide::splat(s, -self.rate).mul_add(r.mul(x), w)
+    pub(super) fn down<S: Lines<T = T>>(self, s: S, g: Wide<S>, w: Wide<S>) -> Wide<S> {
+        Wide::splat(s, -self.rate).mul_add(g, w)
     }
 
     /// The same from a gradient, with l2 and velocity.
@@ -171,7 +165,7 @@ impl<T: Real> Descent<T> {
             g = Wide::splat(s, self.momentum).mul_add(Wide::load(s, v), g);
             g.store(v);
         }
-        Wide::splat(s, -self.rate).mul_add(g, w)
+        self.down(s, g, w)
     }
 }
 

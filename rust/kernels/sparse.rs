@@ -237,7 +237,7 @@ pub fn step<S: Lines, E: Lit<S::T>>(
     debug_assert!(by.l2 == S::T::ZERO);
     if let [r] = r {
         let r = Wide::load(s, r);
-        if let Some(r) = Descent::simple_deltas(s, r, E::LEAST) {
+        if let Some(r) = Descent::deltas_for_products(s, r, E::LEAST) {
             return step_line::<S, E, true>(s, x, table, r, w, by);
         }
         return step_line::<S, E, false>(s, x, table, r, w, by);
@@ -254,9 +254,10 @@ pub fn step<S: Lines, E: Lit<S::T>>(
     }
 }
 
-/// The same for weights of one line, where every gradient is `SIMPLE` or may be another.
+/// The same for weights of one line; every gradient is a `PRODUCT` of r and x and no more, or may be
+/// another.
 #[inline(always)]
-fn step_line<S: Lines, E: Lit<S::T>, const SIMPLE: bool>(
+fn step_line<S: Lines, E: Lit<S::T>, const PRODUCT: bool>(
     s: S,
     x: LitRow<'_, E>,
     table: &[S::T; 256],
@@ -270,8 +271,8 @@ fn step_line<S: Lines, E: Lit<S::T>, const SIMPLE: bool>(
             // SAFETY: a byte is below `BLOCK`.
             let w = unsafe { w.get_unchecked_mut(usize::from(lit.at())) };
             let (x, before) = (Wide::splat(s, lit.value(table)), Wide::load(s, w));
-            if SIMPLE {
-                by.simple(s, x, r, before).store(w);
+            if PRODUCT {
+                by.down(s, r.mul(x), before).store(w);
             } else {
                 by.plain(s, x, r, before).store(w);
             }

@@ -384,7 +384,8 @@ fn few_rows<'a, T: Number>(
 ) -> Option<(Source<'a, T>, usize)> {
     let matrix = arrays::InPlace::of(x)?;
     let ((rows, columns), network) = (matrix.shape(), trainer.network());
-    let few = columns == network.n_in() && plan::few(network, rows, trainer.is_packed(), threads);
+    let few =
+        columns == network.n_in() && plan::few(network, rows, trainer.is_ready(rows), threads);
     Some((matrix.source().filter(|_| few)?, rows))
 }
 

@@ -20,14 +20,12 @@ pub(super) struct Few<T> {
     pub(super) desks: Desks<T>,
     /// (rows, n_out), of the most rows so far.
     pub(super) outputs: Vec<T>,
-    /// Whether rows that came at once have met the parameters as they are.
-    pub(super) met: bool,
 }
 
 impl<T: Real> Few<T> {
     pub(super) fn new() -> Self {
         let (shelf, desks) = (Shelf(Mutex::new(Kept::NONE)), Desks(Mutex::new(Vec::new())));
-        Self { shelf, desks, outputs: Vec::new(), met: false }
+        Self { shelf, desks, outputs: Vec::new() }
     }
 }
 
@@ -91,6 +89,12 @@ impl<T: Real> Shelf<T> {
         }
         kept.met = true;
         kept.panels.clone()
+    }
+
+    /// Whether rows have met the parameters as they are; from now on they have.
+    pub(super) fn meet(&mut self) -> bool {
+        let kept = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut kept.met, true)
     }
 
     /// Whether there are panels, as far as nobody is at them.

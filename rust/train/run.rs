@@ -61,9 +61,8 @@ impl<T: Real> Trainer<T> {
     pub fn predict_few(&mut self, x: Source<'_, T>, rows: usize) -> Result<Option<&[T]>, Error> {
         assert!(x.len() == rows * self.network.n_in(), "whole rows");
         // A larger copy pays only where the parameters stay as they are.
-        let copies = self.lone.is_some() || self.few.met || plan::in_lines(&self.network) <= COPIED;
-        self.few.met = true;
-        if rows == 1 && copies {
+        let small = |network| plan::in_lines(network) <= COPIED;
+        if rows == 1 && (self.lone.is_some() || small(&self.network) || self.few.shelf.meet()) {
             self.worked.store(1, Ordering::Relaxed);
             return self.predict_one(x);
         }
@@ -77,10 +76,10 @@ impl<T: Real> Trainer<T> {
         Ok(finite?.then(|| &self.few.outputs[..count]))
     }
 
-    /// Whether weights that rows meet need not be packed for them.
+    /// Whether the copy of the parameters that so many rows meet is made already.
     #[cfg(feature = "python")]
-    pub(crate) fn is_packed(&self) -> bool {
-        self.few.shelf.is_filled()
+    pub(crate) fn is_ready(&self, rows: usize) -> bool {
+        if rows <= 1 { self.lone.is_some() } else { self.few.shelf.is_filled() }
     }
 
     /// The activations of the last layer. Returns whether all inputs are finite.
@@ -173,7 +172,6 @@ impl<T: Real> Trainer<T> {
     /// Drops copies of the parameters that predictions have made: they are about to change, or have.
     pub(super) fn forget_copies(&mut self) {
         self.lone = None;
-        self.few.met = false;
         self.few.shelf.clear();
     }
 
