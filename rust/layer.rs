@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::activation::Activation;
 use crate::error::Error;
+use crate::kernels::foreign::Source;
 use crate::kernels::gemm::{self, Packed, Team};
 use crate::kernels::memory::Coming;
 use crate::kernels::{Isa, Real, elementwise, reduce};
@@ -75,7 +76,7 @@ impl Layer {
         &self,
         isa: Isa,
         parameters: &[T],
-        x: &[T],
+        x: Source<'_, T>,
         z: &mut [T],
         next: &mut Coming,
     ) {

@@ -1,18 +1,9 @@
 //! Inputs that are read once, wherever they lie.
 
 use super::Inputs;
-use crate::kernels::foreign::Foreign;
+pub use crate::kernels::foreign::Source;
 use crate::kernels::memory::Coming;
 use crate::kernels::{Isa, Real, elementwise};
-
-/// Inputs (n, n_in), row by row: ours, or a caller's that other threads may write to.
-#[derive(Clone, Copy, Debug)]
-pub enum Source<'a, T> {
-    /// Numbers as they are.
-    Values(Foreign<'a, T>),
-    /// Pixels; a network sees value / 255.
-    Pixels(Foreign<'a, u8>),
-}
 
 /// So many pixels are turned into numbers at a time.
 const PIXELS: usize = 1024;
@@ -31,6 +22,18 @@ impl<T: Real> Source<'_, T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// `count` elements from `first` on.
+    ///
+    /// # Panics
+    /// Where there are fewer.
+    #[must_use]
+    pub fn part(&self, first: usize, count: usize) -> Self {
+        match self {
+            Self::Values(values) => Self::Values(values.part(first, count)),
+            Self::Pixels(pixels) => Self::Pixels(pixels.part(first, count)),
+        }
     }
 
     /// Elements from `first` on, at most `count`, that are read soon.

@@ -1,5 +1,6 @@
 //! The registers of AVX2 and FMA: 256 bits.
 
+use std::arch::asm;
 // Reason: the names of intrinsics say where they come from.
 #[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
@@ -46,6 +47,36 @@ impl Simd for F32 {
     #[inline(always)]
     unsafe fn load(from: *const f32) -> __m256 {
         unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_foreign(from: *const f32) -> __m256 {
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        unsafe fn load(from: *const f32) -> __m256 {
+            let v;
+            // SAFETY: the caller's word.
+            unsafe {
+                asm!("vmovups {v}, [{from}]", v = lateout(ymm_reg) v, from = in(reg) from,
+                    options(readonly, nostack, preserves_flags));
+            }
+            v
+        }
+        unsafe { load(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_pixels(from: *const u8) -> __m256 {
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        unsafe fn load(from: *const u8) -> __m256i {
+            let v;
+            // SAFETY: the caller's word.
+            unsafe {
+                asm!("vpmovzxbd {v}, qword ptr [{from}]", v = lateout(ymm_reg) v, from = in(reg) from,
+                    options(readonly, nostack, preserves_flags));
+            }
+            v
+        }
+        unsafe { _mm256_cvtepi32_ps(load(from)) }
     }
     #[inline(always)]
     unsafe fn load_part(from: *const f32, count: usize) -> __m256 {
@@ -157,6 +188,36 @@ impl Simd for F64 {
     #[inline(always)]
     unsafe fn load(from: *const f64) -> __m256d {
         unsafe { _mm256_loadu_pd(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_foreign(from: *const f64) -> __m256d {
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        unsafe fn load(from: *const f64) -> __m256d {
+            let v;
+            // SAFETY: the caller's word.
+            unsafe {
+                asm!("vmovupd {v}, [{from}]", v = lateout(ymm_reg) v, from = in(reg) from,
+                    options(readonly, nostack, preserves_flags));
+            }
+            v
+        }
+        unsafe { load(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_pixels(from: *const u8) -> __m256d {
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        unsafe fn load(from: *const u8) -> __m128i {
+            let v;
+            // SAFETY: the caller's word.
+            unsafe {
+                asm!("vpmovzxbd {v}, dword ptr [{from}]", v = lateout(xmm_reg) v, from = in(reg) from,
+                    options(readonly, nostack, preserves_flags));
+            }
+            v
+        }
+        unsafe { _mm256_cvtepi32_pd(load(from)) }
     }
     #[inline(always)]
     unsafe fn load_part(from: *const f64, count: usize) -> __m256d {

@@ -1,5 +1,6 @@
 //! The registers of AVX-512: 512 bits.
 
+use std::arch::asm;
 // Reason: the names of intrinsics say where they come from.
 #[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
@@ -43,6 +44,36 @@ impl Simd for F32 {
     #[inline(always)]
     unsafe fn load(from: *const f32) -> __m512 {
         unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_foreign(from: *const f32) -> __m512 {
+        #[inline]
+        #[target_feature(enable = "avx512f")]
+        unsafe fn load(from: *const f32) -> __m512 {
+            let v;
+            // SAFETY: the caller's word.
+            unsafe {
+                asm!("vmovups {v}, [{from}]", v = lateout(zmm_reg) v, from = in(reg) from,
+                    options(readonly, nostack, preserves_flags));
+            }
+            v
+        }
+        unsafe { load(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_pixels(from: *const u8) -> __m512 {
+        #[inline]
+        #[target_feature(enable = "avx512f")]
+        unsafe fn load(from: *const u8) -> __m512i {
+            let v;
+            // SAFETY: the caller's word.
+            unsafe {
+                asm!("vpmovzxbd {v}, xmmword ptr [{from}]", v = lateout(zmm_reg) v, from = in(reg) from,
+                    options(readonly, nostack, preserves_flags));
+            }
+            v
+        }
+        unsafe { _mm512_cvtepi32_ps(load(from)) }
     }
     #[inline(always)]
     unsafe fn load_part(from: *const f32, count: usize) -> __m512 {
@@ -159,6 +190,36 @@ impl Simd for F64 {
     #[inline(always)]
     unsafe fn load(from: *const f64) -> __m512d {
         unsafe { _mm512_loadu_pd(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_foreign(from: *const f64) -> __m512d {
+        #[inline]
+        #[target_feature(enable = "avx512f")]
+        unsafe fn load(from: *const f64) -> __m512d {
+            let v;
+            // SAFETY: the caller's word.
+            unsafe {
+                asm!("vmovupd {v}, [{from}]", v = lateout(zmm_reg) v, from = in(reg) from,
+                    options(readonly, nostack, preserves_flags));
+            }
+            v
+        }
+        unsafe { load(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_pixels(from: *const u8) -> __m512d {
+        #[inline]
+        #[target_feature(enable = "avx512f")]
+        unsafe fn load(from: *const u8) -> __m256i {
+            let v;
+            // SAFETY: the caller's word.
+            unsafe {
+                asm!("vpmovzxbd {v}, qword ptr [{from}]", v = lateout(ymm_reg) v, from = in(reg) from,
+                    options(readonly, nostack, preserves_flags));
+            }
+            v
+        }
+        unsafe { _mm512_cvtepi32_pd(load(from)) }
     }
     #[inline(always)]
     unsafe fn load_part(from: *const f64, count: usize) -> __m512d {

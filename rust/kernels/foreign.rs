@@ -29,7 +29,7 @@ pub struct Foreign<'a, T> {
 }
 
 // SAFETY: elements are read only by what is meant for threads that write to them meanwhile:
-// `copy_bytes`, and the listings beside it.
+// `copy_bytes`, the listings beside it, and registers loaded by `Simd::load_foreign`.
 unsafe impl<T: Bits> Send for Foreign<'_, T> {}
 // SAFETY: likewise.
 unsafe impl<T: Bits> Sync for Foreign<'_, T> {}
@@ -83,7 +83,7 @@ impl<T: Bits> Foreign<'_, T> {
         Self { start: self.start.wrapping_add(first), len: count, ..*self }
     }
 
-    /// Where the first of them lies: not to be read but by instructions of the machine.
+    /// Where the first of them lies: not to be read but as [`copy_bytes`] does.
     pub(super) fn start(&self) -> *const T {
         self.start
     }
@@ -121,12 +121,21 @@ impl<T: Bits> Foreign<'_, T> {
     }
 }
 
+/// Inputs (n, n_in), row by row: ours, or a caller's that other threads may write to.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a, T> {
+    /// Numbers as they are.
+    Values(Foreign<'a, T>),
+    /// Pixels; a network sees value / 255.
+    Pixels(Foreign<'a, u8>),
+}
+
 /// Copies bytes that others may write to meanwhile: the language has no such copy but by atomic loads.
 ///
 /// # Safety
 /// So many bytes can be read at `from`, and written at `to`, where no one else is.
 #[inline]
-unsafe fn copy_bytes(from: *const u8, to: *mut u8, count: usize) {
+pub(super) unsafe fn copy_bytes(from: *const u8, to: *mut u8, count: usize) {
     // SAFETY: the caller's word; a relaxed load needs no more than memory that can be read.
     unsafe {
         let done = copy_blocks(from, to, count);

@@ -13,13 +13,14 @@ mod job;
 mod lit;
 mod pack;
 mod packed;
+mod stage;
 mod team;
 mod thin;
 pub(super) mod tile;
 
-pub(super) use lit::PLACES;
 pub use lit::product_lit;
 pub use packed::Packed;
+pub(super) use stage::PLACES;
 pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team, unlocked};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,6 +1,7 @@
 //! A few elements side by side: plain lanes, which the compiler turns into vector registers.
 
 use super::Real;
+use super::foreign::copy_bytes;
 use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;
 
@@ -81,6 +82,20 @@ impl<T: Real> Simd for Portable<T> {
     unsafe fn load(from: *const T) -> Self::V {
         // SAFETY: the caller has so many elements; so below.
         Lanes(unsafe { from.cast::<[T; LANES]>().read() })
+    }
+    #[inline(always)]
+    unsafe fn load_foreign(from: *const T) -> Self::V {
+        let mut lanes = [T::ZERO; LANES];
+        // SAFETY: the caller has so many elements, of which any bits are a value.
+        unsafe { copy_bytes(from.cast(), lanes.as_mut_ptr().cast(), size_of_val(&lanes)) };
+        Lanes(lanes)
+    }
+    #[inline(always)]
+    unsafe fn load_pixels(from: *const u8) -> Self::V {
+        let mut pixels = [0; LANES];
+        // SAFETY: the caller has so many.
+        unsafe { copy_bytes(from, pixels.as_mut_ptr(), LANES) };
+        Lanes(pixels.map(|pixel| T::from_f64(f64::from(pixel))))
     }
     #[inline(always)]
     unsafe fn load_part(from: *const T, count: usize) -> Self::V {

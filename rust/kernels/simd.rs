@@ -30,6 +30,10 @@ pub trait Simd: Copy + 'static {
     unsafe fn splat(x: Self::T) -> Self::V;
     /// [`Simd::LANES`] elements.
     unsafe fn load(from: *const Self::T) -> Self::V;
+    /// The same of elements that other threads may write to meanwhile: each is read once.
+    unsafe fn load_foreign(from: *const Self::T) -> Self::V;
+    /// As many pixels, 0 to 255, of which the same holds.
+    unsafe fn load_pixels(from: *const u8) -> Self::V;
     /// At most so many elements; the other lanes are +0.0.
     unsafe fn load_part(from: *const Self::T, count: usize) -> Self::V;
     /// Writes all lanes.

@@ -3,6 +3,7 @@
 use super::part::{Part, Place};
 use super::stages::Forward;
 use crate::error::Error;
+use crate::kernels::foreign::Source;
 use crate::kernels::lines::{self, Lines, Wide, Work};
 use crate::kernels::memory::{Coming, zeros};
 use crate::kernels::{Isa, Real, elementwise, gemm, narrow, rows};
@@ -122,7 +123,7 @@ impl<T: Real> Work<T> for ForwardDark<'_, T> {
         let w = MatRef::with_strides(lines::flat(&part.w), x.len(), n, stride, 1);
         gemm::product_lit(
             isa,
-            x,
+            Source::Values(x.into()),
             w,
             &mut lines::flat_mut(&mut part.z)[..n],
             &mut Coming::nothing(),

@@ -7,7 +7,7 @@ use super::{Panels, Totals, Trainer, forward, forward_behind, gradient, judge};
 use crate::data::{Dataset, Inputs, Rows, Source};
 use crate::error::Error;
 use crate::kernels::gemm::{Alone, Sole, Team};
-use crate::kernels::memory::zeros;
+use crate::kernels::memory::{Coming, zeros};
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::matrix::checked_product;
 use crate::network::Network;
@@ -297,18 +297,24 @@ fn activate_lit<T: Real>(
     let (inputs, a) = scratch.a.split_at_mut(1);
     let a = &mut a[0][..rows * layer.n_out];
     for (i, z) in a.chunks_mut(NEAR * layer.n_out).enumerate() {
-        let inputs = &mut inputs[0][..z.len() / layer.n_out * layer.n_in];
         let at = (first + i * NEAR) * layer.n_in;
-        x.copy(isa, at, inputs);
+        let rows = x.part(at, z.len() / layer.n_out * layer.n_in);
         // The next rows are on their way while these are worked on: a core that only reads, and
         // then only computes, has the memory idle half of the time.
-        let mut next = x.coming(at + inputs.len(), NEAR * layer.n_in);
-        layer.product_lit(isa, parameters, inputs, z, &mut next);
+        let mut next = x.coming(at + rows.len(), NEAR * layer.n_in);
+        layer.product_lit(isa, parameters, rows, z, &mut next);
         // What is not finite makes every sum that it goes into so, whatever the weight: the
-        // inputs of a row need a look only where its first sum has a reason for it.
-        let finite = z.iter().step_by(layer.n_out).all(|z| z.is_finite());
-        if !finite && !elementwise::all_finite(isa, inputs) {
-            return false;
+        // inputs of a row need a look only where its first sum has a reason for it. That is at a
+        // copy, which then is what goes into the sums.
+        let finite = |z: &[T]| z.iter().step_by(layer.n_out).all(|z| z.is_finite());
+        if !finite(z) {
+            let inputs = &mut inputs[0][..rows.len()];
+            rows.copy(isa, 0, inputs);
+            let copy = Source::Values((&*inputs).into());
+            layer.product_lit(isa, parameters, copy, z, &mut Coming::nothing());
+            if !finite(z) && !elementwise::all_finite(isa, inputs) {
+                return false;
+            }
         }
     }
     layer.activation.forward_with_bias(isa, a, &parameters[layer.biases()]);

@@ -1,0 +1,86 @@
+//! Products of rows that are mostly 0, judged by the oracle bit for bit.
+
+use super::product_lit;
+use crate::kernels::foreign::{Foreign, Source};
+use crate::kernels::memory::Coming;
+use crate::kernels::testing::{assert_bits, extreme, mild};
+use crate::kernels::{Isa, Real, oracle};
+use crate::matrix::MatRef;
+
+/// Numbers from `draw` of which three in four are a 0 of either sign.
+fn dark<T: Real>(draw: fn(u64, usize) -> Vec<T>, n: usize) -> Vec<T> {
+    let zeros = [T::ZERO, -T::ZERO];
+    let dimmed = |(i, x): (usize, T)| if i * i % 7 < 5 { zeros[i % 2] } else { x };
+    draw(1, n).into_iter().enumerate().map(dimmed).collect()
+}
+
+fn check<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, k, n): (usize, usize, usize)) {
+    let (a, b) = (dark(draw, m * k), draw(2, k * n));
+    let b = MatRef::new(&b, k, n);
+    let expected = oracle::product(MatRef::new(&a, m, k), b);
+    for isa in Isa::available() {
+        let mut c = vec![T::from_f64(7.0); m * n];
+        product_lit(isa, Source::Values(a[..].into()), b, &mut c, &mut Coming::nothing());
+        assert_bits(&c, &expected, &format!("{} ({m}, {k}) ({k}, {n})", isa.name()));
+    }
+}
+
+#[test]
+fn each_number_of_rows_around_each_width_and_block() {
+    for m in 1..=18 {
+        for k in [1, 7, 15, 16, 17, 255, 256, 257, 784] {
+            for n in [1, 16, 33] {
+                check::<f32>(mild, (m, k, n));
+                check::<f64>(mild, (m, k, n));
+            }
+        }
+    }
+    for k in 1..=50 {
+        check::<f32>(extreme, (8, k, 10));
+        check::<f64>(extreme, (8, k, 10));
+    }
+}
+
+/// Each pixel is its quotient, in the middle of a row and at its end.
+fn check_pixels<T: Real>() {
+    for k in [1, 40, 300, 331] {
+        let pixels: Vec<u8> = (0..=255).cycle().take(9 * k).collect();
+        let x: Vec<T> = pixels.iter().map(|&p| T::from_f64(f64::from(p))).collect();
+        let x: Vec<T> = x.into_iter().map(|x| x / T::from_f64(255.0)).collect();
+        let b = mild(2, k * 3);
+        let b = MatRef::new(&b, k, 3);
+        let expected = oracle::product(MatRef::new(&x, 9, k), b);
+        for isa in Isa::available() {
+            let mut c = vec![T::ZERO; 9 * 3];
+            product_lit(isa, Source::Pixels(pixels[..].into()), b, &mut c, &mut Coming::nothing());
+            assert_bits(&c, &expected, isa.name());
+        }
+    }
+}
+
+#[test]
+fn pixels_are_their_quotients() {
+    check_pixels::<f32>();
+    check_pixels::<f64>();
+}
+
+#[test]
+fn what_changes_meanwhile_is_looked_at_once() {
+    // Each row has but one weight that is not 0, so each sum is one element of x: one that stood
+    // there, and not a 0 that was listed as something else or the other way round.
+    let k = 300;
+    let ones: Vec<f64> = (0..k * k).map(|i| if i % (k + 1) == 0 { 255.0 } else { 0.0 }).collect();
+    for isa in Isa::available() {
+        Foreign::in_flux(8 * k, |x| {
+            let mut c = vec![0.0; 8 * k];
+            let (mut last, mut changes) = (0.0, 0);
+            while changes < 30 {
+                let b = MatRef::new(&ones, k, k);
+                product_lit(isa, Source::Pixels(x), b, &mut c, &mut Coming::nothing());
+                changes += usize::from(c[0] != last);
+                last = c[0];
+                assert!(c.iter().all(|&x| [0.0, 1.0, 2.0].contains(&x)), "{isa:?}");
+            }
+        });
+    }
+}
