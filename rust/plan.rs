@@ -2,6 +2,7 @@
 
 use crate::data::Dataset;
 use crate::error::Error;
+use crate::kernels::gemm::BLOCK;
 use crate::kernels::lines::{LINE, lines};
 use crate::kernels::{Isa, Real};
 use crate::network::Network;
@@ -83,6 +84,10 @@ const SMALL: usize = 1 << 20;
 /// through all layers.
 pub const APART_ROWS: usize = 64;
 
+/// Of more parameters the weights come from afar for each tile, which then has as many
+/// rows as scratch has.
+const NEAR: usize = 1 << 17;
+
 /// So many multiplications make it worth while to call workers for a prediction.
 const SHARED: usize = 1 << 19;
 
@@ -134,9 +139,14 @@ pub(crate) fn helpers<T: Real>(network: &Network<T>, rows: usize, allowed: usize
 /// How many rows of a prediction a worker takes at a time through all layers; none where workers
 /// had better share each product.
 pub(crate) fn apart<T: Real>(network: &Network<T>, rows: usize, workers: usize) -> Option<usize> {
-    let chunks = rows.div_ceil(APART_ROWS).max(1).next_multiple_of(workers);
+    let chunks = rows.div_ceil(apart_rows(network)).max(1).next_multiple_of(workers);
     let each = rows.div_ceil(chunks).max(1).next_multiple_of(8);
     (small(network) && (2 * each >= APART_ROWS || lit(network))).then_some(each)
+}
+
+/// How many rows it takes at most.
+pub(crate) fn apart_rows<T: Real>(network: &Network<T>) -> usize {
+    if network.n_parameters() <= NEAR { APART_ROWS } else { BLOCK }
 }
 
 /// Whether a prediction is over so soon, in some ten microseconds or, of a lone row or where the

@@ -113,13 +113,14 @@ impl<T: Real> Shelf<T> {
 /// rows at hand.
 const SCRATCH: usize = 1 << 20;
 
-/// Whether scratch for so many rows is kept, for [`APART_ROWS`] then.
+/// Whether scratch for so many rows is kept, for as many as a worker takes at most then.
 fn keeps<T: Real>(network: &Network<T>, rows: usize) -> bool {
     let widths = network.n_in() + network.layers().iter().map(|layer| layer.n_out).sum::<usize>();
-    rows <= APART_ROWS && widths.saturating_mul(APART_ROWS) <= SCRATCH
+    let most = plan::apart_rows(network);
+    rows <= most && widths.saturating_mul(most) <= SCRATCH
 }
 
-/// Scratch of workers, each for [`APART_ROWS`] rows.
+/// Scratch of workers, each for as many rows as one takes at most.
 #[derive(Debug)]
 pub(super) struct Desks<T>(Mutex<Vec<Forward<T>>>);
 
@@ -133,7 +134,7 @@ impl<T: Real> Desks<T> {
             return Forward::new(network, rows);
         }
         let kept = unlocked(&self.0).and_then(|mut desks| desks.pop());
-        kept.map_or_else(|| Forward::new(network, APART_ROWS), Ok)
+        kept.map_or_else(|| Forward::new(network, plan::apart_rows(network)), Ok)
     }
 
     /// Gives back what was taken for as many rows.

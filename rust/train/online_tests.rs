@@ -268,9 +268,11 @@ fn batches_and_threads() {
 fn every_magnitude<T: Real>() {
     let (mut diverged, mut ended_well) = (0, 0);
     for seed in 0..60_u8 {
-        for hidden in [Identity, Sigmoid, Tanh, Relu] {
-            let sizes = vec![30, 5, 6, 2];
-            let count = 31 * 5 + 6 * 6 + 7 * 2;
+        let hiddens = [Identity, Sigmoid, Tanh, Relu];
+        // One line of outputs, and two.
+        for (hidden, width) in hiddens.into_iter().flat_map(|hidden| [(hidden, 5), (hidden, 20)]) {
+            let sizes = vec![30, width, 6, 2];
+            let count = 31 * width + (width + 1) * 6 + 7 * 2;
             // Few extreme ones among mild ones: else every first step overflows.
             let mix = |seed: u8, n, often| {
                 let seed = u64::from(seed);
@@ -298,7 +300,7 @@ fn every_magnitude<T: Real>() {
                 optimizer: sgd(momentum, l2),
                 rate: [0.0, 0.1, 1e-30, 1e30][usize::from(seed) / 16 % 4],
             };
-            if judge(&case, &BOTH, &format!("{seed} {hidden:?}")) {
+            if judge(&case, &BOTH, &format!("{seed} {hidden:?} {width}")) {
                 diverged += 1;
             } else {
                 ended_well += 1;
