@@ -19,8 +19,9 @@ use crate::workspace::{Forward, TILE, Workspace};
 /// So many elements are copied for the first lone row that meets them.
 const COPIED: usize = 1 << 16;
 
-/// So many rows meet the first layer while they are in the first cache.
-const NEAR: usize = 8;
+/// So many rows meet the first layer while the next are on their way to the second cache: whole tiles
+/// of every instruction set.
+const NEAR: usize = 24;
 
 impl<T: Real> Trainer<T> {
     /// The activations of the last layer, (rows, n_out), for inputs (rows, n_in).

@@ -65,7 +65,7 @@ fn pixels_are_their_quotients() {
 }
 
 #[test]
-fn what_changes_meanwhile_is_looked_at_once() {
+fn what_changes_meanwhile_is_one_of_what_stood_there() {
     // Each row has but one weight that is not 0, so each sum is one element of x: one that stood
     // there, and not a 0 that was listed as something else or the other way round.
     let k = 300;

@@ -63,8 +63,8 @@ impl<T: Real> Staged<T> {
         // SAFETY: the caller's word, and what was just looked at. A whole tile's rows are so many
         // registers, which the compiler sees only where their number is written down.
         unsafe {
-            if rows == ROWS {
-                self.copy::<S>(x, at, (ROWS, stride, k), next)
+            if rows == S::ROWS {
+                self.copy::<S>(x, at, (S::ROWS, stride, k), next)
             } else {
                 self.copy::<S>(x, at, (rows, stride, k), next)
             }
