@@ -80,13 +80,13 @@ pub const ONLINE_BYTES: usize = 10 << 20;
 /// A network of at most so many parameters is small: its weights stay near each worker.
 const SMALL: usize = 1 << 20;
 
-/// A prediction of a small network is shared by rows, so many at a time: a worker takes them
-/// through all layers.
+/// A prediction of a small network is shared by rows, some at a time: a worker takes them through all
+/// layers. So many where the weights stay in its second cache.
 pub const APART_ROWS: usize = 64;
 
-/// Of more parameters the weights come from afar for each tile, which then has as many
-/// rows as scratch has.
-const NEAR: usize = 1 << 17;
+/// They do where there are at most so many. Others come from afar for each tile, which then has as
+/// many rows as a block.
+const CACHED: usize = 1 << 17;
 
 /// So many multiplications make it worth while to call workers for a prediction.
 const SHARED: usize = 1 << 19;
@@ -146,7 +146,7 @@ pub(crate) fn apart<T: Real>(network: &Network<T>, rows: usize, workers: usize) 
 
 /// How many rows it takes at most.
 pub(crate) fn apart_rows<T: Real>(network: &Network<T>) -> usize {
-    if network.n_parameters() <= NEAR { APART_ROWS } else { BLOCK }
+    if network.n_parameters() <= CACHED { APART_ROWS } else { BLOCK }
 }
 
 /// Whether a prediction is over so soon, in some ten microseconds or, of a lone row or where the

@@ -3,7 +3,8 @@
 //! Nobody can keep them from it: whoever has the array may, and many a function of NumPy lets the
 //! interpreter go while it writes. So such elements are copied, once, before anything is done with
 //! them: what is then checked is what is used. Each byte of the copy is one that stood there at some
-//! time; where nobody writes, the copy is exact.
+//! time; where nobody writes, the copy is exact. Where they are read again, it is from the start, and what
+//! came of the first reading is dropped.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -29,7 +30,7 @@ pub struct Foreign<'a, T> {
 }
 
 // SAFETY: elements are read only by what is meant for threads that write to them meanwhile:
-// `copy_bytes`, the listings beside it, and registers loaded by `Simd::load_foreign`.
+// `copy_bytes`, the listings beside it, and what `Simd` loads as foreign, pixels too.
 unsafe impl<T: Bits> Send for Foreign<'_, T> {}
 // SAFETY: likewise.
 unsafe impl<T: Bits> Sync for Foreign<'_, T> {}

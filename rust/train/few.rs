@@ -68,9 +68,6 @@ impl<T> Kept<T> {
     const NONE: Self = Self { panels: None, met: false };
 }
 
-/// So many rows would pack the weights several times.
-const MANY: usize = 2 * APART_ROWS;
-
 impl<T: Real> Shelf<T> {
     /// The panels of a network for `rows` rows. None where the parameters may change before the next
     /// rows come, so that packing does not pay, where another call is at it, or memory is short.
@@ -84,7 +81,8 @@ impl<T: Real> Shelf<T> {
             return None;
         }
         let mut kept = unlocked(&self.0)?;
-        if kept.panels.is_none() && (kept.met || rows > MANY) {
+        // More rows than two tiles would pack the weights several times.
+        if kept.panels.is_none() && (kept.met || rows > 2 * plan::apart_rows(network)) {
             kept.panels = Panels::new(network, team).ok().map(Arc::new);
         }
         kept.met = true;
@@ -113,14 +111,15 @@ impl<T: Real> Shelf<T> {
 /// rows at hand.
 const SCRATCH: usize = 1 << 20;
 
-/// Whether scratch for so many rows is kept, for as many as a worker takes at most then.
-fn keeps<T: Real>(network: &Network<T>, rows: usize) -> bool {
+/// For how many rows scratch is kept that does for `rows`, if it is: for as many as a worker takes at
+/// most, or as it takes of a narrower network.
+fn kept_rows<T: Real>(network: &Network<T>, rows: usize) -> Option<usize> {
     let widths = network.n_in() + network.layers().iter().map(|layer| layer.n_out).sum::<usize>();
-    let most = plan::apart_rows(network);
-    rows <= most && widths.saturating_mul(most) <= SCRATCH
+    let fits = |&most: &usize| rows <= most && widths.saturating_mul(most) <= SCRATCH;
+    [plan::apart_rows(network), APART_ROWS].into_iter().find(fits)
 }
 
-/// Scratch of workers, each for as many rows as one takes at most.
+/// Scratch of workers, all for as many rows.
 #[derive(Debug)]
 pub(super) struct Desks<T>(Mutex<Vec<Forward<T>>>);
 
@@ -130,11 +129,9 @@ impl<T: Real> Desks<T> {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(super) fn take(&self, network: &Network<T>, rows: usize) -> Result<Forward<T>, Error> {
-        if !keeps(network, rows) {
-            return Forward::new(network, rows);
-        }
+        let Some(most) = kept_rows(network, rows) else { return Forward::new(network, rows) };
         let kept = unlocked(&self.0).and_then(|mut desks| desks.pop());
-        kept.map_or_else(|| Forward::new(network, plan::apart_rows(network)), Ok)
+        kept.map_or_else(|| Forward::new(network, most), Ok)
     }
 
     /// Gives back what was taken for as many rows.
@@ -144,7 +141,7 @@ impl<T: Real> Desks<T> {
         rows: usize,
         desks: impl IntoIterator<Item = Forward<T>>,
     ) {
-        if keeps(network, rows)
+        if kept_rows(network, rows).is_some()
             && let Some(mut kept) = unlocked(&self.0)
         {
             kept.extend(desks);

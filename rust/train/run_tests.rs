@@ -187,6 +187,8 @@ fn check_shared<T: Real>() {
         (&[784, 300, 33], 3, false),
         (&[784, 300, 33], 9, false),
         (&[784, 300, 33], 150, true),
+        (&[784, 300, 33], 600, true), // tiles of more rows
+        (&[3000, 64, 10], 600, true),
         (&[1200, 1000, 5], 2, false), // too large to be shared by rows
         (&[1200, 1000, 5], 300, false),
     ] {

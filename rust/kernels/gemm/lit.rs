@@ -8,7 +8,7 @@ use super::super::Real;
 use super::super::foreign::Source;
 use super::super::memory::Coming;
 use super::super::simd::{Simd, simd_kernel};
-use super::stage::{COLUMNS, ROWS, STRIDE, Staged};
+use super::stage::{COLUMNS, STRIDE, Staged};
 use super::tile::{Output, Place, form, settle};
 use super::{BLOCK, Sums, height};
 use crate::matrix::MatRef;
@@ -53,8 +53,6 @@ simd_kernel! {
         }
     }
 }
-
-const _: () = assert!(ROWS == 8, "as many as any instruction set's tile has");
 
 /// One block of rule 1 for one tile of rows, of which so many columns are listed.
 ///

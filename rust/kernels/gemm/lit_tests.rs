@@ -6,16 +6,21 @@ use crate::kernels::memory::Coming;
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
+use crate::rng::Words;
 
-/// Numbers from `draw` of which three in four are a 0 of either sign.
-fn dark<T: Real>(draw: fn(u64, usize) -> Vec<T>, n: usize) -> Vec<T> {
+/// Rows of `k` numbers from `draw` of which most are a 0 of either sign: every third column, and three
+/// in four of the others.
+fn dark<T: Real>(draw: fn(u64, usize) -> Vec<T>, n: usize, k: usize) -> Vec<T> {
     let zeros = [T::ZERO, -T::ZERO];
-    let dimmed = |(i, x): (usize, T)| if i * i % 7 < 5 { zeros[i % 2] } else { x };
-    draw(1, n).into_iter().enumerate().map(dimmed).collect()
+    let dimmed = |((i, x), word): ((usize, T), u64)| {
+        if i % k % 3 == 1 || word % 4 > 0 { zeros[i % 2] } else { x }
+    };
+    draw(1, n).into_iter().enumerate().zip(Words::new(3, 97, 0)).map(dimmed).collect()
 }
 
 fn check<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, k, n): (usize, usize, usize)) {
-    let (a, b) = (dark(draw, m * k), draw(2, k * n));
+    let (a, b) = (dark(draw, m * k, k), draw(2, k * n));
+    assert!(m * k < 100 || a.iter().filter(|&&x| x != T::ZERO).count() > 10, "or it shows little");
     let b = MatRef::new(&b, k, n);
     let expected = oracle::product(MatRef::new(&a, m, k), b);
     for isa in Isa::available() {

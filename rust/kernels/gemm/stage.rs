@@ -15,7 +15,7 @@ pub(super) const ROWS: usize = 8;
 /// So many columns are looked at together: whole bytes of a mask.
 pub(super) const COLUMNS: usize = 16;
 
-/// Rows are so far apart that no two of them share their places in the cache.
+/// Rows are so far apart that the elements of a column lie in different sets of the cache.
 pub(super) const STRIDE: usize = BLOCK + COLUMNS;
 
 /// A block of a tile's columns. Those that are not listed may hold anything, or nothing.
@@ -59,6 +59,9 @@ impl<T: Real> Staged<T> {
         (rows, stride, k): (usize, usize, usize),
         next: (&mut Coming, usize),
     ) -> usize {
+        // Two bytes of a mask, whole registers, and places that are a byte each.
+        const { assert!(S::ROWS <= ROWS && COLUMNS.is_multiple_of(S::LANES)) };
+        const { assert!(COLUMNS == 16 && BLOCK == 256) };
         assert!(rows <= ROWS && k <= BLOCK && at + (rows - 1) * stride + k <= x.len());
         // SAFETY: the caller's word, and what was just looked at. A whole tile's rows are so many
         // registers, which the compiler sees only where their number is written down.
@@ -113,8 +116,8 @@ impl<T: Real> Staged<T> {
     }
 }
 
-/// Copies a register of each row, of which `left` elements count, unless all of them are 0. Returns
-/// a bit for each column that is not 0 in every row.
+/// Copies a register of each row, of which `left` elements count. Returns a bit for each column that
+/// is not 0 in every row.
 ///
 /// # Safety
 /// As for [`Staged::copy`]; there is room for as many registers, [`STRIDE`] apart.
@@ -133,7 +136,7 @@ unsafe fn registers<S: Simd>(
         for (r, value) in values.iter_mut().enumerate() {
             let at = at + r * stride;
             *value = match x {
-                _ if left < S::LANES => part::<S>(x, at, left),
+                _ if left < S::LANES => S::load(part(x, at, left).as_ptr()),
                 Source::Values(x) => S::load_foreign(x.start().add(at)),
                 Source::Pixels(x) => S::load_pixels(x.start().add(at)),
             };
@@ -151,24 +154,20 @@ unsafe fn registers<S: Simd>(
     }
 }
 
-/// The last elements of a row, pixels as they are.
-///
-/// # Safety
-/// As for [`Simd`].
+/// The last elements of a row, pixels as they are, and 0 behind them.
 // A call, as it is rare.
 #[inline(never)]
-unsafe fn part<S: Simd>(x: Source<'_, S::T>, at: usize, left: usize) -> S::V {
-    let mut elements = [S::T::ZERO; COLUMNS];
+fn part<T: Real>(x: Source<'_, T>, at: usize, left: usize) -> [T; COLUMNS] {
+    let mut elements = [T::ZERO; COLUMNS];
     match x {
         Source::Values(x) => x.copy(at, &mut elements[..left]),
         Source::Pixels(x) => {
             let mut pixels = [0; COLUMNS];
             x.copy(at, &mut pixels[..left]);
-            elements = pixels.map(|pixel| S::T::from_f64(f64::from(pixel)));
+            elements = pixels.map(|pixel| T::from_f64(f64::from(pixel)));
         }
     }
-    // SAFETY: no register has more lanes.
-    unsafe { S::load(elements.as_ptr()) }
+    elements
 }
 
 /// Pixels / 255, as [`super::super::elementwise::pixels`].
