@@ -1,4 +1,4 @@
-//! Inputs that are read once, wherever they lie.
+//! Inputs that are read where they lie, wherever that is.
 
 use super::Inputs;
 pub use crate::kernels::foreign::Source;
