@@ -8,9 +8,11 @@ use super::super::Real;
 use super::super::foreign::Source;
 use super::super::memory::Coming;
 use super::super::simd::{Simd, simd_kernel};
+use super::BLOCK;
+use super::pack::height;
+use super::panel::Sums;
 use super::stage::{COLUMNS, STRIDE, Staged};
 use super::tile::{Output, Place, form, settle};
-use super::{BLOCK, Sums, height};
 use crate::matrix::MatRef;
 
 /// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other. Each element of A is

@@ -113,7 +113,7 @@ unsafe fn pack_panel<S: Simd, const V: usize>(b: MatRef<'_, S::T>, to: *mut S::T
 /// # Safety
 /// As for [`pack_panel`].
 #[inline(always)]
-unsafe fn transposed<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T, width: usize) {
+pub(super) unsafe fn transposed<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T, width: usize) {
     let (k, n) = (b.rows(), b.columns());
     let (row, column) = (b.row_stride(), b.column_stride());
     let from = b.data().as_ptr();

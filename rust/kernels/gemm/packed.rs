@@ -1,10 +1,12 @@
 //! A matrix that many products meet, packed once for all of them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::super::memory::zeros;
 use super::super::simd::simd_kernel;
 use super::super::{Isa, Real};
+use super::nonzero::is_finite;
 use super::pack::pack_panels;
 use super::{BLOCK, Team};
 use crate::error::Error;
@@ -20,6 +22,7 @@ pub struct Packed<T> {
     elements: Vec<T>,
     /// Where the first cache line begins.
     start: usize,
+    finite: bool,
 }
 
 impl<T: Real> Packed<T> {
@@ -38,18 +41,33 @@ impl<T: Real> Packed<T> {
         let start = elements.as_ptr().align_offset(64).min(64);
         let blocks = elements[start..start + k * columns].chunks_mut(BLOCK * columns);
         let blocks: Vec<_> = blocks.map(Mutex::new).collect();
+        let finite = AtomicBool::new(true);
         team.crew.share(blocks.len(), &|_, block| {
             let mut to = blocks[block].lock().unwrap_or_else(PoisonError::into_inner);
             let rows = to.len() / columns;
-            pack(team.isa, b.rows_from(block * BLOCK, rows), &mut to);
+            if !pack(team.isa, b.rows_from(block * BLOCK, rows), &mut to) {
+                finite.store(false, Ordering::Relaxed);
+            }
         });
         drop(blocks);
-        Ok(Self { isa: team.isa, shape: (k, n), columns, elements, start })
+        Ok(Self {
+            isa: team.isa,
+            shape: (k, n),
+            columns,
+            elements,
+            start,
+            finite: finite.into_inner(),
+        })
     }
 
     /// Whether it is a copy, for an instruction set, of a matrix of such a shape.
     pub(super) fn is_for(&self, isa: Isa, b: MatRef<'_, T>) -> bool {
         self.isa == isa && self.shape == (b.rows(), b.columns())
+    }
+
+    /// Whether all of it is finite.
+    pub(super) fn is_finite(&self) -> bool {
+        self.finite
     }
 
     /// The panels from a column on, at which one begins, of a block of so many rows that begins at
@@ -68,12 +86,15 @@ simd_kernel! {
 }
 
 simd_kernel! {
-    /// Packs one block.
-    fn pack<T, S>(b: MatRef<'_, T>, to: &mut [T]) {
+    /// Packs one block. Returns whether it is finite.
+    fn pack<T, S>(b: MatRef<'_, T>, to: &mut [T]) -> bool {
         assert!(to.len() >= b.rows() * b.columns().next_multiple_of(S::LANES));
         assert!(b.column_stride() == 1, "else whole registers of rows are written");
         // SAFETY: `simd_kernel` has compiled this for S; there is room for the rows, each filled up
         // to whole registers, and of columns that lie side by side no more is written.
-        unsafe { pack_panels::<S>(b, to.as_mut_ptr()) };
+        unsafe {
+            pack_panels::<S>(b, to.as_mut_ptr());
+            is_finite::<S>(to.as_ptr(), to.len())
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::super::memory::zeros;
 use super::super::{Isa, Real};
-use super::SCRATCH;
+use super::chunk::SCRATCH;
 use crate::error::Error;
 
 /// Workers that share chunks of work.

@@ -2,8 +2,9 @@
 
 use super::super::Real;
 use super::super::simd::Simd;
+use super::BLOCK;
+use super::panel::Sums;
 use super::tile::{Output, Place, form, settle};
-use super::{BLOCK, Sums};
 use crate::matrix::MatRef;
 
 /// How many registers' columns are worked on together where there are as many: so many chains fill

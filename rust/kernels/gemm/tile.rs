@@ -207,7 +207,7 @@ pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
 /// # Safety
 /// As for [`settle`].
 #[inline(always)]
-unsafe fn settle_here<S: Simd, const R: usize, const V: usize>(
+pub(super) unsafe fn settle_here<S: Simd, const R: usize, const V: usize>(
     place: &Place<S::T>,
     output: &Output<S::T>,
     sums: &[[S::V; V]; R],

@@ -1,0 +1,206 @@
+//! One chunk of a product: block by block along the summation, panel by panel.
+
+use super::job::{CHUNK_ROWS, Job, Part};
+use super::pack::{Ahead, pack_panels, pack_rows, panels_at};
+use super::panel::{group, is_zero};
+use super::tile::{Output, Place, form};
+use super::{BLOCK, nonzero, thin};
+use crate::kernels::Real;
+use crate::kernels::simd::{Simd, simd_kernel};
+use crate::matrix::MatRef;
+
+/// How many rows of C there are at most where neither operand is packed.
+const DIRECT_ROWS: usize = 4;
+
+/// How many elements of B stay in the first cache beside the rest.
+const GROUP: usize = 8 * BLOCK;
+
+/// At most so many columns of C are no reason to pack A.
+const FEW_COLUMNS: usize = 32;
+
+/// How many elements of A's rows a chunk packs at most.
+const ROWS: usize = (CHUNK_ROWS + 16) * BLOCK;
+
+/// How many elements a worker's scratch has: panels of B, sums, and rows of A.
+pub(super) const SCRATCH: usize = nonzero::PANELS + nonzero::SUMS + ROWS;
+
+simd_kernel! {
+    /// One chunk. Returns whether its moved parameters are finite.
+    pub(super) fn work<T, S>(job: &Job<'_, T>, part: Part, scratch: &mut [T]) -> bool {
+        // SAFETY: `simd_kernel` has compiled this for S; the job's shapes are checked.
+        unsafe { blocks::<S>(job, part, scratch) }
+    }
+}
+
+/// A chunk, and where it packs what.
+pub(super) struct Chunk<'a, T> {
+    job: &'a Job<'a, T>,
+    part: Part,
+    panels: &'a mut [T],
+    pub(super) sums: &'a mut [T],
+    pub(super) rows: &'a mut [T],
+    far: bool,
+}
+
+/// Block by block along the summation.
+///
+/// # Safety
+/// As for [`Simd`]; the part lies within C, and no one else uses it meanwhile.
+#[inline(always)]
+unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T]) -> bool {
+    assert!(scratch.len() >= SCRATCH);
+    let (a, b) = (job.a.rows_from(part.i, part.m), job.b.columns_from(part.j, part.n));
+    let form = form_of(job, part);
+    if let (form::DIRECT, 1, Output::Set(c)) = (form, part.m, job.output)
+        && a.columns() > BLOCK
+    {
+        // SAFETY: the caller's word; the row is within C.
+        unsafe { thin::lone_row::<S>(a, b, c.add(part.i * job.stride + part.j)) };
+        return true;
+    }
+    let (panels, rest) = scratch.split_at_mut(nonzero::PANELS);
+    let (sums, rows) = rest.split_at_mut(nonzero::SUMS);
+    let far = job.packed.is_none() && form != form::DIRECT && job.is_far();
+    let mut chunk = Chunk { job, part, panels, sums, rows, far };
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let mut check = S::splat(S::T::ZERO);
+        let mut first = 0;
+        loop {
+            let a = a.columns_from(first, BLOCK.min(a.columns() - first));
+            let output = match job.output {
+                Output::Set(c) if first > 0 => Output::Add(c),
+                output => output,
+            };
+            if matches!(form, form::ROWS | form::PACKED) && nonzero::pays::<S>(a, part.n) {
+                nonzero::block::<S>(&mut chunk, a, first, &output, &mut check);
+            } else {
+                block::<S>(&mut chunk, (form, a), first, &output, &mut check);
+            }
+            first += BLOCK;
+            if first >= job.a.columns() {
+                break;
+            }
+        }
+        is_zero::<S>(check)
+    }
+}
+
+/// How the operands of a part lie best.
+#[inline(always)]
+fn form_of<T: Real>(job: &Job<'_, T>, part: Part) -> u8 {
+    let form = if job.packed.is_some() {
+        form::ROWS
+    } else if part.m <= DIRECT_ROWS && (job.b.column_stride() == 1 || part.n == 1) {
+        form::DIRECT
+    } else if job.rows_in_place() {
+        form::ROWS
+    } else if job.a.row_stride() == 1 && part.n <= FEW_COLUMNS {
+        form::COLUMNS // A would be packed for one panel, or two
+    } else {
+        form::PACKED
+    };
+    assert!(form != form::PACKED || part.m <= CHUNK_ROWS);
+    form
+}
+
+/// One block, A (m, k), panel by panel.
+///
+/// # Safety
+/// As for [`blocks`].
+#[inline(always)]
+unsafe fn block<S: Simd>(
+    chunk: &mut Chunk<'_, S::T>,
+    (form, a): (u8, MatRef<'_, S::T>),
+    first: usize,
+    output: &Output<S::T>,
+    check: &mut S::V,
+) {
+    let part = chunk.part;
+    let mut place = chunk.place(a);
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        if form == form::PACKED {
+            pack_rows::<S>(a, chunk.rows.as_mut_ptr());
+            place.a = chunk.rows.as_ptr();
+        }
+        let panel = 2 * S::LANES * place.k.max(1);
+        let panels = if form == form::PACKED { (GROUP / panel).max(1) } else { 1 };
+        let mut j = 0;
+        while j < part.n {
+            place.columns = (part.n - j).min(panels * 2 * S::LANES);
+            place.b = if form == form::DIRECT {
+                chunk.b(first, place.k, (j, place.columns)).data().as_ptr()
+            } else {
+                chunk.packed::<S>(first, place.k, (j, place.columns))
+            };
+            j += place.columns;
+            let mut ahead = chunk.ahead(first, (j, place.columns), part.m / S::ROWS);
+            group::<S>(form, place, part.m, output, check, &mut ahead);
+            place.c += place.columns;
+        }
+    }
+}
+
+impl<T: Real> Chunk<'_, T> {
+    /// Where a block begins: A's, and in C; B's panels are not there yet.
+    #[inline(always)]
+    pub(super) fn place(&self, a: MatRef<'_, T>) -> Place<T> {
+        Place {
+            a: a.data().as_ptr(),
+            a_strides: (a.row_stride(), a.column_stride()),
+            b: std::ptr::null(),
+            b_stride: self.job.b.row_stride(),
+            c: self.part.i * self.job.stride + self.part.j,
+            c_stride: self.job.stride,
+            columns: self.part.n,
+            k: a.columns(),
+            list: std::ptr::null(),
+        }
+    }
+
+    /// How many columns it has.
+    #[inline(always)]
+    pub(super) fn columns(&self) -> usize {
+        self.part.n
+    }
+
+    /// B's rows of a block, and some of the part's columns.
+    #[inline(always)]
+    fn b(&self, first: usize, k: usize, (j, columns): (usize, usize)) -> MatRef<'_, T> {
+        self.job.b.rows_from(first, k).columns_from(self.part.j + j, columns)
+    }
+
+    /// The same as panels: packed now, if they are not yet.
+    ///
+    /// # Safety
+    /// As for [`Simd`].
+    #[inline(always)]
+    pub(super) unsafe fn packed<S: Simd<T = T>>(
+        &mut self,
+        first: usize,
+        k: usize,
+        (j, columns): (usize, usize),
+    ) -> *const T {
+        if let Some(packed) = self.job.packed {
+            return packed.panels(first, k, self.part.j + j).as_ptr();
+        }
+        let to = self.panels.as_mut_ptr();
+        // SAFETY: the caller's word; there is room for as many panels as are met together.
+        unsafe { pack_panels::<S>(self.b(first, k, (j, columns)), to) };
+        to
+    }
+
+    /// Whether all of B is known to be finite.
+    #[inline(always)]
+    pub(super) fn is_finite(&self) -> bool {
+        self.job.packed.is_some_and(super::Packed::is_finite)
+    }
+
+    /// What comes behind the panels before column `j`, which were so wide.
+    #[inline(always)]
+    pub(super) fn ahead(&self, first: usize, (j, width): (usize, usize), tiles: usize) -> Ahead<T> {
+        let b = self.job.b.columns_from(self.part.j, self.part.n);
+        Ahead::new(if self.far { panels_at(b, first, j, width) } else { None }, tiles)
+    }
+}

@@ -1,0 +1,375 @@
+//! Products that leave out what is 0 in A, element by element: half of what relu hands on is. That is
+//! exact by rule 8 of `docs/exactness.md`, where B is finite.
+//!
+//! A lone row of A that meets a few registers' columns of B takes a load for each multiply-add, so B
+//! has to be in the first cache: a block of rule 1 is cut into pieces of [`PIECE`] rows of B, which
+//! all rows of A meet before the next. Between the pieces a chain's sum is kept as it is.
+
+// Reason: as in `tile.rs`.
+#![allow(clippy::needless_range_loop)]
+
+use super::BLOCK;
+use super::chunk::Chunk;
+use super::job::CHUNK_ROWS;
+use super::pack::{Ahead, transposed};
+use super::panel::{group, is_zero};
+use super::tile::{Output, Place, fetch, form, settle, settle_here};
+use crate::kernels::Real;
+use crate::kernels::simd::Simd;
+use crate::matrix::MatRef;
+
+/// So many rows of B are met at a time: their elements of a row of A have a bit each.
+const PIECE: usize = u64::BITS as usize;
+
+/// So many bytes of a row of B are met at a time: with [`PIECE`] rows, three quarters of the first
+/// cache.
+const WIDTH: usize = 384;
+
+/// How many elements the panels have that are met together, at most.
+pub(super) const PANELS: usize = WIDTH / size_of::<f32>() * BLOCK;
+
+/// How many elements the sums have, between the pieces.
+pub(super) const SUMS: usize = WIDTH / size_of::<f32>() * CHUNK_ROWS;
+
+/// Leaving out takes longer for each element than not to: it pays where at most so many of so many
+/// are not 0.
+const MOST: (usize, usize) = (3, 5);
+
+/// A row of A is looked at in so many places, or a column where those lie side by side.
+const LOOKS: usize = 8;
+
+/// How many registers' columns B has at least, and how many rows.
+const LEAST: (usize, usize) = (4, 64);
+
+/// How many rows ahead what a row of sums will change is fetched.
+const AHEAD: usize = 4;
+
+/// Whether so much of a block of A (m, k) is 0, as far as a few rows of it tell, that leaving it out
+/// pays where B has so many columns.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+pub(super) unsafe fn pays<S: Simd>(a: MatRef<'_, S::T>, columns: usize) -> bool {
+    let (registers, rows) = LEAST;
+    if columns < registers * S::LANES || a.columns() < rows {
+        return false;
+    }
+    let lines = if a.column_stride() == 1 { a } else { a.transposed() };
+    let length = lines.columns() / S::LANES * S::LANES;
+    if lines.column_stride() != 1 || length == 0 {
+        return false;
+    }
+    let (mut looks, mut met) = (0, 0);
+    for i in (0..lines.rows()).step_by(lines.rows().div_ceil(LOOKS)) {
+        let line = lines.rows_from(i, 1);
+        for t in (0..length).step_by(S::LANES) {
+            // SAFETY: so many elements lie side by side from there on.
+            met +=
+                unsafe { S::nonzero(S::load(line.data().as_ptr().add(t))) }.count_ones() as usize;
+        }
+        looks += length;
+    }
+    met * MOST.1 <= looks * MOST.0
+}
+
+/// A block of A (m, k), row by row, and a bit for each element: piece by piece, row by row.
+struct Rows<T> {
+    a: *const T,
+    stride: usize,
+    size: (usize, usize),
+    marks: [[u64; CHUNK_ROWS]; BLOCK / PIECE],
+}
+
+/// One block, A (m, k) with rows or columns side by side, some panels at a time.
+///
+/// # Safety
+/// As for [`blocks`](super::chunk), whose arguments these are.
+#[inline(always)]
+pub(super) unsafe fn block<S: Simd>(
+    chunk: &mut Chunk<'_, S::T>,
+    a: MatRef<'_, S::T>,
+    first: usize,
+    output: &Output<S::T>,
+    check: &mut S::V,
+) {
+    let mut place = chunk.place(a);
+    if a.column_stride() != 1 {
+        // SAFETY: the caller's word; there is room for the rows of a chunk.
+        unsafe { transposed::<S>(a, chunk.rows.as_mut_ptr(), BLOCK) };
+        (place.a, place.a_strides) = (chunk.rows.as_ptr(), (BLOCK, 1));
+    }
+    let (size, n) = ((a.rows(), a.columns()), chunk.columns());
+    let marks = [[0; CHUNK_ROWS]; BLOCK / PIECE];
+    let mut rows = Rows { a: place.a, stride: place.a_strides.0, size, marks };
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        mark::<S>(&mut rows);
+        let mut j = 0;
+        while j < n {
+            place.columns = columns::<S>(n - j);
+            place.b = chunk.packed::<S>(first, place.k, (j, place.columns));
+            j += place.columns;
+            let tiles = size.0.div_ceil(S::ROWS) * size.1.div_ceil(PIECE);
+            let mut ahead = chunk.ahead(first, (j, place.columns), tiles);
+            let elements = place.columns.next_multiple_of(2 * S::LANES) * place.k;
+            // What is 0 in A counts where B is not finite; a panel of one register is soon done.
+            if place.columns > S::LANES && (chunk.is_finite() || is_finite::<S>(place.b, elements))
+            {
+                let sums = chunk.sums.as_mut_ptr();
+                panels::<S>(&rows, place, output, sums, check, &mut ahead);
+            } else {
+                group::<S>(form::ROWS, place, size.0, output, check, &mut ahead);
+            }
+            place.c += place.columns;
+        }
+    }
+}
+
+/// Sets the bits.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+unsafe fn mark<S: Simd>(rows: &mut Rows<S::T>) {
+    let (m, k) = rows.size;
+    for i in 0..m {
+        for first in (0..k).step_by(PIECE) {
+            // SAFETY: so many elements lie side by side there.
+            rows.marks[first / PIECE][i] =
+                unsafe { bits::<S>(rows.a.add(i * rows.stride + first), PIECE.min(k - first)) };
+        }
+    }
+}
+
+/// A bit for each of at most [`PIECE`] elements that is not 0.
+///
+/// # Safety
+/// As for [`Simd`]; there are so many.
+#[inline(always)]
+unsafe fn bits<S: Simd>(from: *const S::T, count: usize) -> u64 {
+    let mut bits = 0;
+    for t in (0..count).step_by(S::LANES) {
+        // SAFETY: the caller's word.
+        let v = unsafe {
+            if count - t >= S::LANES {
+                S::load(from.add(t))
+            } else {
+                S::load_part(from.add(t), count - t)
+            }
+        };
+        // SAFETY: likewise.
+        bits |= u64::from(unsafe { S::nonzero(v) }) << t;
+    }
+    bits
+}
+
+/// How many columns of B, which has so many left, are met together: panels of two registers, as
+/// many in each turn as in the others but for one. A panel of one register comes last, by itself.
+#[inline(always)]
+fn columns<S: Simd>(left: usize) -> usize {
+    let panel = 2 * S::LANES;
+    let panels = left / panel + usize::from(left % panel > S::LANES);
+    let turns = panels.div_ceil(most_panels::<S>()).max(1);
+    left.min(panels.div_ceil(turns).max(1) * panel)
+}
+
+/// How many panels are met together at most; there are registers for six.
+#[inline(always)]
+const fn most_panels<S: Simd>() -> usize {
+    let panels = WIDTH / (2 * S::LANES * size_of::<S::T>());
+    if panels < 6 { panels } else { 6 }
+}
+
+/// Whether panels of B are finite: else what is 0 in A counts.
+///
+/// # Safety
+/// As for [`Simd`]; there are so many elements, whole registers.
+#[inline(always)]
+pub(super) unsafe fn is_finite<S: Simd>(panels: *const S::T, count: usize) -> bool {
+    // SAFETY: the caller's word.
+    unsafe {
+        let mut met = [S::splat(S::T::ZERO); 4];
+        for t in (0..count).step_by(S::LANES) {
+            let v = S::load(panels.add(t));
+            let met = &mut met[t / S::LANES % 4];
+            *met = S::add(*met, S::sub(v, v));
+        }
+        is_zero::<S>(S::add(S::add(met[0], met[1]), S::add(met[2], met[3])))
+    }
+}
+
+/// A block of rule 1 for panels of B, `place.columns` wide together, which lie one behind the other.
+///
+/// # Safety
+/// As for [`group`]; the panels have two registers each and are finite, `sums` has
+/// room for [`SUMS`] elements.
+#[inline(always)]
+unsafe fn panels<S: Simd>(
+    rows: &Rows<S::T>,
+    place: Place<S::T>,
+    output: &Output<S::T>,
+    sums: *mut S::T,
+    check: &mut S::V,
+    ahead: &mut Ahead<S::T>,
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        match place.columns.div_ceil(2 * S::LANES) {
+            1 => pieces::<S, 1>(rows, place, output, sums, check, ahead),
+            2 => pieces::<S, 2>(rows, place, output, sums, check, ahead),
+            3 => pieces::<S, 3>(rows, place, output, sums, check, ahead),
+            4 if most_panels::<S>() >= 4 => pieces::<S, 4>(rows, place, output, sums, check, ahead),
+            5 if most_panels::<S>() >= 5 => pieces::<S, 5>(rows, place, output, sums, check, ahead),
+            6 if most_panels::<S>() >= 6 => pieces::<S, 6>(rows, place, output, sums, check, ahead),
+            _ => unreachable!("no more panels are met together"),
+        }
+    }
+}
+
+/// The same of `P` panels, piece by piece.
+///
+/// # Safety
+/// As for [`panels`].
+#[inline(always)]
+unsafe fn pieces<S: Simd, const P: usize>(
+    rows: &Rows<S::T>,
+    place: Place<S::T>,
+    output: &Output<S::T>,
+    sums: *mut S::T,
+    check: &mut S::V,
+    ahead: &mut Ahead<S::T>,
+) {
+    let last = (rows.size.1 - 1) / PIECE;
+    for piece in 0..last {
+        // SAFETY: the caller's word.
+        unsafe { begin::<S, P>(rows, piece, place.b, sums, ahead) };
+    }
+    // SAFETY: likewise.
+    unsafe { end::<S, P>(rows, last, place, output, sums, check, ahead) };
+}
+
+/// All rows of A through a piece that is not the last.
+///
+/// # Safety
+/// As for [`panels`].
+#[inline(always)]
+unsafe fn begin<S: Simd, const P: usize>(
+    rows: &Rows<S::T>,
+    piece: usize,
+    b: *const S::T,
+    sums: *mut S::T,
+    ahead: &mut Ahead<S::T>,
+) {
+    for i in 0..rows.size.0 {
+        if i % S::ROWS == 0 {
+            ahead.fetch();
+        }
+        // SAFETY: the caller's word.
+        unsafe {
+            let sums = sums.add(i * P * 2 * S::LANES);
+            let chains = chain::<S, P>(rows, (i, piece), b, begun::<S, P>(sums, piece));
+            for p in 0..P {
+                S::store(sums.add(2 * p * S::LANES), chains[p][0]);
+                S::store(sums.add((2 * p + 1) * S::LANES), chains[p][1]);
+            }
+        }
+    }
+}
+
+/// All rows of A through the last piece.
+///
+/// # Safety
+/// As for [`panels`].
+#[inline(always)]
+unsafe fn end<S: Simd, const P: usize>(
+    rows: &Rows<S::T>,
+    piece: usize,
+    mut place: Place<S::T>,
+    output: &Output<S::T>,
+    sums: *mut S::T,
+    check: &mut S::V,
+    ahead: &mut Ahead<S::T>,
+) {
+    for i in 0..rows.size.0 {
+        if i % S::ROWS == 0 {
+            ahead.fetch();
+        }
+        // SAFETY: the caller's word.
+        unsafe {
+            let sums = sums.add(i * P * 2 * S::LANES);
+            let mut next = place;
+            next.c += AHEAD * place.c_stride;
+            fetch::<S>(&next, output, 1);
+            let chains = chain::<S, P>(rows, (i, piece), place.b, begun::<S, P>(sums, piece));
+            let mut at = place;
+            for p in 0..P {
+                let here = [chains[p]];
+                if at.columns < 2 * S::LANES || !settle_here::<S, 1, 2>(&at, output, &here, check) {
+                    S::store(sums, chains[p][0]);
+                    S::store(sums.add(S::LANES), chains[p][1]);
+                    settle::<S>(&at, output, (1, 2), sums, check);
+                }
+                at.c += 2 * S::LANES;
+                at.columns = at.columns.saturating_sub(2 * S::LANES);
+            }
+        }
+        place.c += place.c_stride;
+    }
+}
+
+/// The chains of a row of A through a piece, by the elements that are not 0.
+///
+/// # Safety
+/// As for [`panels`].
+#[inline(always)]
+unsafe fn chain<S: Simd, const P: usize>(
+    rows: &Rows<S::T>,
+    (i, piece): (usize, usize),
+    b: *const S::T,
+    mut chains: [[S::V; 2]; P],
+) -> [[S::V; 2]; P] {
+    let (panel, width) = (rows.size.1 * 2 * S::LANES, 2 * S::LANES);
+    let mut marks = rows.marks[piece][i];
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let (a, b) = (rows.a.add(i * rows.stride + piece * PIECE), b.add(piece * PIECE * width));
+        while marks != 0 {
+            let t = marks.trailing_zeros() as usize;
+            marks &= marks - 1;
+            let x = S::splat(*a.add(t));
+            let b = b.add(t * width);
+            for p in 0..P {
+                for v in 0..2 {
+                    chains[p][v] =
+                        S::mul_add(x, S::load(b.add(p * panel + v * S::LANES)), chains[p][v]);
+                }
+            }
+        }
+    }
+    chains
+}
+
+/// The chains of a row before a piece.
+///
+/// # Safety
+/// As for [`panels`].
+#[inline(always)]
+unsafe fn begun<S: Simd, const P: usize>(sums: *const S::T, piece: usize) -> [[S::V; 2]; P] {
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let mut chains = [[S::splat(S::T::ZERO); 2]; P];
+        if piece > 0 {
+            for p in 0..P {
+                for v in 0..2 {
+                    chains[p][v] = S::load(sums.add((2 * p + v) * S::LANES));
+                }
+            }
+        }
+        chains
+    }
+}
+
+#[cfg(test)]
+#[path = "nonzero_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+//! Panels of a product: tile by tile.
+
+use super::pack::{Ahead, height};
+use super::tile::{Output, Place, fetch, form, settle};
+use crate::kernels::Real;
+use crate::kernels::simd::Simd;
+
+/// Some panels of B, packed one behind the other, and all rows of A. Where there are several panels
+/// a tile of rows meets all of them before the next, so that C is passed row by row.
+///
+/// # Safety
+/// As for [`panel`].
+#[inline(always)]
+pub(super) unsafe fn group<S: Simd>(
+    form: u8,
+    mut place: Place<S::T>,
+    m: usize,
+    output: &Output<S::T>,
+    check: &mut S::V,
+    ahead: &mut Ahead<S::T>,
+) {
+    let (columns, width) = (place.columns, 2 * S::LANES);
+    let several = columns > width;
+    let mut i = 0;
+    while i < m {
+        let rows = if several { height::<S>(m - i) } else { m };
+        let mut at = place;
+        for j in (0..columns).step_by(width) {
+            at.columns = (columns - j).min(width);
+            // SAFETY: the caller's word.
+            unsafe {
+                if at.columns > S::LANES {
+                    tiles_of::<S, 2>(form, at, rows, output, check, ahead);
+                } else {
+                    tiles_of::<S, 1>(form, at, rows, output, check, ahead);
+                }
+            }
+            at.b = at.b.wrapping_add(width * place.k);
+            at.c += width;
+        }
+        let skip = if form == form::PACKED { S::ROWS * place.k } else { rows * place.a_strides.0 };
+        place.a = place.a.wrapping_add(skip);
+        place.c += rows * place.c_stride;
+        i += rows;
+    }
+}
+
+/// Where a tile's sums stand, a cache line each register.
+#[repr(align(64))]
+pub(super) struct Sums<T>(pub(super) [T; 8 * 2 * 16]);
+
+/// All tiles of a panel of `V` registers' columns, by the form of the operands.
+///
+/// # Safety
+/// As for [`panel`].
+#[inline(always)]
+unsafe fn tiles_of<S: Simd, const V: usize>(
+    form: u8,
+    place: Place<S::T>,
+    m: usize,
+    output: &Output<S::T>,
+    check: &mut S::V,
+    ahead: &mut Ahead<S::T>,
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        match form {
+            form::ROWS => panel::<S, V, { form::ROWS }>(place, m, output, check, ahead),
+            form::PACKED => panel::<S, V, { form::PACKED }>(place, m, output, check, ahead),
+            form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, m, output, check, ahead),
+            _ => panel::<S, V, { form::DIRECT }>(place, m, output, check, ahead),
+        }
+    }
+}
+
+/// All tiles of a panel of `V` registers' columns, from top to bottom.
+///
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
+    mut place: Place<S::T>,
+    m: usize,
+    output: &Output<S::T>,
+    check: &mut S::V,
+    ahead: &mut Ahead<S::T>,
+) {
+    let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
+    let to = sums.0.as_mut_ptr();
+    let mut i = 0;
+    while i < m {
+        ahead.fetch();
+        let rows = height::<S>(m - i);
+        // SAFETY: the caller's word; eight rows of two registers of at most sixteen
+        // elements fit into the space.
+        unsafe {
+            fetch::<S>(&place, output, rows);
+            let settled = match rows {
+                1 => S::tile::<1, V, FORM>(&place, output, to, check),
+                2 => S::tile::<2, V, FORM>(&place, output, to, check),
+                3 => S::tile::<3, V, FORM>(&place, output, to, check),
+                4 => S::tile::<4, V, FORM>(&place, output, to, check),
+                5 if S::ROWS >= 5 && FORM != form::DIRECT => {
+                    S::tile::<5, V, FORM>(&place, output, to, check)
+                }
+                6 if S::ROWS >= 6 && FORM != form::DIRECT => {
+                    S::tile::<6, V, FORM>(&place, output, to, check)
+                }
+                7 if S::ROWS >= 7 && FORM != form::DIRECT => {
+                    S::tile::<7, V, FORM>(&place, output, to, check)
+                }
+                _ if S::ROWS >= 8 && FORM != form::DIRECT => {
+                    S::tile::<8, V, FORM>(&place, output, to, check)
+                }
+                _ => unreachable!("a tile has at most S::ROWS rows"),
+            };
+            if !settled {
+                settle::<S>(&place, output, (rows, V), to, check);
+            }
+        }
+        let skip = if FORM == form::PACKED { S::ROWS * place.k } else { rows * place.a_strides.0 };
+        place.a = place.a.wrapping_add(skip);
+        place.c += rows * place.c_stride;
+        i += rows;
+    }
+}
+
+/// Whether every lane is 0.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+pub(super) unsafe fn is_zero<S: Simd>(v: S::V) -> bool {
+    let mut lanes = [S::T::ZERO; 16];
+    // SAFETY: no register has more lanes.
+    unsafe { S::store(lanes.as_mut_ptr(), v) };
+    lanes.iter().all(|&lane| lane == S::T::ZERO)
+}
