@@ -48,7 +48,7 @@ class Net:
 
     sizes: tuple[int, ...]
     batch: int
-    activation: str = "relu"
+    activation: str = "identity"  # relu's zeros are left out: more than the peak, and by the data
     dtype: str = "float32"
     momentum: float = 0.0
 

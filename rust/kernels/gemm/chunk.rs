@@ -18,11 +18,11 @@ const GROUP: usize = 8 * BLOCK;
 /// At most so many columns of C are no reason to pack A.
 const FEW_COLUMNS: usize = 32;
 
-/// How many elements of A's rows a chunk packs at most.
-const ROWS: usize = (CHUNK_ROWS + 16) * BLOCK;
-
-/// How many elements a worker's scratch has: panels of B, sums, and rows of A.
-pub(super) const SCRATCH: usize = nonzero::PANELS + nonzero::SUMS + ROWS;
+/// How many elements a worker's scratch has: panels of B, sums, and rows of A, filled up to whole
+/// tiles.
+pub(super) const fn scratch<T>() -> usize {
+    nonzero::width::<T>() * (BLOCK + CHUNK_ROWS) + (CHUNK_ROWS + 16) * BLOCK
+}
 
 simd_kernel! {
     /// One chunk. Returns whether its moved parameters are finite.
@@ -48,7 +48,7 @@ pub(super) struct Chunk<'a, T> {
 /// As for [`Simd`]; the part lies within C, and no one else uses it meanwhile.
 #[inline(always)]
 unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T]) -> bool {
-    assert!(scratch.len() >= SCRATCH);
+    assert!(scratch.len() >= self::scratch::<S::T>() && part.m <= CHUNK_ROWS);
     let (a, b) = (job.a.rows_from(part.i, part.m), job.b.columns_from(part.j, part.n));
     let form = form_of(job, part);
     if let (form::DIRECT, 1, Output::Set(c)) = (form, part.m, job.output)
@@ -58,8 +58,8 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
         unsafe { thin::lone_row::<S>(a, b, c.add(part.i * job.stride + part.j)) };
         return true;
     }
-    let (panels, rest) = scratch.split_at_mut(nonzero::PANELS);
-    let (sums, rows) = rest.split_at_mut(nonzero::SUMS);
+    let (panels, rest) = scratch.split_at_mut(nonzero::width::<S::T>() * BLOCK);
+    let (sums, rows) = rest.split_at_mut(nonzero::width::<S::T>() * CHUNK_ROWS);
     let far = job.packed.is_none() && form != form::DIRECT && job.is_far();
     let mut chunk = Chunk { job, part, panels, sums, rows, far };
     // SAFETY: the caller's word; so in the whole body.
@@ -72,8 +72,10 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
                 Output::Set(c) if first > 0 => Output::Add(c),
                 output => output,
             };
-            if matches!(form, form::ROWS | form::PACKED) && nonzero::pays::<S>(a, part.n) {
-                nonzero::block::<S>(&mut chunk, a, first, &output, &mut check);
+            if matches!(form, form::ROWS | form::PACKED)
+                && nonzero::pays::<S>(a, part.n, chunk.is_finite())
+            {
+                nonzero::leave_out::<S>(&mut chunk, a, first, &output, &mut check);
             } else {
                 block::<S>(&mut chunk, (form, a), first, &output, &mut check);
             }
@@ -89,7 +91,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
 /// How the operands of a part lie best.
 #[inline(always)]
 fn form_of<T: Real>(job: &Job<'_, T>, part: Part) -> u8 {
-    let form = if job.packed.is_some() {
+    if job.packed.is_some() {
         form::ROWS
     } else if part.m <= DIRECT_ROWS && (job.b.column_stride() == 1 || part.n == 1) {
         form::DIRECT
@@ -99,9 +101,7 @@ fn form_of<T: Real>(job: &Job<'_, T>, part: Part) -> u8 {
         form::COLUMNS // A would be packed for one panel, or two
     } else {
         form::PACKED
-    };
-    assert!(form != form::PACKED || part.m <= CHUNK_ROWS);
-    form
+    }
 }
 
 /// One block, A (m, k), panel by panel.
@@ -132,7 +132,7 @@ unsafe fn block<S: Simd>(
             place.b = if form == form::DIRECT {
                 chunk.b(first, place.k, (j, place.columns)).data().as_ptr()
             } else {
-                chunk.packed::<S>(first, place.k, (j, place.columns))
+                chunk.pack_b::<S>(first, place.k, (j, place.columns))
             };
             j += place.columns;
             let mut ahead = chunk.ahead(first, (j, place.columns), part.m / S::ROWS);
@@ -171,12 +171,13 @@ impl<T: Real> Chunk<'_, T> {
         self.job.b.rows_from(first, k).columns_from(self.part.j + j, columns)
     }
 
-    /// The same as panels: packed now, if they are not yet.
+    /// Panels of B: its rows of a block, and some of the part's columns, packed now if they are not
+    /// yet.
     ///
     /// # Safety
     /// As for [`Simd`].
     #[inline(always)]
-    pub(super) unsafe fn packed<S: Simd<T = T>>(
+    pub(super) unsafe fn pack_b<S: Simd<T = T>>(
         &mut self,
         first: usize,
         k: usize,
@@ -191,13 +192,13 @@ impl<T: Real> Chunk<'_, T> {
         to
     }
 
-    /// Whether all of B is known to be finite.
+    /// Whether B is packed already, and known to be finite.
     #[inline(always)]
     pub(super) fn is_finite(&self) -> bool {
         self.job.packed.is_some_and(super::Packed::is_finite)
     }
 
-    /// What comes behind the panels before column `j`, which were so wide.
+    /// What is packed next: so many columns from `j` on, or from the first on of the next block.
     #[inline(always)]
     pub(super) fn ahead(&self, first: usize, (j, width): (usize, usize), tiles: usize) -> Ahead<T> {
         let b = self.job.b.columns_from(self.part.j, self.part.n);

@@ -13,7 +13,7 @@ const CHUNK_COLUMNS: (usize, usize) = (128, 256);
 /// The columns of the widest panel: a chunk of fewer would leave registers empty.
 const PANEL: usize = 32;
 
-/// How many rows of C a chunk has at most where A is packed.
+/// How many rows of C a chunk has at most.
 pub(super) const CHUNK_ROWS: usize = 256;
 
 /// How many multiply-adds a product has at least where workers share it.
@@ -73,7 +73,7 @@ impl<T: Real> Job<'_, T> {
             };
             let across = n.div_ceil(columns);
             let down = if workers == 1 { 1 } else { (2 * workers).div_ceil(across) };
-            let down = down.min(m.div_ceil(32)).max(m.div_ceil(BLOCK));
+            let down = down.min(m.div_ceil(32)).max(m.div_ceil(CHUNK_ROWS));
             (m.div_ceil(down).next_multiple_of(8), columns.min(n))
         } else {
             let chunks = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);

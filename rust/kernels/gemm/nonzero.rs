@@ -1,5 +1,6 @@
 //! Products that leave out what is 0 in A, element by element: half of what relu hands on is. That is
-//! exact by rule 8 of `docs/exactness.md`, where B is finite.
+//! exact by rule 8 of `docs/exactness.md` where B is finite, and so each panel of B is looked at: within
+//! a step r can overflow before anything else tells.
 //!
 //! A lone row of A that meets a few registers' columns of B takes a load for each multiply-add, so B
 //! has to be in the first cache: a block of rule 1 is cut into pieces of [`PIECE`] rows of B, which
@@ -25,50 +26,51 @@ const PIECE: usize = u64::BITS as usize;
 /// cache.
 const WIDTH: usize = 384;
 
-/// How many elements the panels have that are met together, at most.
-pub(super) const PANELS: usize = WIDTH / size_of::<f32>() * BLOCK;
-
-/// How many elements the sums have, between the pieces.
-pub(super) const SUMS: usize = WIDTH / size_of::<f32>() * CHUNK_ROWS;
+/// How many elements that is.
+pub(super) const fn width<T>() -> usize {
+    WIDTH / size_of::<T>()
+}
 
 /// Leaving out takes longer for each element than not to: it pays where at most so many of so many
 /// are not 0.
 const MOST: (usize, usize) = (3, 5);
 
-/// A row of A is looked at in so many places, or a column where those lie side by side.
+/// So many rows of A are looked at, or columns where those lie side by side.
 const LOOKS: usize = 8;
 
 /// How many registers' columns B has at least, and how many rows.
 const LEAST: (usize, usize) = (4, 64);
 
+/// How many rows A has at least where B has yet to be packed, and looked at.
+const LEAST_ROWS: usize = 16;
+
 /// How many rows ahead what a row of sums will change is fetched.
 const AHEAD: usize = 4;
 
 /// Whether so much of a block of A (m, k) is 0, as far as a few rows of it tell, that leaving it out
-/// pays where B has so many columns.
+/// pays where B has so many columns, `ready` or not.
 ///
 /// # Safety
 /// As for [`Simd`].
 #[inline(always)]
-pub(super) unsafe fn pays<S: Simd>(a: MatRef<'_, S::T>, columns: usize) -> bool {
-    let (registers, rows) = LEAST;
-    if columns < registers * S::LANES || a.columns() < rows {
-        return false;
-    }
+pub(super) unsafe fn pays<S: Simd>(a: MatRef<'_, S::T>, columns: usize, ready: bool) -> bool {
     let lines = if a.column_stride() == 1 { a } else { a.transposed() };
-    let length = lines.columns() / S::LANES * S::LANES;
-    if lines.column_stride() != 1 || length == 0 {
+    if columns < LEAST.0 * S::LANES
+        || a.columns() < LEAST.1
+        || !(ready || a.rows() >= LEAST_ROWS)
+        || lines.column_stride() != 1
+    {
         return false;
     }
     let (mut looks, mut met) = (0, 0);
     for i in (0..lines.rows()).step_by(lines.rows().div_ceil(LOOKS)) {
-        let line = lines.rows_from(i, 1);
-        for t in (0..length).step_by(S::LANES) {
-            // SAFETY: so many elements lie side by side from there on.
-            met +=
-                unsafe { S::nonzero(S::load(line.data().as_ptr().add(t))) }.count_ones() as usize;
+        let line = lines.rows_from(i, 1).data().as_ptr();
+        for t in (0..lines.columns()).step_by(PIECE) {
+            let count = PIECE.min(lines.columns() - t);
+            // SAFETY: so many elements lie side by side there.
+            met += unsafe { bits::<S>(line.add(t), count) }.count_ones() as usize;
+            looks += count;
         }
-        looks += length;
     }
     met * MOST.1 <= looks * MOST.0
 }
@@ -81,25 +83,28 @@ struct Rows<T> {
     marks: [[u64; CHUNK_ROWS]; BLOCK / PIECE],
 }
 
-/// One block, A (m, k) with rows or columns side by side, some panels at a time.
+/// One block of a chunk, A (m, k), some panels at a time.
 ///
 /// # Safety
-/// As for [`blocks`](super::chunk), whose arguments these are.
+/// As for what takes a block as it is, in `chunk.rs`; [`pays`] says that it pays.
 #[inline(always)]
-pub(super) unsafe fn block<S: Simd>(
+pub(super) unsafe fn leave_out<S: Simd>(
     chunk: &mut Chunk<'_, S::T>,
     a: MatRef<'_, S::T>,
     first: usize,
     output: &Output<S::T>,
     check: &mut S::V,
 ) {
+    let (size, n) = ((a.rows(), a.columns()), chunk.columns());
+    assert!((1..=CHUNK_ROWS).contains(&size.0) && (1..=BLOCK).contains(&size.1), "a block");
+    #[cfg(test)]
+    tests::TAKEN.with(|taken| taken.set(taken.get() + 1));
     let mut place = chunk.place(a);
     if a.column_stride() != 1 {
         // SAFETY: the caller's word; there is room for the rows of a chunk.
         unsafe { transposed::<S>(a, chunk.rows.as_mut_ptr(), BLOCK) };
         (place.a, place.a_strides) = (chunk.rows.as_ptr(), (BLOCK, 1));
     }
-    let (size, n) = ((a.rows(), a.columns()), chunk.columns());
     let marks = [[0; CHUNK_ROWS]; BLOCK / PIECE];
     let mut rows = Rows { a: place.a, stride: place.a_strides.0, size, marks };
     // SAFETY: the caller's word; so in the whole body.
@@ -107,13 +112,14 @@ pub(super) unsafe fn block<S: Simd>(
         mark::<S>(&mut rows);
         let mut j = 0;
         while j < n {
-            place.columns = columns::<S>(n - j);
-            place.b = chunk.packed::<S>(first, place.k, (j, place.columns));
+            place.columns = together::<S>(n - j);
+            place.b = chunk.pack_b::<S>(first, place.k, (j, place.columns));
             j += place.columns;
-            let tiles = size.0.div_ceil(S::ROWS) * size.1.div_ceil(PIECE);
-            let mut ahead = chunk.ahead(first, (j, place.columns), tiles);
+            let next = together::<S>(if j < n { n - j } else { n });
+            let fetches = size.0.div_ceil(S::ROWS) * size.1.div_ceil(PIECE);
+            let mut ahead = chunk.ahead(first, (j, next), fetches);
             let elements = place.columns.next_multiple_of(2 * S::LANES) * place.k;
-            // What is 0 in A counts where B is not finite; a panel of one register is soon done.
+            // A panel of one register is soon done as it is.
             if place.columns > S::LANES && (chunk.is_finite() || is_finite::<S>(place.b, elements))
             {
                 let sums = chunk.sums.as_mut_ptr();
@@ -126,7 +132,7 @@ pub(super) unsafe fn block<S: Simd>(
     }
 }
 
-/// Sets the bits.
+/// Sets the bits of all elements of A that are not 0.
 ///
 /// # Safety
 /// As for [`Simd`].
@@ -167,17 +173,20 @@ unsafe fn bits<S: Simd>(from: *const S::T, count: usize) -> u64 {
 /// How many columns of B, which has so many left, are met together: panels of two registers, as
 /// many in each turn as in the others but for one. A panel of one register comes last, by itself.
 #[inline(always)]
-fn columns<S: Simd>(left: usize) -> usize {
+fn together<S: Simd>(left: usize) -> usize {
     let panel = 2 * S::LANES;
     let panels = left / panel + usize::from(left % panel > S::LANES);
-    let turns = panels.div_ceil(most_panels::<S>()).max(1);
-    left.min(panels.div_ceil(turns).max(1) * panel)
+    if panels == 0 {
+        return left;
+    }
+    let turns = panels.div_ceil(most_panels::<S>());
+    left.min(panels.div_ceil(turns) * panel)
 }
 
 /// How many panels are met together at most; there are registers for six.
 #[inline(always)]
 const fn most_panels<S: Simd>() -> usize {
-    let panels = WIDTH / (2 * S::LANES * size_of::<S::T>());
+    let panels = width::<S::T>() / (2 * S::LANES);
     if panels < 6 { panels } else { 6 }
 }
 
@@ -202,8 +211,8 @@ pub(super) unsafe fn is_finite<S: Simd>(panels: *const S::T, count: usize) -> bo
 /// A block of rule 1 for panels of B, `place.columns` wide together, which lie one behind the other.
 ///
 /// # Safety
-/// As for [`group`]; the panels have two registers each and are finite, `sums` has
-/// room for [`SUMS`] elements.
+/// As for [`group`]; there are at least two panels, of two registers each, and they are finite; `sums`
+/// has room for [`width`] elements a row.
 #[inline(always)]
 unsafe fn panels<S: Simd>(
     rows: &Rows<S::T>,
@@ -216,7 +225,6 @@ unsafe fn panels<S: Simd>(
     // SAFETY: the caller's word.
     unsafe {
         match place.columns.div_ceil(2 * S::LANES) {
-            1 => pieces::<S, 1>(rows, place, output, sums, check, ahead),
             2 => pieces::<S, 2>(rows, place, output, sums, check, ahead),
             3 => pieces::<S, 3>(rows, place, output, sums, check, ahead),
             4 if most_panels::<S>() >= 4 => pieces::<S, 4>(rows, place, output, sums, check, ahead),
@@ -298,9 +306,11 @@ unsafe fn end<S: Simd, const P: usize>(
         // SAFETY: the caller's word.
         unsafe {
             let sums = sums.add(i * P * 2 * S::LANES);
-            let mut next = place;
-            next.c += AHEAD * place.c_stride;
-            fetch::<S>(&next, output, 1);
+            if i + AHEAD < rows.size.0 {
+                let mut next = place;
+                next.c += AHEAD * place.c_stride;
+                fetch::<S>(&next, output, 1);
+            }
             let chains = chain::<S, P>(rows, (i, piece), place.b, begun::<S, P>(sums, piece));
             let mut at = place;
             for p in 0..P {

@@ -76,7 +76,7 @@ unsafe fn tiles_of<S: Simd, const V: usize>(
 /// All tiles of a panel of `V` registers' columns, from top to bottom.
 ///
 /// # Safety
-/// As for [`tile`].
+/// As for [`tile`](super::tile::tile).
 #[inline(always)]
 unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     mut place: Place<S::T>,

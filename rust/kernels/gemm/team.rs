@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::super::memory::zeros;
 use super::super::{Isa, Real};
-use super::chunk::SCRATCH;
+use super::chunk::scratch;
 use crate::error::Error;
 
 /// Workers that share chunks of work.
@@ -117,7 +117,7 @@ impl<T: Real> Scratch<T> {
 impl<T: Real> Space<T> {
     fn make(&mut self) -> Result<(), Error> {
         if self.elements.is_empty() {
-            self.elements = zeros(SCRATCH + 64)?;
+            self.elements = zeros(scratch::<T>() + 64)?;
             self.start = self.elements.as_ptr().align_offset(64).min(64);
         }
         Ok(())
