@@ -121,10 +121,13 @@ const WIDE: Training<'static> = Training {
     steps: 1,
 };
 
-/// A product (128, 512) (512, 256), B as it lies or as its transpose does.
-fn product<T: Real>(transposed: bool) {
+/// A product (128, 512) (512, 256), B as it lies or as its transpose does; half of A may be 0.
+fn product<T: Real>(transposed: bool, zeros: bool) {
     let (m, k, n) = (128, 512, 256);
-    let (a, b) = (numbers::<T>(3, m * k), numbers::<T>(4, k * n));
+    let (mut a, b) = (numbers::<T>(3, m * k), numbers::<T>(4, k * n));
+    if zeros {
+        a.iter_mut().filter(|x| **x < T::ZERO).for_each(|x| *x = T::ZERO); // as relu does
+    }
     let b = if transposed { MatRef::new(&b, n, k).transposed() } else { MatRef::new(&b, k, n) };
     let mut c = vec![T::ZERO; m * n];
     let scratch = Scratch::new();
@@ -213,9 +216,10 @@ const WORKS: &[(&str, &str, fn())] = &[
     ("full-batch", "a step of 4-32-16-4 tanh by 1000 rows", || {
         Training { sizes: &[4, 32, 16, 4], hidden: Tanh, batch: 1000, ..WIDE }.count::<f32>();
     }),
-    ("product", "(128, 512) (512, 256)", || product::<f32>(false)),
-    ("product-transposed", "(128, 512) (256, 512)^T", || product::<f32>(true)),
-    ("product-float64", "(128, 512) (512, 256), float64", || product::<f64>(false)),
+    ("product", "(128, 512) (512, 256)", || product::<f32>(false, false)),
+    ("product-transposed", "(128, 512) (256, 512)^T", || product::<f32>(true, false)),
+    ("product-float64", "(128, 512) (512, 256), float64", || product::<f64>(false, false)),
+    ("product-zeros", "(128, 512) (512, 256), half of the elements 0", || product::<f32>(false, true)),
     ("predict-1", "784-16-16-10 of one row", || predict_few(1)),
     ("predict-8", "784-16-16-10 of 8 rows at once", || predict_few(8)),
     ("predict-pixels", "784-16-16-10 of 1000 rows of uint8", || {
