@@ -114,6 +114,7 @@ def growth(scale: Scale) -> list[dict[str, Any]]:
             one, two = interleaved(scale.rounds, *forms)
             rows.append({
                 "width": width, "batch": batch, "flops": fitted.net.flops,
+                "activation": fitted.net.activation,
                 "parameters": fitted.network.n_parameters,
                 "one": min(one), "two": min(two), "explain": fitted.network.explain(),
             })  # fmt: skip

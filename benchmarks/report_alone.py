@@ -73,9 +73,11 @@ def costs(found: dict[str, Any]) -> str:
 def parts(result: dict[str, Any]) -> list[str]:
     """All of it, headed."""
     cliffs = [f"- {line}" for line in result["cliffs"]] or ["- none"]
+    activation = result["growth"][0].get("activation", "relu")  # relu before that was written down
+    what = f"784-w-w-10, {activation}, cross-entropy, dense random rows, float32"
     return [
         "### Beside itself",
-        "784-w-w-10, relu, cross-entropy, dense random rows, float32, a step on two threads:",
+        f"{what}, a step on two threads:",
         growth(result["growth"]),
         threads(result["growth"]),
         "Where neighbours differ by more than their arithmetic says and 30 % beside:",
