@@ -3,7 +3,8 @@
     python benchmarks/alone.py                     # into benchmarks/results/alone.json
     python benchmarks/alone.py --quick             # a moment of each: shows that it runs
 
-Every figure is a ratio within one run, or beside the machine's peak measured in the same run.
+Times stand between two bursts of the machine's peak: they are told as shares of it, or as what they
+would be at its highest, so that a clock that changes meanwhile does not make them.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+from gauge import Gauge, Sample, steady
 from run import HERE, environment, machine
 from works import DEEP, WIDE
 
 import chainrule
 
+AGAIN = 3  # so often all of a step's share of the peak is measured; the best was disturbed least
 CLIFF = 1.3  # what neighbours may differ by, beside what the arithmetic says
 
 
@@ -36,10 +40,10 @@ class Scale:
     """How much is measured."""
 
     rounds: int
-    rust: Path  # where the peak is measured
+    gauge: Gauge
     widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
     batches: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
-    seconds: float = 0.12  # of one measurement, at least one step
+    seconds: float = 0.04  # of one measurement, at least one step
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,14 @@ class Fitted:
         self.steps = max(1, min(100_000, round(seconds / each)))
 
 
-def interleaved(rounds: int, *forms: Callable[[], float]) -> list[list[float]]:
-    """Each form's seconds in each round: A B C A B C."""
-    found: list[list[float]] = [[] for _ in forms]
-    for _ in range(rounds):
-        for times, form in zip(found, forms, strict=True):
-            times.append(form())
-    return found
+def interleaved(scale: Scale, forms: list[tuple[Fitted, int]], peak: int) -> list[float]:
+    """What was possible to the peak of so many threads during a step of each form: A B C A B C."""
+    found: list[list[Sample]] = [[] for _ in forms]
+    for _ in range(scale.rounds):
+        for samples, (fitted, threads) in zip(found, forms, strict=True):
+            isa = fitted.network.explain()["isa"]
+            samples.append(scale.gauge.sample(isa, peak, partial(fitted.step, threads)))
+    return [steady(samples) for samples in found]
 
 
 def growth(scale: Scale) -> list[dict[str, Any]]:
@@ -110,17 +115,19 @@ def growth(scale: Scale) -> list[dict[str, Any]]:
     for width in scale.widths:
         for batch in scale.batches:
             fitted = Fitted(Net((784, width, width, 10), batch), scale.seconds)
-            forms = [lambda f=fitted: f.step(1), lambda f=fitted: f.step(2)]
-            one, two = interleaved(scale.rounds, *forms)
+            one, two = interleaved(scale, [(fitted, 1), (fitted, 2)], peak=1)
             rows.append({
                 "width": width, "batch": batch, "flops": fitted.net.flops,
                 "activation": fitted.net.activation,
                 "parameters": fitted.network.n_parameters,
-                "one": min(one), "two": min(two), "explain": fitted.network.explain(),
+                "one": one, "two": two, "explain": fitted.network.explain(),
             })  # fmt: skip
-            rate = rows[-1]["flops"] / rows[-1]["two"] / 1e9
-            print(f"  {fitted.net.name:<32}{min(two) * 1e6:12.2f} us {rate:7.1f} GFLOP/s"
-                  f"  two of one {min(two) / min(one):.2f}", flush=True)  # fmt: skip
+            of_peak = fitted.net.flops / 1e9 / two
+            print(f"  {fitted.net.name:<32} {of_peak:6.1%} of one thread's peak, "
+                  f"two threads of one {two / one:.2f}", flush=True)  # fmt: skip
+    highest = scale.gauge.highest(rows[0]["explain"]["isa"], 1)
+    for row in rows:  # seconds at the highest peak that was seen
+        row["one"], row["two"] = row["one"] / highest, row["two"] / highest
     return rows
 
 
@@ -148,13 +155,6 @@ def cliffs(rows: list[dict[str, Any]], time: str = "two") -> list[str]:
     return found
 
 
-def peaks(rust: Path) -> dict[tuple[str, str, int], float]:
-    """GFLOP/s of fused multiply-adds by instruction set, dtype and threads."""
-    run = subprocess.run([str(rust / "peak")], capture_output=True, text=True, check=True)
-    forms = json.loads(run.stdout)
-    return {(f["isa"], f["dtype"], f["threads"]): f["gflops"] for f in forms}
-
-
 @contextmanager
 def instruction_set(isa: str) -> Iterator[None]:
     """Networks made within use this one."""
@@ -174,24 +174,15 @@ def fractions(scale: Scale) -> list[dict[str, Any]]:
                 plain = Fitted(Net(sizes, batch), scale.seconds)
                 double = Fitted(Net(sizes, batch, dtype="float64"), scale.seconds)
                 moved = Fitted(Net(sizes, batch, momentum=0.9), scale.seconds)
-            best: dict[Any, float] = {}
-            times: dict[int, list[list[float]]] = {}
             for threads in (1, 2):
-                forms = [lambda f=f, t=threads: f.step(t) for f in (plain, double, moved)]
-                times[threads] = []
-                for _ in range(scale.rounds):
-                    for key, rate in peaks(scale.rust).items():
-                        best[key] = max(best.get(key, 0.0), rate)
-                    times[threads].append([t[0] for t in interleaved(1, *forms)])
-            for threads, found in times.items():
-                p, d, m = (min(column) for column in zip(*found, strict=True))
-                rate = plain.net.flops / p / 1e9
+                forms = [(fitted, threads) for fitted in (plain, double, moved)]
+                found = [interleaved(scale, forms, peak=threads) for _ in range(AGAIN)]
+                shares = [plain.net.flops / 1e9 / p for p, _, _ in found]
                 rows.append({
-                    "net": plain.net.name, "isa": isa, "threads": threads, "seconds": p,
-                    "of_peak": rate / best[isa, "float32", threads],
-                    "float64_rate": median(f[0] / f[1] for f in found),
-                    "momentum_cost": median(f[2] / f[0] for f in found),
-                    "peak": best[isa, "float32", threads], "double": d, "moved": m,
+                    "net": plain.net.name, "isa": isa, "threads": threads,
+                    "of_peak": max(shares), "again": shares,
+                    "float64_rate": median(p / d for p, d, _ in found),
+                    "momentum_cost": median(m / p for p, _, m in found),
                 })  # fmt: skip
                 print("  {net} {isa} {threads}: {of_peak:.1%} of the peak, float64 at "
                       "{float64_rate:.2f} of the rate, momentum {momentum_cost:.2f}"
@@ -224,15 +215,14 @@ def busy(scale: Scale) -> list[dict[str, Any]]:
     rows = []
     for net in SHARED:
         fitted = Fitted(net, scale.seconds)
-        forms = [lambda f=fitted: f.step(1), lambda f=fitted: f.step(2)]
-        free = interleaved(scale.rounds, *forms)
+        forms = [(fitted, 1), (fitted, 2)]
+        free = interleaved(scale, forms, peak=1)
         with another_program():
-            taken = interleaved(scale.rounds, *forms)
-        row = {"net": net.name}
-        for name, (one, two) in (("free", free), ("taken", taken)):
-            row[name] = median(b / a for a, b in zip(one, two, strict=True))
-        rows.append(row)
-        print("  {net}: two of one, free {free:.2f}, taken {taken:.2f}".format(**row), flush=True)
+            taken = interleaved(scale, forms, peak=1)
+        rows.append({"net": net.name, "free": free[1] / free[0], "taken": taken[1] / taken[0]})
+        print(
+            "  {net}: two of one, free {free:.2f}, taken {taken:.2f}".format(**rows[-1]), flush=True
+        )
     return rows
 
 
@@ -288,10 +278,11 @@ print((status("VmHWM") - before) / x.nbytes, net.n_parameters * 4 / x.nbytes)
 
 IMPORT = """
 import time
-import numpy
 began = time.perf_counter()
+import numpy
+between = time.perf_counter()
 import chainrule
-print(time.perf_counter() - began)
+print(time.perf_counter() - between, between - began)
 """
 
 
@@ -307,11 +298,12 @@ def child(code: str, *arguments: str) -> list[float]:
 def costs(scale: Scale) -> dict[str, Any]:
     """Memory of a fit beside the caller's array, and time of an import beside NumPy's."""
     memory = {batch: child(MEMORY, batch) for batch in ("1", "128")}
-    imports = [child(IMPORT)[0] for _ in range(scale.rounds + 1)][1:]
+    imports = [child(IMPORT) for _ in range(scale.rounds + 1)][1:]
     found = {
         "fit_memory_of_pixels": {batch: found[0] for batch, found in memory.items()},
         "parameters_of_pixels": memory["1"][1],
-        "import_seconds": median(imports),
+        "import_seconds": median(ours for ours, _ in imports),
+        "import_of_numpy_seconds": median(numpy for _, numpy in imports),
     }
     print(f"  {found}", flush=True)
     return found
@@ -320,7 +312,7 @@ def costs(scale: Scale) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a moment of each")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument(
         "--rust",
@@ -330,13 +322,14 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=HERE / "results" / "alone.json")
     arguments = parser.parse_args()
-    scale = Scale(arguments.rounds, arguments.rust)
-    if arguments.quick:
-        scale = Scale(1, arguments.rust, scale.widths[:3], scale.batches[:3], 0.01)
     result: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d")}
-    for name in arguments.parts:
-        print(name, flush=True)
-        result[name] = PARTS[name](scale)
+    with Gauge(arguments.rust) as gauge:
+        scale = Scale(arguments.rounds, gauge)
+        if arguments.quick:
+            scale = Scale(1, gauge, scale.widths[:3], scale.batches[:3], 0.01)
+        for name in arguments.parts:
+            print(name, flush=True)
+            result[name] = PARTS[name](scale)
     if "growth" in result:
         result["cliffs"] = cliffs(result["growth"])
         print(*result["cliffs"], sep="\n")

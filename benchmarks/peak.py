@@ -2,7 +2,8 @@
 
     python benchmarks/peak.py                      # into benchmarks/results/products.json
 
-The peak is measured in the same run: fused multiply-adds in registers and nothing else.
+The peak is fused multiply-adds in registers and nothing else, measured before and after each
+product.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import json
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
+from statistics import median
 
+from gauge import Gauge, Sample, steady
 from run import HERE, environment, machine
 
 RUST = HERE.parent / ".build/rust-peers/release"
@@ -26,29 +30,33 @@ SHAPES = [
 ]  # fmt: skip
 
 
-def openblas(repeats: int) -> None:
-    """What a process of its own prints: NumPy's products by as many threads as it was given."""
+def openblas(repeats: int, rust: Path, isa: str) -> None:
+    """What a process of its own prints: NumPy's products by one thread and by two."""
     import numpy as np
     from threadpoolctl import threadpool_info, threadpool_limits
 
     info = next(i for i in threadpool_info() if i["user_api"] == "blas")
     name = f"{info['internal_api']} {info['version']} {info.get('architecture', '')}".strip()
-    for threads in (1, 2):
-        with threadpool_limits(threads, "blas"):
-            for m, k, n in SHAPES:
-                rng = np.random.default_rng(0)
-                a, b = rng.random((m, k), np.float32), rng.random((k, n), np.float32)
-                c = np.empty((m, n), np.float32)
-                inner, best = max(1, 20_000_000 // (m * k * n)), float("inf")
-                for _ in range(repeats + 1):
-                    began = time.perf_counter()
-                    for _ in range(inner):
-                        np.matmul(a, b, out=c)
-                    best = min(best, time.perf_counter() - began)
-                print(json.dumps({
-                    "library": name, "threads": threads, "m": m, "k": k, "n": n,
-                    "seconds": best / inner,
-                }))  # fmt: skip
+    with Gauge(rust) as gauge:
+        for threads in (1, 2):
+            with threadpool_limits(threads, "blas"):
+                for m, k, n in SHAPES:
+                    rng = np.random.default_rng(0)
+                    a, b = rng.random((m, k), np.float32), rng.random((k, n), np.float32)
+                    c, inner = np.empty((m, n), np.float32), max(1, 20_000_000 // (m * k * n))
+
+                    def seconds(a=a, b=b, c=c, inner=inner) -> float:
+                        np.matmul(a, b, out=c)  # threads wake
+                        began = time.perf_counter()
+                        for _ in range(inner):
+                            np.matmul(a, b, out=c)
+                        return (time.perf_counter() - began) / inner
+
+                    samples = [gauge.sample(isa, threads, seconds) for _ in range(repeats)]
+                    print(json.dumps({
+                        "library": name, "threads": threads, "m": m, "k": k, "n": n,
+                        "samples": samples,
+                    }))  # fmt: skip
 
 
 def lines(command: list[str], text: str = "") -> list[dict]:
@@ -59,52 +67,54 @@ def lines(command: list[str], text: str = "") -> list[dict]:
 
 
 def merged(found: list[list[dict]]) -> list[dict]:
-    """The best of all rounds."""
-    best: dict[tuple, dict] = {}
+    """Each product's share of the peak in each round, and in the best: that was disturbed least."""
+    rounds = defaultdict(list)
     for row in (row for part in found for row in part):
         key = tuple(row[name] for name in ("library", "threads", "m", "k", "n"))
-        if key not in best or row["seconds"] < best[key]["seconds"]:
-            best[key] = row
-    return list(best.values())
+        rounds[key].append([Sample(*sample) for sample in row["samples"]])
+    rows = []
+    for (library, threads, m, k, n), parts in rounds.items():
+        shares = [2 * m * k * n / 1e9 / steady(samples) for samples in parts]
+        rows.append({
+            "library": library, "threads": threads, "m": m, "k": k, "n": n,
+            "share": max(shares), "rounds": shares,
+            "seconds": median(sample.seconds for samples in parts for sample in samples),
+        })  # fmt: skip
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round of one")
     parser.add_argument("--openblas", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--isa", help=argparse.SUPPRESS)
     parser.add_argument("--rust", type=Path, default=RUST, help="where peak and products are")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "products.json")
     arguments = parser.parse_args()
+    rust = arguments.rust
     if arguments.openblas:
-        openblas(arguments.openblas)
+        openblas(arguments.openblas, rust, arguments.isa)
         return
-    rounds, repeats = (1, 1) if arguments.quick else (5, 10)
+    rounds, repeats = (1, 2) if arguments.quick else (5, 10)
     text = "".join(f"{m} {k} {n}\n" for m, k, n in SHAPES)
     peaks, found = [], []
     for _ in range(rounds):
-        run = subprocess.run(
-            [str(arguments.rust / "peak")], capture_output=True, text=True, check=True
-        )
+        run = subprocess.run([str(rust / "peak")], capture_output=True, text=True, check=True)
         peaks.append(json.loads(run.stdout))
-        found.append(lines([sys.executable, __file__, "--openblas", str(repeats)]))
-        found.append(lines([str(arguments.rust / "products"), str(repeats)], text))
+        widest = peaks[0][-1]["isa"]
+        found.append(lines([
+            sys.executable, __file__, "--openblas", str(repeats), "--rust", str(rust),
+            "--isa", widest,
+        ]))  # fmt: skip
+        found.append(lines([str(rust / "products"), str(repeats)], text))
     peak = [max(forms, key=lambda form: form["gflops"]) for forms in zip(*peaks, strict=True)]
     result = {"machine": machine(), "peak": peak, "products": merged(found)}
     for form in peak:
         print(f"{form['isa']:<8}{form['dtype']} {form['threads']} {form['gflops']:8.1f} GFLOP/s")
     for row in result["products"]:
-        rate = 2 * row["m"] * row["k"] * row["n"] / row["seconds"] / 1e9
-        top = max(
-            (
-                p["gflops"]
-                for p in peak
-                if p["dtype"] == "float32" and p["threads"] == row["threads"]
-            ),
-            default=float("nan"),
-        )
         print(
             f"{row['m']:5} {row['k']:5} {row['n']:5}  {row['library']:<32} {row['threads']} "
-            f"{rate:8.1f} GFLOP/s {rate / top:6.1%}"
+            f"{row['share']:6.1%}, in the median of rounds {median(row['rounds']):.1%}"
         )
     if not arguments.quick:
         arguments.out.parent.mkdir(exist_ok=True)

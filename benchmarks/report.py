@@ -60,20 +60,17 @@ def against(results: list[dict], peer: str) -> str:
 
 
 def products(result: dict) -> str:
-    """GFLOP/s of products alone as a fraction of the measured peak."""
-    peak = peaks(result)
+    """Products alone as a share of the measured peak."""
     libraries = sorted({(row["library"], row["threads"]) for row in result["products"]})
-    rates: dict[tuple, dict] = {}
+    shares: dict[tuple, dict] = {}
     for row in result["products"]:
         shape = row["m"], row["k"], row["n"]
-        rate = 2 * row["m"] * row["k"] * row["n"] / row["seconds"] / 1e9
-        rates.setdefault(shape, {})[row["library"], row["threads"]] = rate
+        shares.setdefault(shape, {})[row["library"], row["threads"]] = row["share"]
     rows = [
         ["×".join(map(str, shape)), *(
-            f"{found[key] / peak[key[1]]:.0%}" if key in found and key[1] in peak else "–"
-            for key in libraries
+            f"{found[key]:.0%}" if key in found else "–" for key in libraries
         )]
-        for shape, found in rates.items()
+        for shape, found in shares.items()
     ]  # fmt: skip
     return table(["m×k×n", *(f"{name}, {threads} thr." for name, threads in libraries)], rows)
 
@@ -152,7 +149,8 @@ def main() -> None:
             f"{rate:.0f} GFLOP/s on {n} thread{'s' * (n > 1)}" for n, rate in peaks(alone).items()
         )
         parts += [
-            "### Products alone", f"As a fraction of the float32 peak measured beside: {rates}.",
+            "### Products alone",
+            f"As a share of the float32 peak before and after; at its highest: {rates}.",
             products(alone),
         ]  # fmt: skip
     if itself:

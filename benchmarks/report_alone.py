@@ -66,7 +66,8 @@ def costs(found: dict[str, Any]) -> str:
         f"Beside the caller's 60,000 images in uint8, `fit` takes {memory['1']:.2f} times their "
         f"bytes by batch 1 and {memory['128']:.2f} by batch 128 (784-128-10, whose parameters are "
         f"{found['parameters_of_pixels']:.3f} of them). `import chainrule` takes "
-        f"{duration(found['import_seconds'])} over NumPy's."
+        f"{duration(found['import_seconds'])} over NumPy's own "
+        f"{duration(found['import_of_numpy_seconds'])}."
     )
 
 

@@ -1,109 +1,39 @@
-//! Fused multiply-adds at the rate of the machine: measured, not computed.
+//! The machine's peak: the best of many bursts of each form, or bursts as they are asked for.
 //!
-//! Prints GFLOP/s as JSON, for float32 and float64, one thread and two: many independent chains in
-//! registers and nothing else, for each instruction set of x86-64, the best of twenty rounds.
+//!     peak             prints GFLOP/s as JSON: float32 and float64, one thread and two
+//!     peak --serve     a line `isa dtype threads` is answered by the GFLOP/s of the moment
 
-use std::array::from_fn;
-use std::hint::black_box;
-use std::sync::Barrier;
-use std::thread;
-use std::time::Instant;
+use std::io::{Write, stdin, stdout};
 
-const STEPS: usize = 1 << 20;
-const ROUNDS: usize = 20;
+#[path = "../fma.rs"]
+mod fma;
 
-/// Defines a function that runs so many chains STEPS times round.
-#[cfg(target_arch = "x86_64")]
-macro_rules! chains {
-    ($name:ident, $features:literal, $chains:literal, $fill:ident, $fma:ident, $real:ty) => {
-        #[target_feature(enable = $features)]
-        fn $name() {
-            let (x, y) = ($fill(black_box(0.999)), $fill(black_box(0.001)));
-            let mut sums: [_; $chains] = from_fn(|i| $fill(i as $real));
-            for _ in 0..STEPS {
-                for sum in &mut sums {
-                    *sum = $fma(*sum, x, y);
-                }
-            }
-            black_box(sums);
-        }
-    };
-}
+const BEST_OF: usize = 160;
+const AT_THE_MOMENT: usize = 3; // the first may find threads of the work before not yet at rest
 
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
-#[cfg(target_arch = "x86_64")]
-chains!(avx512_f32, "avx512f", 12, _mm512_set1_ps, _mm512_fmadd_ps, f32);
-#[cfg(target_arch = "x86_64")]
-chains!(avx512_f64, "avx512f", 12, _mm512_set1_pd, _mm512_fmadd_pd, f64);
-#[cfg(target_arch = "x86_64")]
-chains!(avx2_f32, "avx2,fma", 12, _mm256_set1_ps, _mm256_fmadd_ps, f32);
-#[cfg(target_arch = "x86_64")]
-chains!(avx2_f64, "avx2,fma", 12, _mm256_set1_pd, _mm256_fmadd_pd, f64);
-
-struct Form {
-    isa: &'static str,
-    dtype: &'static str,
-    flops: usize,
-    run: fn(),
-}
-
-#[cfg(target_arch = "x86_64")]
-fn forms() -> Vec<Form> {
-    use std::arch::is_x86_feature_detected;
-    let mut forms = Vec::new();
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: the processor has the features.
-        let (single, double) = (|| unsafe { avx2_f32() }, || unsafe { avx2_f64() });
-        forms.push(Form { isa: "avx2", dtype: "float32", flops: 2 * 8 * 12, run: single });
-        forms.push(Form { isa: "avx2", dtype: "float64", flops: 2 * 4 * 12, run: double });
+fn serve() {
+    let forms = fma::forms();
+    for line in stdin().lines() {
+        let line = line.expect("lines of text");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let &[isa, dtype, threads] = &words[..] else { panic!("isa dtype threads; got {line}") };
+        let form = forms.iter().find(|form| form.isa == isa && form.dtype == dtype);
+        let form = form.unwrap_or_else(|| panic!("this processor has no {isa} in {dtype}"));
+        let threads = threads.parse().expect("a number of threads");
+        println!("{:.3}", fma::rate(form, threads, AT_THE_MOMENT));
+        stdout().flush().expect("someone listens");
     }
-    if is_x86_feature_detected!("avx512f") {
-        // SAFETY: the processor has the feature.
-        let (single, double) = (|| unsafe { avx512_f32() }, || unsafe { avx512_f64() });
-        forms.push(Form { isa: "avx512", dtype: "float32", flops: 2 * 16 * 12, run: single });
-        forms.push(Form { isa: "avx512", dtype: "float64", flops: 2 * 8 * 12, run: double });
-    }
-    forms
-}
-
-/// On other processors nothing is measured, and no fraction of a peak is told.
-#[cfg(not(target_arch = "x86_64"))]
-fn forms() -> Vec<Form> {
-    Vec::new()
-}
-
-/// GFLOP/s of all threads together, in the best round.
-fn rate(form: &Form, threads: usize) -> f64 {
-    let barrier = Barrier::new(threads);
-    let seconds: Vec<Vec<f64>> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut seconds = Vec::new();
-                    for _ in 0..ROUNDS {
-                        barrier.wait();
-                        let began = Instant::now();
-                        (form.run)();
-                        seconds.push(began.elapsed().as_secs_f64());
-                    }
-                    seconds
-                })
-            })
-            .collect();
-        workers.into_iter().map(|worker| worker.join().expect("no panic")).collect()
-    });
-    let slowest = |round: usize| seconds.iter().map(|s| s[round]).fold(0.0, f64::max);
-    let best = (0..ROUNDS).map(slowest).fold(f64::INFINITY, f64::min);
-    (threads * STEPS * form.flops) as f64 / best / 1e9
 }
 
 fn main() {
-    let lines: Vec<String> = forms()
+    if std::env::args().nth(1).as_deref() == Some("--serve") {
+        return serve();
+    }
+    let lines: Vec<String> = fma::forms()
         .iter()
         .flat_map(|form| [1, 2].map(|threads| (form, threads)))
         .map(|(form, threads)| {
-            let (isa, dtype, rate) = (form.isa, form.dtype, rate(form, threads));
+            let (isa, dtype, rate) = (form.isa, form.dtype, fma::rate(form, threads, BEST_OF));
             format!(r#"{{"isa": "{isa}", "dtype": "{dtype}", "threads": {threads}, "gflops": {rate:.1}}}"#)
         })
         .collect();
