@@ -3,8 +3,8 @@
     python benchmarks/alone.py                     # into benchmarks/results/alone.json
     python benchmarks/alone.py --quick             # a moment of each: shows that it runs
 
-Times stand between two bursts of the machine's peak: they are told as shares of it, or as what they
-would be at its highest, so that a clock that changes meanwhile does not make them.
+Steps stand between two bursts of the machine's peak and are told as shares of it, so that a clock
+that changes meanwhile does not make them. What is measured in two processes at once is a ratio.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from gauge import Gauge, Sample, steady
+from gauge import Gauge, Sample, rounded, steady
 from run import HERE, environment, machine
 from works import DEEP, WIDE
 
 import chainrule
 
-AGAIN = 3  # so often all of a step's share of the peak is measured; the best was disturbed least
 CLIFF = 1.3  # what neighbours may differ by, beside what the arithmetic says
 
 
@@ -43,7 +42,7 @@ class Scale:
     gauge: Gauge
     widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
     batches: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
-    seconds: float = 0.04  # of one measurement, at least one step
+    seconds: float = 0.12  # of one measurement, at least one step
 
 
 @dataclass(frozen=True)
@@ -99,39 +98,42 @@ class Fitted:
         self.steps = max(1, min(100_000, round(seconds / each)))
 
 
-def interleaved(scale: Scale, forms: list[tuple[Fitted, int]], peak: int) -> list[float]:
-    """What was possible to the peak of so many threads during a step of each form: A B C A B C."""
+def interleaved(
+    scale: Scale, forms: list[tuple[Fitted, int]], peak: int, rounds: int | None = None
+) -> list[list[Sample]]:
+    """Steps of each form beside the peak of so many threads, in each round: A B C A B C."""
     found: list[list[Sample]] = [[] for _ in forms]
-    for _ in range(scale.rounds):
+    for _ in range(rounds or scale.rounds):
         for samples, (fitted, threads) in zip(found, forms, strict=True):
             isa = fitted.network.explain()["isa"]
             samples.append(scale.gauge.sample(isa, peak, partial(fitted.step, threads)))
-    return [steady(samples) for samples in found]
+    return found
 
 
 def growth(scale: Scale) -> list[dict[str, Any]]:
-    """A step of 784-w-w-10 over widths and batches, on one thread and on two."""
+    """A step of 784-w-w-10 over widths and batches, by one thread and by up to two.
+
+    Both stand beside one thread's peak: `explain` says how many were at work.
+    """
     rows = []
     for width in scale.widths:
         for batch in scale.batches:
             fitted = Fitted(Net((784, width, width, 10), batch), scale.seconds)
             one, two = interleaved(scale, [(fitted, 1), (fitted, 2)], peak=1)
+            gflop = fitted.net.flops / 1e9
             rows.append({
                 "width": width, "batch": batch, "flops": fitted.net.flops,
-                "activation": fitted.net.activation,
-                "parameters": fitted.network.n_parameters,
-                "one": one, "two": two, "explain": fitted.network.explain(),
+                "activation": fitted.net.activation, "explain": fitted.network.explain(),
+                "one": gflop / steady(one), "two": gflop / steady(two),
+                "one_samples": rounded(one), "two_samples": rounded(two),
             })  # fmt: skip
-            of_peak = fitted.net.flops / 1e9 / two
-            print(f"  {fitted.net.name:<32} {of_peak:6.1%} of one thread's peak, "
-                  f"two threads of one {two / one:.2f}", flush=True)  # fmt: skip
-    highest = scale.gauge.highest(rows[0]["explain"]["isa"], 1)
-    for row in rows:  # seconds at the highest peak that was seen
-        row["one"], row["two"] = row["one"] / highest, row["two"] / highest
+            print("  {:<32} {:6.1%} of one thread's peak, two threads of one {:.2f}".format(
+                fitted.net.name, rows[-1]["two"], rows[-1]["one"] / rows[-1]["two"]
+            ), flush=True)  # fmt: skip
     return rows
 
 
-def cliffs(rows: list[dict[str, Any]], time: str = "two") -> list[str]:
+def cliffs(rows: list[dict[str, Any]], form: str) -> list[str]:
     """Neighbours whose times differ by more than the arithmetic says and `CLIFF` beside.
 
     A step may grow by less than its arithmetic, as what does not grow with it weighs less; it
@@ -146,7 +148,8 @@ def cliffs(rows: list[dict[str, Any]], time: str = "two") -> list[str]:
             if key not in at:
                 continue
             large = at[key]
-            grown, arithmetic = large[time] / small[time], large["flops"] / small["flops"]
+            arithmetic = large["flops"] / small["flops"]
+            grown = arithmetic * small[form] / large[form]  # shares of the peak
             if not 1 / CLIFF <= grown <= CLIFF * arithmetic:
                 found.append(
                     f"width {width} batch {batch} to width {key[0]} batch {key[1]}: "
@@ -176,13 +179,12 @@ def fractions(scale: Scale) -> list[dict[str, Any]]:
                 moved = Fitted(Net(sizes, batch, momentum=0.9), scale.seconds)
             for threads in (1, 2):
                 forms = [(fitted, threads) for fitted in (plain, double, moved)]
-                found = [interleaved(scale, forms, peak=threads) for _ in range(AGAIN)]
-                shares = [plain.net.flops / 1e9 / p for p, _, _ in found]
+                found = interleaved(scale, forms, peak=threads, rounds=3 * scale.rounds)
+                p, d, m = map(steady, found)
                 rows.append({
                     "net": plain.net.name, "isa": isa, "threads": threads,
-                    "of_peak": max(shares), "again": shares,
-                    "float64_rate": median(p / d for p, d, _ in found),
-                    "momentum_cost": median(m / p for p, _, m in found),
+                    "of_peak": plain.net.flops / 1e9 / p, "float64_rate": p / d,
+                    "momentum_cost": m / p, "samples": [rounded(samples) for samples in found],
                 })  # fmt: skip
                 print("  {net} {isa} {threads}: {of_peak:.1%} of the peak, float64 at "
                       "{float64_rate:.2f} of the rate, momentum {momentum_cost:.2f}"
@@ -219,7 +221,10 @@ def busy(scale: Scale) -> list[dict[str, Any]]:
         free = interleaved(scale, forms, peak=1)
         with another_program():
             taken = interleaved(scale, forms, peak=1)
-        rows.append({"net": net.name, "free": free[1] / free[0], "taken": taken[1] / taken[0]})
+        row = {"net": net.name}
+        for name, (one, two) in (("free", free), ("taken", taken)):
+            row[name] = steady(two) / steady(one)
+        rows.append(row)
         print(
             "  {net}: two of one, free {free:.2f}, taken {taken:.2f}".format(**rows[-1]), flush=True
         )
@@ -309,6 +314,18 @@ def costs(scale: Scale) -> dict[str, Any]:
     return found
 
 
+def written(result: dict[str, Any]) -> str:
+    """As JSON, each row on a line of its own, as it has many samples."""
+    parts = []
+    for name, found in result.items():
+        if isinstance(found, list):
+            text = "[\n" + ",\n".join(json.dumps(row) for row in found) + "\n]"
+        else:
+            text = json.dumps(found, indent=1)
+        parts.append(f"{json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a moment of each")
@@ -322,20 +339,23 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=HERE / "results" / "alone.json")
     arguments = parser.parse_args()
-    result: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d")}
+    partial_run = set(arguments.parts) != set(PARTS) and arguments.out.exists()
+    result: dict[str, Any] = json.loads(arguments.out.read_text()) if partial_run else {}
     with Gauge(arguments.rust) as gauge:
         scale = Scale(arguments.rounds, gauge)
         if arguments.quick:
             scale = Scale(1, gauge, scale.widths[:3], scale.batches[:3], 0.01)
         for name in arguments.parts:
             print(name, flush=True)
+            begun = {"date": time.strftime("%Y-%m-%d"), "machine": machine()}
+            result.setdefault("measured", {})[name] = begun
             result[name] = PARTS[name](scale)
-    if "growth" in result:
-        result["cliffs"] = cliffs(result["growth"])
-        print(*result["cliffs"], sep="\n")
+    if "growth" in arguments.parts:
+        result["cliffs"] = {form: cliffs(result["growth"], form) for form in ("one", "two")}
+        print(json.dumps(result["cliffs"], indent=1))
     if not arguments.quick:
         arguments.out.parent.mkdir(exist_ok=True)
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+        arguments.out.write_text(written(result))
 
 
 PARTS: dict[str, Callable[[Scale], Any]] = {

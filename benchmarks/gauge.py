@@ -1,4 +1,4 @@
-"""What the machine gives at the moment: bursts of fused multiply-adds by a process beside.
+"""What the machine gives at the moment: bursts of fused multiply-adds.
 
 A machine that others use too may halve its rate from one second to the next, by its clock or by
 what runs beside us on the same core. A time beside a peak of another second says nothing then, so
@@ -8,10 +8,13 @@ each time stands between two bursts, and is told in what the machine could have 
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple, Self
+
+REST = 0.005  # threads that wait for work sleep after so long; else they would slow the bursts
 
 
 class Sample(NamedTuple):
@@ -32,9 +35,14 @@ class Sample(NamedTuple):
 
 
 def steady(samples: Sequence[Sample]) -> float:
-    """GFLOP possible meanwhile: the median of that half in which the machine gave most."""
+    """GFLOP possible meanwhile: the median over the less disturbed half of the samples."""
     best = sorted(samples, key=lambda sample: sample.undisturbed, reverse=True)
     return median(sample.possible for sample in best[: (len(samples) + 1) // 2])
+
+
+def rounded(samples: Sequence[Sample]) -> list[list[float]]:
+    """Samples to be kept, with as many figures as mean something."""
+    return [[float(f"{number:.5g}") for number in sample] for sample in samples]
 
 
 class Gauge:
@@ -45,7 +53,6 @@ class Gauge:
             [str(rust / "peak"), "--serve"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
-        self._highest: dict[tuple[str, int], float] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -56,20 +63,20 @@ class Gauge:
 
     def rate(self, isa: str, threads: int) -> float:
         """float32 GFLOP/s."""
-        print(isa, "float32", threads, file=self._process.stdin, flush=True)
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"no peak is measured of {isa} on this processor")
-        rate = float(answer)
-        self._highest[isa, threads] = max(rate, self._highest.get((isa, threads), 0.0))
-        return rate
+        try:
+            print(isa, "float32", threads, file=self._process.stdin, flush=True)
+            return float(self._process.stdout.readline())
+        except (BrokenPipeError, ValueError):
+            raise RuntimeError(
+                f"expected the peak of {isa}; the program `peak` ended: it knows that of AVX2 and "
+                "AVX-512"
+            ) from None
 
-    def highest(self, isa: str, threads: int) -> float:
-        """The highest rate since this was opened."""
-        return self._highest[isa, threads]
-
-    def sample(self, isa: str, threads: int, run: Callable[[], float]) -> Sample:
+    def sample(
+        self, isa: str, threads: int, run: Callable[[], float], rest: float = REST
+    ) -> Sample:
         """The seconds that run tells of itself, between two bursts."""
         before = self.rate(isa, threads)
         seconds = run()
+        time.sleep(rest)
         return Sample(seconds, before, self.rate(isa, threads))

@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 from pathlib import Path
+from statistics import median
 
 import drawings
 import report_alone
@@ -43,7 +44,7 @@ def times(results: list[dict]) -> str:
 
 
 def against(results: list[dict], peer: str) -> str:
-    """Our share of one peer's time beside what is aimed for, with the spread of rounds."""
+    """Our share of one peer's time, the median of rounds and their spread, beside the goals."""
     rows = []
     for result in results:
         peers, work = result["peers"], result["work"]
@@ -52,7 +53,7 @@ def against(results: list[dict], peer: str) -> str:
         ours, theirs = peers["chainrule"], peers[peer]
         pairs = [a / b for a, b in zip(ours["rounds"], theirs["rounds"], strict=True)]
         rows.append([
-            work["name"], share(ours["median"] / theirs["median"]),
+            work["name"], share(median(pairs)),
             f"{share(min(pairs))} to {share(max(pairs))}",
             *(share(work[goal]) if work[goal] else "–" for goal in ("least", "aim")),
         ])  # fmt: skip
@@ -60,18 +61,18 @@ def against(results: list[dict], peer: str) -> str:
 
 
 def products(result: dict) -> str:
-    """Products alone as a share of the measured peak."""
+    """Products alone as a share of the peak beside: the median of rounds, and the best."""
     libraries = sorted({(row["library"], row["threads"]) for row in result["products"]})
     shares: dict[tuple, dict] = {}
     for row in result["products"]:
         shape = row["m"], row["k"], row["n"]
-        shares.setdefault(shape, {})[row["library"], row["threads"]] = row["share"]
+        found = row["shares"]
+        cell = f"{median(found) * 100:.0f} ({max(found) * 100:.0f})"
+        shares.setdefault(shape, {})[row["library"], row["threads"]] = cell
     rows = [
-        ["×".join(map(str, shape)), *(
-            f"{found[key]:.0%}" if key in found else "–" for key in libraries
-        )]
+        ["×".join(map(str, shape)), *(found.get(key, "–") for key in libraries)]
         for shape, found in shares.items()
-    ]  # fmt: skip
+    ]
     return table(["m×k×n", *(f"{name}, {threads} thr." for name, threads in libraries)], rows)
 
 
@@ -94,6 +95,25 @@ def versions(results: list[dict]) -> str:
     return ", ".join(f"{name} {version}" for name, version in found.items())
 
 
+def where_and_when(peers: dict, products_alone: dict | None, itself: dict | None) -> str:
+    """The machine, and of each part the day and the load before it."""
+    begun = dict(peers)
+    if products_alone:
+        begun["products"] = products_alone
+    if itself:
+        begun |= {f"alone, {name}": part for name, part in itself["measured"].items()}
+    machine = next(iter(begun.values()))["machine"]
+    parts = ", ".join(
+        f"{name} {part['date']} ({part['machine']['load']:.2f})" for name, part in begun.items()
+    )
+    return (
+        f"Measured on {machine['processor']}, {machine['cores']} cores "
+        f"({', '.join(machine['instructions'])}), {machine['system']}, "
+        f"Python {machine['python']}; {machine['threads']} threads. "
+        f"When, and (the load before): {parts}."
+    )
+
+
 def missing(results: list[dict]) -> list[str]:
     return [
         f"- {NAMES[peer]} is missing from {result['work']['name']}: {why.splitlines()[-1]}"
@@ -109,19 +129,14 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.results
     measured = json.loads((folder / "peers.json").read_text())
-    alone, itself = (
+    products_alone, itself = (
         json.loads(file.read_text()) if file.exists() else None
         for file in (folder / "products.json", folder / "alone.json")
     )
-    groups, machine = measured["groups"], measured["machine"]
+    groups = measured["groups"]
     everything = [result for group in groups.values() for result in group]
     parts = [
-        (
-            f"Measured {measured['date']} on {machine['processor']}, {machine['cores']} cores "
-            f"({', '.join(machine['instructions'])}), {machine['system']}, "
-            f"Python {machine['python']}; {machine['threads']} threads. "
-            f"Load before: {machine['load']:.2f}."
-        ),
+        where_and_when(measured["measured"], products_alone, itself),
         f"Versions: {versions(everything)}.",
     ]
     if groups.get("training"):
@@ -144,14 +159,18 @@ def main() -> None:
             *drawings.growth(measured, folder),
             times(groups["growth"]),
         ]
-    if alone:
+    if products_alone:
         rates = ", ".join(
-            f"{rate:.0f} GFLOP/s on {n} thread{'s' * (n > 1)}" for n, rate in peaks(alone).items()
+            f"{rate:.0f} GFLOP/s on {n} thread{'s' * (n > 1)}"
+            for n, rate in peaks(products_alone).items()
         )
         parts += [
             "### Products alone",
-            f"As a share of the float32 peak before and after; at its highest: {rates}.",
-            products(alone),
+            (
+                "Per cent of the float32 peak before and after, in the median of three rounds and "
+                f"(in the best). The peak at its highest: {rates}."
+            ),
+            products(products_alone),
         ]  # fmt: skip
     if itself:
         parts += report_alone.parts(itself)

@@ -203,7 +203,7 @@ def machine() -> dict:
         "system": platform.platform(),
         "python": platform.python_version(),
         "threads": THREADS,
-        "load": os.getloadavg()[0],  # before the first round: above 0.5 nothing here is to be kept
+        "load": os.getloadavg()[0],  # before the first round
     }
 
 
@@ -221,8 +221,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
-    everything = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "groups": {}}
+    everything = {"measured": {}, "groups": {}}
+    if set(arguments.groups) != set(works.GROUPS) and arguments.out.exists():
+        everything = json.loads(arguments.out.read_text())  # the other groups stay as they are
     for group in arguments.groups:
+        everything["measured"][group] = {"date": time.strftime("%Y-%m-%d"), "machine": machine()}
         results = everything["groups"][group] = []
         for work in works.GROUPS[group]:
             if arguments.only not in work.name:

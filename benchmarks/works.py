@@ -69,11 +69,11 @@ TRAINING = [
 ]
 PREDICTION = [
     Work("784-16-16-10, one row", REPORT, "sigmoid", "squared_error", rows=1, calls=20_000,
-         aim=1 / 10),
+         least=1 / 10),
     Work("784-16-16-10, 10,000 rows float32", REPORT, "sigmoid", "squared_error", rows=10_000,
-         calls=100, aim=1 / 1.2),
+         calls=100, least=1 / 1.2),
     Work("784-16-16-10, 10,000 rows uint8", REPORT, "sigmoid", "squared_error", rows=10_000,
-         dtype="uint8", calls=100, aim=1 / 2),
+         dtype="uint8", calls=100, least=1 / 2),
 ]
 # How time grows: over the batch and the width in training, over the rows in prediction.
 GROWTH = [

@@ -9,7 +9,6 @@ use std::io::{Write, stdin, stdout};
 mod fma;
 
 const BEST_OF: usize = 160;
-const AT_THE_MOMENT: usize = 3; // the first may find threads of the work before not yet at rest
 
 fn serve() {
     let forms = fma::forms();
@@ -20,7 +19,7 @@ fn serve() {
         let form = forms.iter().find(|form| form.isa == isa && form.dtype == dtype);
         let form = form.unwrap_or_else(|| panic!("this processor has no {isa} in {dtype}"));
         let threads = threads.parse().expect("a number of threads");
-        println!("{:.3}", fma::rate(form, threads, AT_THE_MOMENT));
+        println!("{:.3}", fma::rate(form, threads, fma::AT_THE_MOMENT));
         stdout().flush().expect("someone listens");
     }
 }

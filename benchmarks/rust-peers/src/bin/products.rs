@@ -8,7 +8,8 @@
 
 use std::hint::black_box;
 use std::io::stdin;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use chainrule::kernels::Isa;
 use chainrule::kernels::gemm::{Scratch, Team};
@@ -23,35 +24,48 @@ use fma::Form;
 #[path = "../fma.rs"]
 mod fma;
 
-/// The machine's peak by one instruction set and so many threads, and how often all is repeated.
-struct Gauge<'a> {
-    form: Option<&'a Form>, // none is known for the processor
+/// Threads that wait for work have come to rest after so long: else they would share cores with the
+/// bursts of the peak.
+const REST: Duration = Duration::from_millis(5);
+
+/// A sample takes so many multiply-adds, some tens of milliseconds.
+const SAMPLE: usize = 1_000_000_000;
+
+/// Beside which peak a product is measured, and how often.
+struct Beside<'a> {
+    form: &'a Form,
     threads: usize,
-    repeats: usize,
+    samples: usize,
 }
 
-impl Gauge<'_> {
-    fn rate(&self) -> f64 {
-        self.form.map_or(f64::NAN, |form| fma::rate(form, self.threads, 3))
+impl Beside<'_> {
+    fn peak(&self) -> f64 {
+        thread::sleep(REST);
+        fma::rate(self.form, self.threads, fma::AT_THE_MOMENT)
     }
 
-    /// Seconds of a product, with the peak before and after, in each repeat.
-    fn beside(&self, inner: usize, mut product: impl FnMut()) -> Vec<[f64; 3]> {
-        let mut before = self.rate();
+    /// Seconds that `time` tells of, with the peak before and after.
+    fn samples(&self, mut time: impl FnMut() -> f64) -> Vec<[f64; 3]> {
+        let mut before = self.peak();
         let mut samples = Vec::new();
-        for _ in 0..self.repeats {
-            product(); // threads wake, and what the peak's put into caches is gone
-            let began = Instant::now();
-            for _ in 0..inner {
-                product();
-            }
-            let seconds = began.elapsed().as_secs_f64() / inner as f64;
-            let after = self.rate();
+        for _ in 0..self.samples {
+            let seconds = time();
+            let after = self.peak();
             samples.push([seconds, before, after]);
             before = after;
         }
         samples
     }
+}
+
+/// Seconds of one of so many products.
+fn time(times: usize, mut product: impl FnMut()) -> f64 {
+    product(); // threads wake, and what the peak has put into caches is gone
+    let began = Instant::now();
+    for _ in 0..times {
+        product();
+    }
+    began.elapsed().as_secs_f64() / times as f64
 }
 
 fn show(library: &str, threads: usize, (m, k, n): (usize, usize, usize), samples: &[[f64; 3]]) {
@@ -74,8 +88,8 @@ struct Product {
     a: Vec<f32>,
     b: Vec<f32>,
     c: Vec<f32>,
-    /// Short ones in such numbers that a clock can tell.
-    inner: usize,
+    /// How many make a sample.
+    times: usize,
 }
 
 impl Product {
@@ -87,81 +101,88 @@ impl Product {
         let of = |len, period| {
             (0..len).map(|i| (i % period) as f32 / period as f32 - 0.5).collect::<Vec<f32>>()
         };
-        let inner = (20_000_000 / (m * k * n)).max(1);
-        Self { shape: (m, k, n), a: of(m * k, 17), b: of(k * n, 19), c: vec![0.0; m * n], inner }
+        let times = (SAMPLE / (m * k * n)).max(1);
+        Self { shape: (m, k, n), a: of(m * k, 17), b: of(k * n, 19), c: vec![0.0; m * n], times }
     }
 
-    fn chainrule(&mut self, isa: Isa, gauge: &Gauge) {
-        let (m, k, n) = self.shape;
+    fn chainrule(&mut self, isa: Isa, beside: &Beside) {
+        let ((m, k, n), times) = (self.shape, self.times);
         let scratch = Scratch::new();
-        scratch.prepare(gauge.threads).expect("memory");
-        let (samples, _) = pool::with(gauge.threads, |crew| {
-            let team = Team { isa, crew, scratch: &scratch };
-            gauge.beside(self.inner, || {
-                let (a, b) = (MatRef::new(&self.a, m, k), MatRef::new(&self.b, k, n));
-                team.product(a, b, &mut MatMut::new(&mut self.c, m, n), &|_, _, _| 0);
+        scratch.prepare(beside.threads).expect("memory");
+        let samples = beside.samples(|| {
+            // The crew goes after each sample, so that its workers sleep.
+            let (seconds, _) = pool::with(beside.threads, |crew| {
+                let team = Team { isa, crew, scratch: &scratch };
+                time(times, || {
+                    let (a, b) = (MatRef::new(&self.a, m, k), MatRef::new(&self.b, k, n));
+                    team.product(a, b, &mut MatMut::new(&mut self.c, m, n), &|_, _, _| 0);
+                    black_box(&self.c);
+                })
+            });
+            seconds
+        });
+        show(&format!("chainrule {}", isa.name()), beside.threads, self.shape, &samples);
+    }
+
+    fn faer(&mut self, beside: &Beside) {
+        let ((m, k, n), times) = (self.shape, self.times);
+        let par = if beside.threads == 1 { Par::Seq } else { Par::rayon(beside.threads) };
+        let samples = beside.samples(|| {
+            time(times, || {
+                matmul(
+                    FaerMut::from_row_major_slice_mut(&mut self.c, m, n),
+                    Accum::Replace,
+                    FaerRef::from_row_major_slice(&self.a, m, k),
+                    FaerRef::from_row_major_slice(&self.b, k, n),
+                    1.0,
+                    par,
+                );
                 black_box(&self.c);
             })
         });
-        show(&format!("chainrule {}", isa.name()), gauge.threads, self.shape, &samples);
-    }
-
-    fn faer(&mut self, gauge: &Gauge) {
-        let (m, k, n) = self.shape;
-        let par = if gauge.threads == 1 { Par::Seq } else { Par::rayon(gauge.threads) };
-        let samples = gauge.beside(self.inner, || {
-            matmul(
-                FaerMut::from_row_major_slice_mut(&mut self.c, m, n),
-                Accum::Replace,
-                FaerRef::from_row_major_slice(&self.a, m, k),
-                FaerRef::from_row_major_slice(&self.b, k, n),
-                1.0,
-                par,
-            );
-            black_box(&self.c);
-        });
-        show(concat!("faer ", env!("FAER")), gauge.threads, self.shape, &samples);
+        show(concat!("faer ", env!("FAER")), beside.threads, self.shape, &samples);
     }
 
     #[rustfmt::skip] // an array a line
-    fn gemm(&mut self, gauge: &Gauge) {
+    fn gemm(&mut self, beside: &Beside) {
         use ::gemm::Parallelism::{None, Rayon};
-        let (m, k, n) = self.shape;
-        let par = if gauge.threads == 1 { None } else { Rayon(gauge.threads) };
-        let samples = gauge.beside(self.inner, || {
-            // SAFETY: pointers and strides are those of the three arrays.
-            unsafe {
-                ::gemm::gemm(
-                    m, n, k,
-                    self.c.as_mut_ptr(), 1, n as isize, false,
-                    self.a.as_ptr(), 1, k as isize,
-                    self.b.as_ptr(), 1, n as isize,
-                    0.0, 1.0, false, false, false, par,
-                );
-            }
-            black_box(&self.c);
+        let ((m, k, n), times) = (self.shape, self.times);
+        let par = if beside.threads == 1 { None } else { Rayon(beside.threads) };
+        let samples = beside.samples(|| {
+            time(times, || {
+                // SAFETY: pointers and strides are those of the three arrays.
+                unsafe {
+                    ::gemm::gemm(
+                        m, n, k,
+                        self.c.as_mut_ptr(), 1, n as isize, false,
+                        self.a.as_ptr(), 1, k as isize,
+                        self.b.as_ptr(), 1, n as isize,
+                        0.0, 1.0, false, false, false, par,
+                    );
+                }
+                black_box(&self.c);
+            })
         });
-        show(concat!("gemm ", env!("GEMM")), gauge.threads, self.shape, &samples);
+        show(concat!("gemm ", env!("GEMM")), beside.threads, self.shape, &samples);
     }
 }
 
 fn main() {
-    let repeats = std::env::args().nth(1).map_or(20, |n| n.parse().expect("a number of repeats"));
+    let samples = std::env::args().nth(1).map_or(10, |n| n.parse().expect("a number of samples"));
     let mut forms = fma::forms();
     forms.retain(|form| form.dtype == "float32");
-    // Others take the widest registers that there are.
-    let gauge = |form, threads| Gauge { form, threads, repeats };
+    let widest = forms.last().expect("x86-64 with AVX2: of others no peak is known");
     for line in stdin().lines() {
         let mut product = Product::new(&line.expect("lines of text"));
         for (isa, threads) in kinds() {
-            let form = forms.iter().find(|form| form.isa == isa.name());
-            product.chainrule(isa, &gauge(form, threads));
+            let form = forms.iter().find(|form| form.isa == isa.name()).expect("its peak");
+            product.chainrule(isa, &Beside { form, threads, samples });
         }
         for threads in [1, 2] {
-            product.faer(&gauge(forms.last(), threads));
+            product.faer(&Beside { form: widest, threads, samples });
         }
         for threads in [1, 2] {
-            product.gemm(&gauge(forms.last(), threads));
+            product.gemm(&Beside { form: widest, threads, samples });
         }
     }
 }
