@@ -225,9 +225,7 @@ def busy(scale: Scale) -> list[dict[str, Any]]:
         for name, (one, two) in (("free", free), ("taken", taken)):
             row[name] = steady(two) / steady(one)
         rows.append(row)
-        print(
-            "  {net}: two of one, free {free:.2f}, taken {taken:.2f}".format(**rows[-1]), flush=True
-        )
+        print("  {net}: two of one, free {free:.2f}, taken {taken:.2f}".format(**row), flush=True)
     return rows
 
 
