@@ -33,6 +33,31 @@ unsafe fn mask64(count: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASK64.as_ptr().add(4 - count.min(4)).cast()) }
 }
 
+/// As [`Simd::lit_pixels`].
+///
+/// # Safety
+/// As there.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64 {
+    let mut met = [_mm256_setzero_si256(); 2];
+    for r in 0..rows {
+        let (a, b);
+        // SAFETY: the caller's word. What others may write to is read by an instruction.
+        unsafe {
+            asm!("vmovdqu {a}, [{from}]", "vmovdqu {b}, [{from} + 32]", a = out(ymm_reg) a,
+                b = lateout(ymm_reg) b, from = in(reg) start.add(r * stride),
+                options(readonly, nostack, preserves_flags));
+        }
+        met = [_mm256_or_si256(met[0], a), _mm256_or_si256(met[1], b)];
+    }
+    let [low, high] = met.map(|met| {
+        let dark = _mm256_cmpeq_epi8(met, _mm256_setzero_si256());
+        u64::from(!_mm256_movemask_epi8(dark).cast_unsigned())
+    });
+    high << 32 | low
+}
+
 impl Simd for F32 {
     type T = f32;
     type V = __m256;
@@ -49,34 +74,52 @@ impl Simd for F32 {
         unsafe { _mm256_loadu_ps(from) }
     }
     #[inline(always)]
-    unsafe fn load_foreign(from: *const f32) -> __m256 {
+    unsafe fn load_foreign(from: *const f32) -> [__m256; 4] {
         #[inline]
         #[target_feature(enable = "avx2")]
-        unsafe fn load(from: *const f32) -> __m256 {
-            let v;
+        unsafe fn load(from: *const f32) -> [__m256; 4] {
+            let (a, b, c, d);
             // SAFETY: the caller's word.
             unsafe {
-                asm!("vmovups {v}, [{from}]", v = lateout(ymm_reg) v, from = in(reg) from,
-                    options(readonly, nostack, preserves_flags));
+                asm!(
+                    "vmovups {a}, [{from}]",
+                    "vmovups {b}, [{from} + 32]",
+                    "vmovups {c}, [{from} + 64]",
+                    "vmovups {d}, [{from} + 96]",
+                    from = in(reg) from, a = out(ymm_reg) a, b = out(ymm_reg) b, c = out(ymm_reg) c,
+                    d = lateout(ymm_reg) d, options(readonly, nostack, preserves_flags),
+                );
             }
-            v
+            [a, b, c, d]
         }
         unsafe { load(from) }
     }
     #[inline(always)]
-    unsafe fn load_pixels(from: *const u8) -> __m256 {
+    unsafe fn add_products<const V: usize>(
+        a: *const f32,
+        at: usize,
+        b: [__m256; V],
+        sums: &mut [__m256; V],
+    ) {
         #[inline]
         #[target_feature(enable = "avx2")]
-        unsafe fn load(from: *const u8) -> __m256i {
-            let v;
+        unsafe fn splat(a: *const f32, at: usize) -> __m256 {
+            let x;
             // SAFETY: the caller's word.
             unsafe {
-                asm!("vpmovzxbd {v}, qword ptr [{from}]", v = lateout(ymm_reg) v, from = in(reg) from,
-                    options(readonly, nostack, preserves_flags));
+                asm!("vbroadcastss {x}, dword ptr [{a} + 4 * {at}]", x = lateout(ymm_reg) x,
+                    a = in(reg) a, at = in(reg) at, options(readonly, nostack, preserves_flags));
             }
-            v
+            x
         }
-        unsafe { _mm256_cvtepi32_ps(load(from)) }
+        let x = unsafe { splat(a, at) };
+        for v in 0..V {
+            sums[v] = unsafe { _mm256_fmadd_ps(x, b[v], sums[v]) };
+        }
+    }
+    #[inline(always)]
+    unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64 {
+        unsafe { lit_pixels(start, rows, stride) }
     }
     #[inline(always)]
     unsafe fn load_part(from: *const f32, count: usize) -> __m256 {
@@ -155,7 +198,7 @@ impl Simd for F32 {
         to: *mut f32,
         check: &mut Self::V,
     ) -> bool {
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,popcnt")]
         unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
             place: &Place<f32>,
             output: &Output<f32>,
@@ -190,34 +233,52 @@ impl Simd for F64 {
         unsafe { _mm256_loadu_pd(from) }
     }
     #[inline(always)]
-    unsafe fn load_foreign(from: *const f64) -> __m256d {
+    unsafe fn load_foreign(from: *const f64) -> [__m256d; 4] {
         #[inline]
         #[target_feature(enable = "avx2")]
-        unsafe fn load(from: *const f64) -> __m256d {
-            let v;
+        unsafe fn load(from: *const f64) -> [__m256d; 4] {
+            let (a, b, c, d);
             // SAFETY: the caller's word.
             unsafe {
-                asm!("vmovupd {v}, [{from}]", v = lateout(ymm_reg) v, from = in(reg) from,
-                    options(readonly, nostack, preserves_flags));
+                asm!(
+                    "vmovupd {a}, [{from}]",
+                    "vmovupd {b}, [{from} + 32]",
+                    "vmovupd {c}, [{from} + 64]",
+                    "vmovupd {d}, [{from} + 96]",
+                    from = in(reg) from, a = out(ymm_reg) a, b = out(ymm_reg) b, c = out(ymm_reg) c,
+                    d = lateout(ymm_reg) d, options(readonly, nostack, preserves_flags),
+                );
             }
-            v
+            [a, b, c, d]
         }
         unsafe { load(from) }
     }
     #[inline(always)]
-    unsafe fn load_pixels(from: *const u8) -> __m256d {
+    unsafe fn add_products<const V: usize>(
+        a: *const f64,
+        at: usize,
+        b: [__m256d; V],
+        sums: &mut [__m256d; V],
+    ) {
         #[inline]
         #[target_feature(enable = "avx2")]
-        unsafe fn load(from: *const u8) -> __m128i {
-            let v;
+        unsafe fn splat(a: *const f64, at: usize) -> __m256d {
+            let x;
             // SAFETY: the caller's word.
             unsafe {
-                asm!("vpmovzxbd {v}, dword ptr [{from}]", v = lateout(xmm_reg) v, from = in(reg) from,
-                    options(readonly, nostack, preserves_flags));
+                asm!("vbroadcastsd {x}, qword ptr [{a} + 8 * {at}]", x = lateout(ymm_reg) x,
+                    a = in(reg) a, at = in(reg) at, options(readonly, nostack, preserves_flags));
             }
-            v
+            x
         }
-        unsafe { _mm256_cvtepi32_pd(load(from)) }
+        let x = unsafe { splat(a, at) };
+        for v in 0..V {
+            sums[v] = unsafe { _mm256_fmadd_pd(x, b[v], sums[v]) };
+        }
+    }
+    #[inline(always)]
+    unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64 {
+        unsafe { lit_pixels(start, rows, stride) }
     }
     #[inline(always)]
     unsafe fn load_part(from: *const f64, count: usize) -> __m256d {
@@ -281,7 +342,7 @@ impl Simd for F64 {
         to: *mut f64,
         check: &mut Self::V,
     ) -> bool {
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,popcnt")]
         unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
             place: &Place<f64>,
             output: &Output<f64>,

@@ -5,6 +5,7 @@ use std::arch::asm;
 #[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
 
+use super::gemm;
 use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;
 
@@ -30,6 +31,63 @@ fn first_of_eight(count: usize) -> u8 {
     (u32::from(u8::MAX) >> (8 - count.min(8))) as u8
 }
 
+/// As [`Simd::lit_pixels`].
+///
+/// # Safety
+/// As there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64 {
+    let mut met = _mm512_setzero_si512();
+    for r in 0..rows {
+        let pixels;
+        // SAFETY: the caller's word. What others may write to is read by an instruction.
+        unsafe {
+            asm!("vmovdqu8 {pixels}, [{from}]", pixels = lateout(zmm_reg) pixels,
+                from = in(reg) start.add(r * stride), options(readonly, nostack, preserves_flags));
+        }
+        met = _mm512_or_si512(met, pixels);
+    }
+    _mm512_test_epi8_mask(met, met)
+}
+
+/// The places of 64 bits.
+#[repr(align(64))]
+struct Numbers([u8; 64]);
+
+static NUMBERS: Numbers = {
+    let mut numbers = [0; 64];
+    let mut i = 0;
+    while i < numbers.len() {
+        numbers[i] = i as u8;
+        i += 1;
+    }
+    Numbers(numbers)
+};
+
+/// As [`Simd::places`].
+///
+/// # Safety
+/// As there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn places(set: u64, first: usize, to: *mut u8) {
+    if !is_x86_feature_detected!("avx512vbmi2") {
+        // SAFETY: the caller's word.
+        return unsafe { gemm::places(set, first, to) };
+    }
+    // SAFETY: the caller's word. A function with the feature could not be inlined here, and a call
+    // costs as much as what it would do.
+    unsafe {
+        let numbers = _mm512_load_si512(NUMBERS.0.as_ptr().cast());
+        let first = _mm512_set1_epi8(first.to_le_bytes()[0].cast_signed());
+        let mut places = _mm512_add_epi8(numbers, first);
+        asm!("vpcompressb {places}{{{set}}}{{z}}, {places}", places = inout(zmm_reg) places,
+            set = in(kreg) set, options(pure, nomem, nostack, preserves_flags));
+        _mm512_storeu_si512(to.cast(), places);
+    }
+}
+
 impl Simd for F32 {
     type T = f32;
     type V = __m512;
@@ -46,34 +104,56 @@ impl Simd for F32 {
         unsafe { _mm512_loadu_ps(from) }
     }
     #[inline(always)]
-    unsafe fn load_foreign(from: *const f32) -> __m512 {
+    unsafe fn load_foreign(from: *const f32) -> [__m512; 4] {
         #[inline]
         #[target_feature(enable = "avx512f")]
-        unsafe fn load(from: *const f32) -> __m512 {
-            let v;
+        unsafe fn load(from: *const f32) -> [__m512; 4] {
+            let (a, b, c, d);
             // SAFETY: the caller's word.
             unsafe {
-                asm!("vmovups {v}, [{from}]", v = lateout(zmm_reg) v, from = in(reg) from,
-                    options(readonly, nostack, preserves_flags));
+                asm!(
+                    "vmovups {a}, [{from}]",
+                    "vmovups {b}, [{from} + 64]",
+                    "vmovups {c}, [{from} + 128]",
+                    "vmovups {d}, [{from} + 192]",
+                    from = in(reg) from, a = out(zmm_reg) a, b = out(zmm_reg) b, c = out(zmm_reg) c,
+                    d = lateout(zmm_reg) d, options(readonly, nostack, preserves_flags),
+                );
             }
-            v
+            [a, b, c, d]
         }
         unsafe { load(from) }
     }
     #[inline(always)]
-    unsafe fn load_pixels(from: *const u8) -> __m512 {
+    unsafe fn add_products<const V: usize>(
+        a: *const f32,
+        at: usize,
+        b: [__m512; V],
+        sums: &mut [__m512; V],
+    ) {
+        // The element is in every lane of the instruction's operand: a load by itself takes longer.
         #[inline]
         #[target_feature(enable = "avx512f")]
-        unsafe fn load(from: *const u8) -> __m512i {
-            let v;
+        unsafe fn add(a: *const f32, at: usize, b: __m512, mut sum: __m512) -> __m512 {
             // SAFETY: the caller's word.
             unsafe {
-                asm!("vpmovzxbd {v}, xmmword ptr [{from}]", v = lateout(zmm_reg) v, from = in(reg) from,
+                asm!("vfmadd231ps {sum}, {b}, dword ptr [{a} + 4 * {at}]{{1to16}}",
+                    sum = inout(zmm_reg) sum, b = in(zmm_reg) b, a = in(reg) a, at = in(reg) at,
                     options(readonly, nostack, preserves_flags));
             }
-            v
+            sum
         }
-        unsafe { _mm512_cvtepi32_ps(load(from)) }
+        for v in 0..V {
+            sums[v] = unsafe { add(a, at, b[v], sums[v]) };
+        }
+    }
+    #[inline(always)]
+    unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64 {
+        unsafe { lit_pixels(start, rows, stride) }
+    }
+    #[inline(always)]
+    unsafe fn places(set: u64, first: usize, to: *mut u8) {
+        unsafe { places(set, first, to) }
     }
     #[inline(always)]
     unsafe fn load_part(from: *const f32, count: usize) -> __m512 {
@@ -157,7 +237,7 @@ impl Simd for F32 {
         to: *mut f32,
         check: &mut Self::V,
     ) -> bool {
-        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,popcnt")]
         unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
             place: &Place<f32>,
             output: &Output<f32>,
@@ -192,34 +272,56 @@ impl Simd for F64 {
         unsafe { _mm512_loadu_pd(from) }
     }
     #[inline(always)]
-    unsafe fn load_foreign(from: *const f64) -> __m512d {
+    unsafe fn load_foreign(from: *const f64) -> [__m512d; 4] {
         #[inline]
         #[target_feature(enable = "avx512f")]
-        unsafe fn load(from: *const f64) -> __m512d {
-            let v;
+        unsafe fn load(from: *const f64) -> [__m512d; 4] {
+            let (a, b, c, d);
             // SAFETY: the caller's word.
             unsafe {
-                asm!("vmovupd {v}, [{from}]", v = lateout(zmm_reg) v, from = in(reg) from,
-                    options(readonly, nostack, preserves_flags));
+                asm!(
+                    "vmovupd {a}, [{from}]",
+                    "vmovupd {b}, [{from} + 64]",
+                    "vmovupd {c}, [{from} + 128]",
+                    "vmovupd {d}, [{from} + 192]",
+                    from = in(reg) from, a = out(zmm_reg) a, b = out(zmm_reg) b, c = out(zmm_reg) c,
+                    d = lateout(zmm_reg) d, options(readonly, nostack, preserves_flags),
+                );
             }
-            v
+            [a, b, c, d]
         }
         unsafe { load(from) }
     }
     #[inline(always)]
-    unsafe fn load_pixels(from: *const u8) -> __m512d {
+    unsafe fn add_products<const V: usize>(
+        a: *const f64,
+        at: usize,
+        b: [__m512d; V],
+        sums: &mut [__m512d; V],
+    ) {
+        // The element is in every lane of the instruction's operand: a load by itself takes longer.
         #[inline]
         #[target_feature(enable = "avx512f")]
-        unsafe fn load(from: *const u8) -> __m256i {
-            let v;
+        unsafe fn add(a: *const f64, at: usize, b: __m512d, mut sum: __m512d) -> __m512d {
             // SAFETY: the caller's word.
             unsafe {
-                asm!("vpmovzxbd {v}, qword ptr [{from}]", v = lateout(ymm_reg) v, from = in(reg) from,
+                asm!("vfmadd231pd {sum}, {b}, qword ptr [{a} + 8 * {at}]{{1to8}}",
+                    sum = inout(zmm_reg) sum, b = in(zmm_reg) b, a = in(reg) a, at = in(reg) at,
                     options(readonly, nostack, preserves_flags));
             }
-            v
+            sum
         }
-        unsafe { _mm512_cvtepi32_pd(load(from)) }
+        for v in 0..V {
+            sums[v] = unsafe { add(a, at, b[v], sums[v]) };
+        }
+    }
+    #[inline(always)]
+    unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64 {
+        unsafe { lit_pixels(start, rows, stride) }
+    }
+    #[inline(always)]
+    unsafe fn places(set: u64, first: usize, to: *mut u8) {
+        unsafe { places(set, first, to) }
     }
     #[inline(always)]
     unsafe fn load_part(from: *const f64, count: usize) -> __m512d {
@@ -295,7 +397,7 @@ impl Simd for F64 {
         to: *mut f64,
         check: &mut Self::V,
     ) -> bool {
-        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,popcnt")]
         unsafe fn compiled<const R: usize, const V: usize, const FORM: u8>(
             place: &Place<f64>,
             output: &Output<f64>,

@@ -7,18 +7,38 @@
 //! came of the first reading is dropped.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::memory::{Coming, room};
 use crate::error::Error;
 
 /// Elements of which any bits are a value.
-pub trait Bits: Copy + 'static {}
+pub trait Bits: Copy + 'static {
+    /// One that others may write to meanwhile.
+    ///
+    /// # Safety
+    /// It is there, and aligned.
+    unsafe fn read(from: *const Self) -> Self;
+}
 
-impl Bits for u8 {}
-impl Bits for i64 {}
-impl Bits for f32 {}
-impl Bits for f64 {}
+macro_rules! bits {
+    ($($t:ty: $atomic:ty, $of:expr;)+) => {$(
+        impl Bits for $t {
+            #[inline(always)]
+            unsafe fn read(from: *const Self) -> Self {
+                // SAFETY: the caller's word; a relaxed load needs no more.
+                $of(unsafe { (*from.cast::<$atomic>()).load(Ordering::Relaxed) })
+            }
+        }
+    )+};
+}
+
+bits! {
+    u8: AtomicU8, u8::from;
+    i64: AtomicI64, i64::from;
+    f32: AtomicU32, f32::from_bits;
+    f64: AtomicU64, f64::from_bits;
+}
 
 /// Elements side by side, to be copied.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +107,18 @@ impl<T: Bits> Foreign<'_, T> {
     /// Where the first of them lies: not to be read but as [`copy_bytes`] does.
     pub(super) fn start(&self) -> *const T {
         self.start
+    }
+
+    /// The one behind so many.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[inline(always)]
+    #[must_use]
+    pub fn element(&self, at: usize) -> T {
+        assert!(at < self.len, "no such element");
+        // SAFETY: it is there. Slices are aligned, and what `of` takes.
+        unsafe { T::read(self.start.add(at)) }
     }
 
     /// At most `count` of them from `first` on, as far as there are any, to be copied soon.
@@ -211,13 +243,23 @@ unsafe fn copy_blocks(from: *const u8, to: *mut u8, count: usize) -> usize {
 }
 
 #[cfg(test)]
-impl Foreign<'_, u8> {
+impl<'a> Foreign<'a, u8> {
+    /// The numbers that the bytes make.
+    pub(super) fn numbers(&self) -> Foreign<'a, f64> {
+        let start = self.start.cast::<f64>();
+        assert!(start.is_aligned());
+        Foreign { start, len: self.len / 8, stay: PhantomData }
+    }
+
     /// Runs `f` on bytes that another thread writes to all the while: 0, 1 and 2.
     pub(super) fn in_flux(count: usize, f: impl FnOnce(Foreign<'_, u8>)) {
         use std::cell::UnsafeCell;
         use std::sync::atomic::AtomicBool;
 
-        let bytes: Vec<AtomicU8> = (0..count).map(|_| AtomicU8::new(0)).collect();
+        // From where numbers may begin.
+        let words: Vec<AtomicU64> = (0..count.div_ceil(8)).map(|_| AtomicU64::new(0)).collect();
+        // SAFETY: bytes that are atomic, too, and no more than there are.
+        let bytes = unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<AtomicU8>(), count) };
         let done = AtomicBool::new(false);
         // As atomic bytes may change under a shared borrow, so may what is copied.
         let start = bytes.as_ptr().cast::<UnsafeCell<u8>>().cast::<u8>();
@@ -226,7 +268,7 @@ impl Foreign<'_, u8> {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     for value in [1, 0, 2] {
-                        for byte in &bytes {
+                        for byte in bytes {
                             byte.store(value, Ordering::Relaxed);
                         }
                     }

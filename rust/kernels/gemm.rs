@@ -17,14 +17,14 @@ mod nonzero;
 mod pack;
 mod packed;
 mod panel;
-mod stage;
+mod list;
 mod team;
 mod thin;
 pub(super) mod tile;
 
 pub use lit::product_lit;
 pub use packed::Packed;
-pub(super) use stage::PLACES;
+pub(super) use list::{List, places};
 pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team, unlocked};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

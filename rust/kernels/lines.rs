@@ -9,6 +9,8 @@ mod x86;
 
 pub use portable::Portable;
 
+use super::foreign::Foreign;
+use super::simd::Simd;
 use super::{Isa, Kind, Real};
 
 /// How many elements a line has.
@@ -98,6 +100,8 @@ pub trait Lines: Copy + 'static {
     type T: Real;
     /// A line in registers.
     type W: Copy;
+    /// The registers of the set.
+    type Simd: Simd<T = Self::T>;
 
     /// The witness.
     ///
@@ -117,6 +121,8 @@ pub trait Lines: Copy + 'static {
     unsafe fn store(to: &mut [Self::T; LINE], a: Self::W);
     /// a b + c, rounded once.
     unsafe fn mul_add(a: Self::W, b: Self::W, c: Self::W) -> Self::W;
+    /// As [`Simd::add_products`].
+    unsafe fn add_products(a: *const Self::T, at: usize, b: Self::W, sums: &mut Self::W);
     /// a + b.
     unsafe fn add(a: Self::W, b: Self::W) -> Self::W;
     /// a - b.
@@ -186,6 +192,16 @@ impl<S: Lines> Wide<S> {
     #[must_use]
     pub fn mul_add(self, b: Self, c: Self) -> Self {
         Self(unsafe { S::mul_add(self.0, b.0, c.0) })
+    }
+
+    /// Adds a b to `self`, rounded once, where a is an element that others may write to meanwhile: the
+    /// one of `x` behind so many.
+    ///
+    /// # Safety
+    /// It is there.
+    #[inline(always)]
+    pub(super) unsafe fn add_product(&mut self, x: Foreign<'_, S::T>, at: usize, b: Self) {
+        unsafe { S::add_products(x.start(), at, b.0, &mut self.0) }
     }
 
     /// `self + b`.

@@ -64,7 +64,7 @@ mod x86 {
 
     /// Whether the processor moves the entries that a mask chooses together.
     pub(super) fn has_compress() -> bool {
-        is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("popcnt")
+        is_x86_feature_detected!("avx512vbmi2")
     }
 
     /// 32 pixels at a time.
@@ -121,22 +121,11 @@ mod x86 {
         all
     };
 
-    /// How many are chosen: not every processor with AVX2 need count bits.
-    static COUNTS: [usize; 256] = {
-        let mut all = [0; 256];
-        let mut choice = 1;
-        while choice < 256 {
-            all[choice] = all[choice / 2] + choice % 2;
-            choice += 1;
-        }
-        all
-    };
-
     /// Eight pixels at a time.
     ///
     /// # Safety
     /// As for [`compressed`].
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,popcnt")]
     pub(super) unsafe fn shuffled(block: Foreign<'_, u8>, to: &mut [LitPixel]) -> usize {
         const { assert!(SLACK >= 8) };
         let whole = block.len() / 8 * 8;
@@ -158,7 +147,7 @@ mod x86 {
             // SAFETY: n is at most the number of pixels before the chunk, and behind so many there
             // is room for eight entries.
             unsafe { _mm_storeu_si128(to.as_mut_ptr().add(n).cast(), entries) };
-            n += COUNTS[usize::from(lit)];
+            n += lit.count_ones() as usize;
             places = _mm_add_epi8(places, _mm_set1_epi8(8));
         }
         let mut rest = [0; 8];

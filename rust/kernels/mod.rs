@@ -59,11 +59,13 @@ impl Isa {
         Self(Kind::Portable)
     }
 
-    /// AVX2 and FMA, where the processor has both.
+    /// AVX2, FMA and POPCNT, where the processor has all.
     #[must_use]
     pub fn avx2() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+        if std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("fma")
+            && std::arch::is_x86_feature_detected!("popcnt")
         {
             return Some(Self(Kind::Avx2));
         }
@@ -138,13 +140,13 @@ macro_rules! kernel {
             fn body<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
+            #[target_feature(enable = "avx2,fma,popcnt")]
             fn avx2<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? {
                 body::<$t>($($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,popcnt")]
             fn avx512<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? {
                 body::<$t>($($arg),*)
             }

@@ -8,9 +8,11 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::Real;
-use super::gemm::{BLOCK, PLACES};
+use super::foreign::{Foreign, Source};
+use super::gemm::{BLOCK, List};
 use super::lines::{LINE, Line, Lines, Wide};
 use super::math::Elementary;
+use super::memory::Coming;
 use super::rows::Descent;
 
 /// Does something for each of the lanes by number.
@@ -39,73 +41,72 @@ pub fn product<S: Lines>(s: S, x: Wide<S>, w: &[Line<S::T>]) -> Wide<S> {
 }
 
 /// z = x W by rule 1, leaving out what of x is 0, which is exact by rule 8: x (k,), W (k, 1 line).
+/// Others may write to x meanwhile: each sum is one of elements that stood there.
 ///
 /// # Panics
 /// Where there are fewer rows of weights than inputs.
 #[inline(always)]
 #[must_use]
-pub fn product_lit<S: Lines>(s: S, x: &[S::T], w: &[Line<S::T>]) -> Wide<S> {
+pub fn product_lit<S: Lines>(s: S, x: Source<'_, S::T>, w: &[Line<S::T>]) -> Wide<S> {
+    match x {
+        Source::Values(values) => product_listed(s, x, w, |at| (values, at)),
+        Source::Pixels(pixels) => {
+            let quotients = S::T::QUOTIENTS[..].into();
+            product_listed(s, x, w, |at| (quotients, pixels.element(at).into()))
+        }
+    }
+}
+
+/// The same, where the element at a place is the one of some behind so many.
+#[inline(always)]
+fn product_listed<'a, S: Lines>(
+    s: S,
+    x: Source<'_, S::T>,
+    w: &[Line<S::T>],
+    element: impl Fn(usize) -> (Foreign<'a, S::T>, usize),
+) -> Wide<S> {
     const SIDE: usize = 3;
-    assert!(w.len() >= x.len(), "as many rows of weights as inputs");
+    let k = x.len();
+    assert!(w.len() >= k, "as many rows of weights as inputs");
     let zero = Wide::splat(s, S::T::ZERO);
     let mut sum = zero;
+    let mut nothing = Coming::nothing();
+    let mut lists = [const { List::new() }; SIDE];
     // Blocks side by side, as their chains do not wait for each other.
-    for (x, w) in x.chunks(SIDE * BLOCK).zip(w.chunks(SIDE * BLOCK)) {
-        let mut places = [[0; BLOCK + 8]; SIDE];
+    for first in (0..k).step_by(SIDE * BLOCK) {
         let mut counts = [0; SIDE];
-        for ((x, places), count) in x.chunks(BLOCK).zip(&mut places).zip(&mut counts) {
-            *count = list(s, x, places);
+        for ((c, list), count) in lists.iter_mut().enumerate().zip(&mut counts) {
+            let first = k.min(first + c * BLOCK);
+            let block = first..k.min(first + BLOCK);
+            // SAFETY: `s` is the witness.
+            *count = unsafe { list.fill::<S::Simd>(x, 0, (1, k), block, (&mut nothing, 0)) };
         }
         let mut chains = [zero; SIDE];
         // A macro, as a closure might not be inlined, and then not compiled for the set.
         macro_rules! follow {
             ($c:expr, $k:expr, $chain:expr) => {{
-                let at = $c * BLOCK + usize::from(places[$c][$k]);
+                let at = first + $c * BLOCK + lists[$c].place($k);
                 // SAFETY: a place that is listed is that of an input, and has weights.
-                let (x, w) = unsafe { (*x.get_unchecked(at), w.get_unchecked(at)) };
-                Wide::splat(s, x).mul_add(Wide::load(s, w), $chain)
+                unsafe {
+                    let (x, i) = element(at);
+                    $chain.add_product(x, i, Wide::load(s, w.get_unchecked(at)));
+                }
             }};
         }
         let together = counts.iter().fold(BLOCK, |n, &count| n.min(count));
         for k in 0..together {
             for (c, chain) in chains.iter_mut().enumerate() {
-                *chain = follow!(c, k, *chain);
+                follow!(c, k, chain);
             }
         }
         for (c, mut chain) in chains.into_iter().enumerate() {
             for k in together..counts[c].min(BLOCK) {
-                chain = follow!(c, k, chain);
+                follow!(c, k, chain);
             }
             sum = sum.add(chain);
         }
     }
     sum
-}
-
-/// Lists the places of what is not 0 in at most a block; returns how many there are.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "a block has 256 places")]
-fn list<S: Lines>(s: S, x: &[S::T], places: &mut [u8; BLOCK + 8]) -> usize {
-    let zero = Wide::splat(s, S::T::ZERO);
-    let (lines, rest) = x.as_chunks::<LINE>();
-    let mut count = 0;
-    let mut at = 0;
-    for line in lines {
-        let lit = !Wide::load_from(s, line).equal(zero);
-        for (first, lit) in [(at, lit & 255), (at + 8, lit >> 8 & 255)] {
-            // Eight places are written, of which the next overwrite those that are none.
-            let eight = PLACES[lit as usize] + first * 0x0101_0101_0101_0101;
-            // SAFETY: as many places as inputs before are written at most, and eight more.
-            unsafe { places.as_mut_ptr().add(count).cast::<[u8; 8]>().write(eight.to_le_bytes()) };
-            count += lit.count_ones() as usize;
-        }
-        at += LINE as u64;
-    }
-    for (x, at) in rest.iter().zip(at..) {
-        places[count] = at as u8;
-        count += usize::from(*x != S::T::ZERO);
-    }
-    count
 }
 
 /// One step without l2 and momentum for all weights W (k, 1 line), k at most [`LINE`].

@@ -1,5 +1,6 @@
 //! Products and steps that stay in registers, judged by the oracle, bit for bit.
 
+use crate::kernels::foreign::{Foreign, Source};
 use crate::kernels::lines::{LINE, Line, Lines, Wide, flat};
 use crate::kernels::rows::Descent;
 use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, work};
@@ -14,7 +15,12 @@ fn product<S: Lines>(s: S, x: &Line<S::T>, w: &[Line<S::T>], z: &mut Line<S::T>)
 }
 
 #[inline(always)]
-fn product_lit<S: Lines>(s: S, x: &[S::T], w: &[Line<S::T>], z: &mut Line<S::T>) {
+fn product_lit<S: Lines>(
+    s: S,
+    x: Source<'_, S::T>,
+    w: &[Line<S::T>],
+    z: &mut Line<S::T>,
+) {
     super::product_lit(s, x, w).store(z);
 }
 
@@ -24,7 +30,7 @@ fn step<S: Lines>(s: S, x: &Line<S::T>, r: &Line<S::T>, w: &mut [Line<S::T>], by
 }
 
 work! { Product<'a, T> { x: &'a Line<T>, w: &'a [Line<T>], z: &'a mut Line<T> } product, () }
-work! { ProductLit<'a, T> { x: &'a [T], w: &'a [Line<T>], z: &'a mut Line<T> } product_lit, () }
+work! { ProductLit<'a, T> { x: Source<'a, T>, w: &'a [Line<T>], z: &'a mut Line<T> } product_lit, () }
 work! {
     Step<'a, T> { x: &'a Line<T>, r: &'a Line<T>, w: &'a mut [Line<T>], by: Descent<T> }
     step, ()
@@ -90,7 +96,7 @@ fn check_lit<T: Real>(k: usize, seed: u64) {
     let w = in_lines(&w);
     for isa in Isa::available() {
         let mut z = Line::default();
-        isa.run(ProductLit { x: &x, w: &w, z: &mut z });
+        isa.run(ProductLit { x: Source::Values(x[..].into()), w: &w, z: &mut z });
         assert_bits(&z.0, &expected, &format!("{} {k} {seed}", isa.name()));
     }
 }
@@ -102,5 +108,50 @@ fn products_that_leave_out_zeros() {
             check_lit::<f32>(k, seed);
             check_lit::<f64>(k, seed);
         }
+    }
+}
+
+/// Each pixel is its quotient, in any block.
+fn check_pixels<T: Real>(k: usize) {
+    let pixels: Vec<u8> = (0..k).map(|i| if i % 5 < 3 { 0 } else { (i * 7 % 256) as u8 }).collect();
+    let x: Vec<T> = pixels.iter().map(|&pixel| T::from_f64(f64::from(pixel))).collect();
+    let x: Vec<T> = x.into_iter().map(|x| x / T::from_f64(255.0)).collect();
+    let w = mild::<T>(3, k * LINE);
+    let expected = oracle::product(MatRef::new(&x, 1, k), MatRef::new(&w, k, LINE));
+    let w = in_lines(&w);
+    for isa in Isa::available() {
+        let mut z = Line::default();
+        isa.run(ProductLit { x: Source::Pixels(pixels[..].into()), w: &w, z: &mut z });
+        assert_bits(&z.0, &expected, &format!("{} {k}", isa.name()));
+    }
+}
+
+#[test]
+fn products_of_pixels() {
+    for k in [1, 16, 63, 64, 65, 300, 784, 1030] {
+        check_pixels::<f32>(k);
+        check_pixels::<f64>(k);
+    }
+}
+
+#[test]
+fn what_changes_meanwhile_is_one_of_what_stood_there() {
+    // One weight alone is not 0, so the sums are one element of x: any that stood there.
+    let (k, at) = (300, 290);
+    let w: Vec<f64> = (0..k * LINE).map(|i| if i / LINE == at { 1.0 } else { 0.0 }).collect();
+    let w = in_lines(&w);
+    for isa in Isa::available() {
+        Foreign::in_flux(8 * k, |bytes| {
+            let (mut last, mut changes) = (0.0, 0);
+            while changes < 30 {
+                let mut z = Line::default();
+                isa.run(ProductLit { x: Source::Values(bytes.numbers()), w: &w, z: &mut z });
+                changes += usize::from(z.0[0] != last);
+                last = z.0[0];
+                // Every byte of a number is 0, 1 or 2.
+                let there = |z: f64| z.to_ne_bytes().iter().all(|&byte| byte <= 2);
+                assert!(z.0.iter().all(|&z| there(z) && z == last), "{isa:?} {:?}", z.0);
+            }
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! A few elements side by side: plain lanes, which the compiler turns into vector registers.
 
 use super::Real;
-use super::foreign::copy_bytes;
+use super::foreign::{Bits, copy_bytes};
 use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;
 
@@ -84,18 +84,34 @@ impl<T: Real> Simd for Portable<T> {
         Lanes(unsafe { from.cast::<[T; LANES]>().read() })
     }
     #[inline(always)]
-    unsafe fn load_foreign(from: *const T) -> Self::V {
-        let mut lanes = [T::ZERO; LANES];
+    unsafe fn load_foreign(from: *const T) -> [Self::V; 4] {
+        let mut lanes = [[T::ZERO; LANES]; 4];
         // SAFETY: the caller has so many elements, of which any bits are a value.
         unsafe { copy_bytes(from.cast(), lanes.as_mut_ptr().cast(), size_of_val(&lanes)) };
-        Lanes(lanes)
+        lanes.map(Lanes)
     }
     #[inline(always)]
-    unsafe fn load_pixels(from: *const u8) -> Self::V {
-        let mut pixels = [0; LANES];
-        // SAFETY: the caller has so many.
-        unsafe { copy_bytes(from, pixels.as_mut_ptr(), LANES) };
-        Lanes(pixels.map(|pixel| T::from_f64(f64::from(pixel))))
+    unsafe fn add_products<const V: usize>(
+        a: *const T,
+        at: usize,
+        b: [Self::V; V],
+        sums: &mut [Self::V; V],
+    ) {
+        // SAFETY: the caller has it.
+        let x = unsafe { T::read(a.add(at)) };
+        for v in 0..V {
+            sums[v] = Lanes::splat(x).mul_add(b[v], sums[v]);
+        }
+    }
+    #[inline(always)]
+    unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64 {
+        let mut mask = 0;
+        for at in (0..rows).map(|r| r * stride) {
+            // SAFETY: the caller's word.
+            let lit = |i| u64::from(unsafe { u8::read(start.add(at + i)) } != 0) << i;
+            mask |= (0..64).map(lit).sum::<u64>();
+        }
+        mask
     }
     #[inline(always)]
     unsafe fn load_part(from: *const T, count: usize) -> Self::V {

@@ -35,6 +35,8 @@ pub trait Real:
     const TWO: Self;
     /// Below it a number is far from overflow.
     const FAR: Self;
+    /// Pixels / 255, what a network sees of them.
+    const QUOTIENTS: &'static [Self; 256];
     /// How many elements fill a 256-bit register.
     const LANES: usize;
     /// The dtype's name in Python and in files: `float32` or `float64`.
@@ -64,6 +66,15 @@ macro_rules! real {
             const ONE: Self = 1.0;
             const TWO: Self = 2.0;
             const FAR: Self = $t::MAX / 8.0;
+            const QUOTIENTS: &'static [Self; 256] = &{
+                let mut quotients = [0.0; 256];
+                let mut pixel = 0;
+                while pixel < 256 {
+                    quotients[pixel] = pixel as $t / 255.0;
+                    pixel += 1;
+                }
+                quotients
+            };
             const LANES: usize = $lanes;
             const DTYPE: &'static str = match $lanes {
                 8 => "float32",

@@ -30,10 +30,25 @@ pub trait Simd: Copy + 'static {
     unsafe fn splat(x: Self::T) -> Self::V;
     /// [`Simd::LANES`] elements.
     unsafe fn load(from: *const Self::T) -> Self::V;
-    /// The same of elements that other threads may write to meanwhile: each is read once.
-    unsafe fn load_foreign(from: *const Self::T) -> Self::V;
-    /// As many pixels, 0 to 255, of which the same holds.
-    unsafe fn load_pixels(from: *const u8) -> Self::V;
+    /// Four registers of elements that other threads may write to meanwhile: each is read once.
+    unsafe fn load_foreign(from: *const Self::T) -> [Self::V; 4];
+    /// Adds a b to sums, rounded once, where a is such an element: the one behind so many.
+    unsafe fn add_products<const V: usize>(
+        a: *const Self::T,
+        at: usize,
+        b: [Self::V; V],
+        sums: &mut [Self::V; V],
+    );
+    /// A bit for each of 64 columns that is not 0 in every row of pixels; others may write to them
+    /// meanwhile. The rows are `stride` apart.
+    unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64;
+    /// Writes the places of the bits that are set, in order, a byte each, the first bit's being `first`.
+    /// There is room for 64; what is behind the places is of no account.
+    #[inline(always)]
+    unsafe fn places(set: u64, first: usize, to: *mut u8) {
+        // SAFETY: the caller's word.
+        unsafe { super::gemm::places(set, first, to) }
+    }
     /// At most so many elements; the other lanes are +0.0.
     unsafe fn load_part(from: *const Self::T, count: usize) -> Self::V;
     /// Writes all lanes.
@@ -118,13 +133,13 @@ macro_rules! simd_kernel {
             ) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
+            #[target_feature(enable = "avx2,fma,popcnt")]
             fn avx2<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? {
                 body::<$t, <$t as $crate::kernels::simd::Vectors>::Avx2>($($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,popcnt")]
             fn avx512<$t: $crate::kernels::Real>($($arg: $ty),*) $(-> $ret)? {
                 body::<$t, <$t as $crate::kernels::simd::Vectors>::Avx512>($($arg),*)
             }

@@ -16,8 +16,8 @@ pub struct Lone<T> {
     parts: Vec<Part<T>>,
     /// Whether every layer has at most a line of outputs.
     narrow: bool,
-    /// The row's inputs (n_in,).
-    pub x: Vec<T>,
+    /// A copy of a row's inputs (n_in,).
+    x: Vec<T>,
 }
 
 impl<T: Real> Lone<T> {
@@ -35,29 +35,55 @@ impl<T: Real> Lone<T> {
         Ok(Self { narrow: parts.iter().all(Part::is_narrow), parts, x: zeros(network.n_in())? })
     }
 
-    /// The activations of the last layer (n_out,) for the inputs that `x` holds; none where one is
-    /// not finite.
-    pub fn predict(&mut self, isa: Isa) -> Option<&[T]> {
-        let Self { parts, narrow, x } = self;
+    /// The activations of the last layer (n_out,) for inputs (n_in,), which others may write to
+    /// meanwhile; none where one is not finite.
+    ///
+    /// # Panics
+    /// Where there are not so many inputs.
+    pub fn predict(&mut self, isa: Isa, x: Source<'_, T>) -> Option<&[T]> {
+        assert!(x.len() == self.x.len(), "a row");
         let dark = is_dark(x);
-        if *narrow {
-            isa.run(ThroughNarrow { isa, x, parts, dark });
-        } else {
-            isa.run(Through { isa, x, parts, dark });
+        if !(dark && self.pass(isa, Row::Dark(x))) {
+            // What is then looked at is what goes into the sums.
+            x.copy(isa, 0, &mut self.x);
+            let copy = std::mem::take(&mut self.x);
+            let row = if dark { Row::Dark(Source::Values(copy[..].into())) } else { Row::Plain(&copy) };
+            let finite = self.pass(isa, row) || elementwise::all_finite(isa, &copy);
+            self.x = copy;
+            if !finite {
+                return None;
+            }
         }
-        // What is not finite makes every sum that it goes into so, whatever the weight.
-        let finite = lines::flat(&parts[0].z)[0].is_finite() || elementwise::all_finite(isa, x);
-        finite.then(|| self.parts[self.parts.len() - 1].outputs())
+        Some(self.parts[self.parts.len() - 1].outputs())
     }
+
+    /// Takes a row through all layers. Returns whether the first layer's sums are finite: what is not
+    /// makes every sum that it goes into so, whatever the weight.
+    fn pass(&mut self, isa: Isa, x: Row<'_, T>) -> bool {
+        let Self { parts, narrow, .. } = self;
+        if *narrow {
+            isa.run(ThroughNarrow { isa, x, parts });
+        } else {
+            isa.run(Through { isa, x, parts });
+        }
+        let first = &parts[0];
+        lines::flat(&first.z)[..first.n_out].iter().all(|z| z.is_finite())
+    }
+}
+
+/// Inputs (n_in,).
+#[derive(Clone, Copy)]
+enum Row<'a, T> {
+    /// Of which those that are 0 are left out.
+    Dark(Source<'a, T>),
+    Plain(&'a [T]),
 }
 
 /// A row through all layers (Eq. 6, 7, 11).
 struct Through<'a, T> {
     isa: Isa,
-    x: &'a [T],
+    x: Row<'a, T>,
     parts: &'a mut [Part<T>],
-    /// Whether inputs that are 0 are left out.
-    dark: bool,
 }
 
 impl<T: Real> Work<T> for Through<'_, T> {
@@ -65,13 +91,16 @@ impl<T: Real> Work<T> for Through<'_, T> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
-        let Self { isa, mut x, parts, dark } = self;
-        for (l, part) in parts.iter_mut().enumerate() {
-            if dark && l == 0 {
-                s.apart(ForwardDark { isa, x, part });
-            } else {
-                s.apart(Forward { isa, x, part });
-            }
+        let Self { isa, x, parts } = self;
+        let (part, behind) = parts.split_at_mut(1);
+        let part = &mut part[0];
+        match x {
+            Row::Dark(x) => s.apart(ForwardDark { isa, x, part }),
+            Row::Plain(x) => s.apart(Forward { isa, x, part }),
+        }
+        let mut x = part.outputs();
+        for part in behind {
+            s.apart(Forward { isa, x, part });
             x = part.outputs();
         }
     }
@@ -80,9 +109,8 @@ impl<T: Real> Work<T> for Through<'_, T> {
 /// The same where every layer has at most a line of outputs.
 struct ThroughNarrow<'a, T> {
     isa: Isa,
-    x: &'a [T],
+    x: Row<'a, T>,
     parts: &'a mut [Part<T>],
-    dark: bool,
 }
 
 impl<T: Real> Work<T> for ThroughNarrow<'_, T> {
@@ -90,14 +118,15 @@ impl<T: Real> Work<T> for ThroughNarrow<'_, T> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
-        let Self { isa, x, parts, dark } = self;
+        let Self { isa, x, parts } = self;
         let (first, behind) = parts.split_at_mut(1);
         let part = &mut first[0];
-        let product = if dark {
-            narrow::product_lit(s, x, &part.w)
-        } else {
-            rows::product(s, x, &part.w, &mut part.z);
-            Wide::load(s, &part.z[0])
+        let product = match x {
+            Row::Dark(x) => narrow::product_lit(s, x, &part.w),
+            Row::Plain(x) => {
+                rows::product(s, x, &part.w, &mut part.z);
+                Wide::load(s, &part.z[0])
+            }
         };
         let mut a = part.forward_from(s, isa, product);
         for part in behind {
@@ -109,7 +138,7 @@ impl<T: Real> Work<T> for ThroughNarrow<'_, T> {
 /// The first layer, leaving out inputs that are 0.
 struct ForwardDark<'a, T> {
     isa: Isa,
-    x: &'a [T],
+    x: Source<'a, T>,
     part: &'a mut Part<T>,
 }
 
@@ -121,20 +150,19 @@ impl<T: Real> Work<T> for ForwardDark<'_, T> {
         let Self { isa, x, part } = self;
         let (n, stride) = (part.n_out, lines::lines(part.n_out) * lines::LINE);
         let w = MatRef::with_strides(lines::flat(&part.w), x.len(), n, stride, 1);
-        gemm::product_lit(
-            isa,
-            Source::Values(x.into()),
-            w,
-            &mut lines::flat_mut(&mut part.z)[..n],
-            &mut Coming::nothing(),
-        );
+        let z = &mut lines::flat_mut(&mut part.z)[..n];
+        gemm::product_lit(isa, x, w, z, &mut Coming::nothing());
         part.activate(s, isa);
     }
 }
 
 /// Whether most inputs are 0, by a sample of them; rows of a few inputs are never taken so.
-fn is_dark<T: Real>(x: &[T]) -> bool {
+fn is_dark<T: Real>(x: Source<'_, T>) -> bool {
     const SAMPLE: usize = 32;
-    let zeros = x.iter().step_by(x.len().div_ceil(SAMPLE)).filter(|&&x| x == T::ZERO).count();
+    let sample = (0..x.len()).step_by(x.len().div_ceil(SAMPLE));
+    let zeros = match x {
+        Source::Values(x) => sample.filter(|&at| x.element(at) == T::ZERO).count(),
+        Source::Pixels(x) => sample.filter(|&at| x.element(at) == 0).count(),
+    };
     x.len() >= 2 * SAMPLE && 2 * zeros > SAMPLE
 }

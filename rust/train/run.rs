@@ -164,10 +164,7 @@ impl<T: Real> Trainer<T> {
             none => none.insert(Lone::new(&self.network)?),
         };
         let isa = self.plan.isa;
-        Ok(fpu::exact(|| {
-            x.copy(isa, 0, &mut lone.x);
-            lone.predict(isa)
-        }))
+        Ok(fpu::exact(|| lone.predict(isa, x)))
     }
 
     /// Drops copies of the parameters that predictions have made: they are about to change, or have.
@@ -297,9 +294,8 @@ fn activate_lit<T: Real>(
     let (layer, parameters) = (&network.layers()[0], network.parameters());
     let (inputs, a) = scratch.a.split_at_mut(1);
     let a = &mut a[0][..rows * layer.n_out];
-    // What is not finite makes every sum that it goes into so, whatever the weight: the inputs of a
-    // row need a look only where its first sum has a reason for it.
-    let finite = |z: &[T]| z.iter().step_by(layer.n_out).all(|z| z.is_finite());
+    // What is not finite makes every sum that it goes into so, whatever the weight: the inputs need a
+    // look only where a sum has a reason for it.
     for (i, z) in a.chunks_mut(NEAR * layer.n_out).enumerate() {
         let at = (first + i * NEAR) * layer.n_in;
         let part = x.part(at, z.len() / layer.n_out * layer.n_in);
@@ -307,13 +303,13 @@ fn activate_lit<T: Real>(
         // then only computes, has the memory idle half of the time.
         let mut next = x.coming(at + part.len(), NEAR * layer.n_in);
         layer.product_lit(isa, parameters, part, z, &mut next);
-        if !finite(z) {
+        if !elementwise::all_finite(isa, z) {
             // The look is at a copy, which then is what goes into the sums.
             let inputs = &mut inputs[0][..part.len()];
             part.copy(isa, 0, inputs);
             let copy = Source::Values((&*inputs).into());
             layer.product_lit(isa, parameters, copy, z, &mut Coming::nothing());
-            if !finite(z) && !elementwise::all_finite(isa, inputs) {
+            if !elementwise::all_finite(isa, z) && !elementwise::all_finite(isa, inputs) {
                 return false;
             }
         }

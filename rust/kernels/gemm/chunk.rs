@@ -156,6 +156,7 @@ impl<T: Real> Chunk<'_, T> {
             columns: self.part.n,
             k: a.columns(),
             list: std::ptr::null(),
+            pixels: std::ptr::null(),
         }
     }
 

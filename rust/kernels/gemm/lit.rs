@@ -4,19 +4,21 @@
 // Reason: as in `tile.rs`.
 #![allow(clippy::needless_range_loop)]
 
+use std::ptr::null;
+
 use super::super::Real;
 use super::super::foreign::Source;
 use super::super::memory::Coming;
 use super::super::simd::{Simd, simd_kernel};
 use super::BLOCK;
+use super::list::{COLUMNS, List};
 use super::pack::height;
 use super::panel::Sums;
-use super::stage::{COLUMNS, STRIDE, Staged};
 use super::tile::{Output, Place, form, settle};
 use crate::matrix::MatRef;
 
-/// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other. Each element of A is
-/// read once, as others may write to it. What comes next is fetched meanwhile.
+/// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other. Others may write to A
+/// meanwhile: each sum is one of elements that stood there. What comes next is fetched.
 ///
 /// # Panics
 /// Where the sizes do not belong together.
@@ -37,18 +39,30 @@ simd_kernel! {
     fn rows<T, S>(a: Source<'_, T>, b: MatRef<'_, T>, c: &mut [T], next: &mut Coming) {
         let (k, n) = (b.rows(), b.columns());
         let each = next.each(a.len().div_ceil(S::ROWS * COLUMNS));
-        let mut staged = Staged::new();
+        let (mut list, mut sums) = (List::new(), Sums([T::ZERO; 8 * 2 * 16]));
         let mut i = 0;
         while i < c.len() / n {
             let rows = height::<S>(c.len() / n - i);
             let c = &mut c[i * n..(i + rows) * n];
             for first in (0..k).step_by(BLOCK) {
-                let columns = BLOCK.min(k - first);
+                let inputs = first..k.min(first + BLOCK);
+                let at = i * k + first;
+                let b = b.rows_from(first, inputs.len());
+                let to = (&mut *c, &mut sums);
                 // SAFETY: `simd_kernel` has compiled this for S; the sizes are checked.
                 unsafe {
-                    let at = i * k + first;
-                    let count = staged.fill::<S>(a, at, (rows, k, columns), (next, each));
-                    block::<S>(&staged, count, b.rows_from(first, columns), c, rows, first == 0);
+                    let count = list.fill::<S>(a, i * k, (rows, k), inputs, (next, each));
+                    let listed = Listed { start: list.start(), count, rows, width: k };
+                    match a {
+                        Source::Values(a) => {
+                            let a = (a.start().add(at), null());
+                            block::<S, { form::LISTED }>(a, &listed, b, to, first == 0);
+                        }
+                        Source::Pixels(a) => {
+                            let a = (null(), a.start().add(at));
+                            block::<S, { form::PIXELS }>(a, &listed, b, to, first == 0);
+                        }
+                    }
                 }
             }
             i += rows;
@@ -56,23 +70,29 @@ simd_kernel! {
     }
 }
 
-/// One block of rule 1 for one tile of rows, of which so many columns are listed.
+/// So many columns that are listed, of a tile of rows of A.
+struct Listed {
+    start: *const u8,
+    count: usize,
+    rows: usize,
+    width: usize,
+}
+
+/// One block of rule 1 for one tile of A, its values or its pixels.
 ///
 /// # Safety
-/// As for [`Simd`]; B has the block's rows, and C (rows, n) the columns of B.
+/// As for [`Simd`]; A has the rows and columns, B the block's rows, and C (rows, n) the columns of B.
 #[inline(always)]
-unsafe fn block<S: Simd>(
-    a: &Staged<S::T>,
-    count: usize,
+unsafe fn block<S: Simd, const FORM: u8>(
+    (values, pixels): (*const S::T, *const u8),
+    listed: &Listed,
     b: MatRef<'_, S::T>,
-    c: &mut [S::T],
-    rows: usize,
+    (c, sums): (&mut [S::T], &mut Sums<S::T>),
     first: bool,
 ) {
     let n = b.columns();
     let c = c.as_mut_ptr();
     let output = if first { Output::Set(c) } else { Output::Add(c) };
-    let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
     let to = sums.0.as_mut_ptr();
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
@@ -80,24 +100,25 @@ unsafe fn block<S: Simd>(
         let mut j = 0;
         while j < n {
             let place = Place {
-                a: a.rows(),
-                a_strides: (STRIDE, 1),
+                a: values,
+                a_strides: (listed.width, 1),
                 b: b.data().as_ptr().add(j),
                 b_stride: b.row_stride(),
                 c: j,
                 c_stride: n,
                 columns: (n - j).min(2 * S::LANES),
-                k: count,
-                list: a.list(),
+                k: listed.count,
+                list: listed.start,
+                pixels,
             };
             let registers = place.columns.div_ceil(S::LANES);
             let settled = if registers == 1 {
-                tile::<S, 1>(&place, &output, rows, to, &mut check)
+                tile::<S, 1, FORM>(&place, &output, listed.rows, to, &mut check)
             } else {
-                tile::<S, 2>(&place, &output, rows, to, &mut check)
+                tile::<S, 2, FORM>(&place, &output, listed.rows, to, &mut check)
             };
             if !settled {
-                settle::<S>(&place, &output, (rows, registers), to, &mut check);
+                settle::<S>(&place, &output, (listed.rows, registers), to, &mut check);
             }
             j += place.columns;
         }
@@ -109,7 +130,7 @@ unsafe fn block<S: Simd>(
 /// # Safety
 /// As for [`Simd::tile`].
 #[inline(always)]
-unsafe fn tile<S: Simd, const V: usize>(
+unsafe fn tile<S: Simd, const V: usize, const FORM: u8>(
     place: &Place<S::T>,
     output: &Output<S::T>,
     rows: usize,
@@ -119,14 +140,14 @@ unsafe fn tile<S: Simd, const V: usize>(
     // SAFETY: the caller's word.
     unsafe {
         match rows {
-            1 => S::tile::<1, V, { form::LISTED }>(place, output, to, check),
-            2 => S::tile::<2, V, { form::LISTED }>(place, output, to, check),
-            3 => S::tile::<3, V, { form::LISTED }>(place, output, to, check),
-            4 => S::tile::<4, V, { form::LISTED }>(place, output, to, check),
-            5 if S::ROWS >= 5 => S::tile::<5, V, { form::LISTED }>(place, output, to, check),
-            6 if S::ROWS >= 6 => S::tile::<6, V, { form::LISTED }>(place, output, to, check),
-            7 if S::ROWS >= 7 => S::tile::<7, V, { form::LISTED }>(place, output, to, check),
-            _ if S::ROWS >= 8 => S::tile::<8, V, { form::LISTED }>(place, output, to, check),
+            1 => S::tile::<1, V, FORM>(place, output, to, check),
+            2 => S::tile::<2, V, FORM>(place, output, to, check),
+            3 => S::tile::<3, V, FORM>(place, output, to, check),
+            4 => S::tile::<4, V, FORM>(place, output, to, check),
+            5 if S::ROWS >= 5 => S::tile::<5, V, FORM>(place, output, to, check),
+            6 if S::ROWS >= 6 => S::tile::<6, V, FORM>(place, output, to, check),
+            7 if S::ROWS >= 7 => S::tile::<7, V, FORM>(place, output, to, check),
+            _ if S::ROWS >= 8 => S::tile::<8, V, FORM>(place, output, to, check),
             _ => unreachable!("a tile has at most S::ROWS rows"),
         }
     }

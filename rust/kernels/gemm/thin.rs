@@ -41,6 +41,7 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
                 columns,
                 k,
                 list: std::ptr::null(),
+                pixels: std::ptr::null(),
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             let to = sums.0.as_mut_ptr();
@@ -92,6 +93,7 @@ unsafe fn wide_columns<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mu
                 columns,
                 k: BLOCK.min(a.columns() - first),
                 list: std::ptr::null(),
+                pixels: std::ptr::null(),
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             // SAFETY: the caller's word; the block lies within A and B, the columns within C.

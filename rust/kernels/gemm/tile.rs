@@ -6,6 +6,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::super::Real;
+use super::super::foreign::Bits;
 use super::super::simd::Simd;
 use super::BLOCK;
 
@@ -24,14 +25,17 @@ pub(super) mod form {
     pub(in super::super) const COLUMNS: u8 = 3;
     /// Both in place; what counts as rows are blocks of a lone row, each with its own rows of B.
     pub(in super::super) const BLOCKS: u8 = 4;
-    /// Both in place, their columns side by side, of which only those are taken that are listed.
+    /// Both in place, their columns side by side, of which only those are taken that are listed; others
+    /// may write to A meanwhile.
     pub(in super::super) const LISTED: u8 = 5;
+    /// Likewise, and A are pixels.
+    pub(in super::super) const PIXELS: u8 = 6;
 }
-use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, ROWS};
+use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, PIXELS, ROWS};
 
 /// Whether B is read where it lies.
 const fn in_place(form: u8) -> bool {
-    matches!(form, DIRECT | BLOCKS | LISTED)
+    matches!(form, DIRECT | BLOCKS | LISTED | PIXELS)
 }
 
 /// What becomes of the sums of a block. Element (i, j) of C stands at `i * stride + j` of each
@@ -74,6 +78,8 @@ pub struct Place<T> {
     pub(super) k: usize,
     /// The columns of A, and so rows of B, that are taken.
     pub(super) list: *const u8,
+    /// A's pixels, in the place of A.
+    pub(super) pixels: *const u8,
 }
 
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
@@ -89,7 +95,7 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         let Place { a, a_strides, k, .. } = *place;
         let mut rows = [a; R];
         for r in 0..R {
-            rows[r] = a.add(r * a_strides.0);
+            rows[r] = a.wrapping_add(r * a_strides.0);
         }
         let mut sums = [[S::splat(S::T::ZERO); V]; R];
         let mut t = 0;
@@ -123,19 +129,28 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     let stride = if in_place(FORM) { place.b_stride } else { V * S::LANES };
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
-        let t = if FORM == LISTED { usize::from(*place.list.add(t)) } else { t };
+        let listed = matches!(FORM, LISTED | PIXELS);
+        let t = if listed { usize::from(*place.list.add(t)) } else { t };
         let mut row = row_of_b::<S, V, FORM>(place, place.b.add(t * stride));
         for r in 0..R {
             if FORM == BLOCKS && r > 0 {
                 row = row_of_b::<S, V, FORM>(place, place.b.add((r * BLOCK + t) * stride));
             }
+            if FORM == LISTED {
+                S::add_products(rows[r], t, row, &mut sums[r]);
+                continue;
+            }
+            if FORM == PIXELS {
+                let pixel = u8::read(place.pixels.add(r * place.a_strides.0 + t)).into();
+                S::add_products(S::T::QUOTIENTS.as_ptr(), pixel, row, &mut sums[r]);
+                continue;
+            }
             let x = match FORM {
-                ROWS | LISTED => rows[r].add(t),
-                PACKED => place.a.add(t * S::ROWS + r),
-                COLUMNS => place.a.add(t * place.a_strides.1 + r),
-                _ => rows[r].add(t * place.a_strides.1),
+                ROWS => S::splat(*rows[r].add(t)),
+                PACKED => S::splat(*place.a.add(t * S::ROWS + r)),
+                COLUMNS => S::splat(*place.a.add(t * place.a_strides.1 + r)),
+                _ => S::splat(*rows[r].add(t * place.a_strides.1)),
             };
-            let x = S::splat(*x);
             for v in 0..V {
                 sums[r][v] = S::mul_add(x, row[v], sums[r][v]);
             }

@@ -11,6 +11,7 @@ pub struct Portable<T>(std::marker::PhantomData<T>);
 impl<T: Real> Lines for Portable<T> {
     type T = T;
     type W = [T; LINE];
+    type Simd = super::super::portable::Portable<T>;
 
     #[inline(always)]
     unsafe fn witness() -> Self {
@@ -40,6 +41,12 @@ impl<T: Real> Lines for Portable<T> {
     #[inline(never)]
     unsafe fn mul_add(a: [T; LINE], b: [T; LINE], c: [T; LINE]) -> [T; LINE] {
         std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+    }
+    #[inline(never)]
+    unsafe fn add_products(a: *const T, at: usize, b: [T; LINE], sums: &mut [T; LINE]) {
+        // SAFETY: the caller has it.
+        let x = unsafe { T::read(a.add(at)) };
+        sums.iter_mut().zip(b).for_each(|(sum, b)| *sum = x.mul_add(b, *sum));
     }
     #[inline(never)]
     unsafe fn add(a: [T; LINE], b: [T; LINE]) -> [T; LINE] {

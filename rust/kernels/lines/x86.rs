@@ -5,6 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::{LINE, Lines, Registers, Work};
+use crate::kernels::simd::{Simd, Vectors};
 
 /// The witness of AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,7 @@ macro_rules! lines {
         impl Lines for $set<$t> {
             type T = $t;
             type W = [$v; LINE / $lanes];
+            type Simd = <$t as Vectors>::$set;
 
             #[inline(always)]
             unsafe fn witness() -> Self {
@@ -82,6 +84,10 @@ macro_rules! lines {
                 [$(unsafe { $fmadd(a[$i], b[$i], c[$i]) }),+]
             }
             #[inline(always)]
+            unsafe fn add_products(a: *const $t, at: usize, b: Self::W, sums: &mut Self::W) {
+                unsafe { Self::Simd::add_products(a, at, b, sums) }
+            }
+            #[inline(always)]
             unsafe fn add(a: Self::W, b: Self::W) -> Self::W {
                 [$(unsafe { $add(a[$i], b[$i]) }),+]
             }
@@ -120,7 +126,7 @@ fn bits(mask: impl TryInto<u32>) -> u32 {
 }
 
 lines!(
-    Avx2<f32>, "avx2,fma", __m256, [0 1], 8,
+    Avx2<f32>, "avx2,fma,popcnt", __m256, [0 1], 8,
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
     _mm256_sub_ps, _mm256_mul_ps,
     lane: |w, k| _mm256_permutevar8x32_ps(w, _mm256_set1_epi32(k)),
@@ -131,7 +137,7 @@ lines!(
 );
 
 lines!(
-    Avx2<f64>, "avx2,fma", __m256d, [0 1 2 3], 4,
+    Avx2<f64>, "avx2,fma,popcnt", __m256d, [0 1 2 3], 4,
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
     _mm256_sub_pd, _mm256_mul_pd,
     lane: |w, k| {
@@ -145,7 +151,7 @@ lines!(
 );
 
 lines!(
-    Avx512<f32>, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma", __m512, [0], 16,
+    Avx512<f32>, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,popcnt", __m512, [0], 16,
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps,
     _mm512_sub_ps, _mm512_mul_ps,
     lane: |w, k| _mm512_permutexvar_ps(_mm512_set1_epi32(k), w),
@@ -158,7 +164,7 @@ lines!(
 );
 
 lines!(
-    Avx512<f64>, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma", __m512d, [0 1], 8,
+    Avx512<f64>, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,popcnt", __m512d, [0 1], 8,
     _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd,
     _mm512_sub_pd, _mm512_mul_pd,
     lane: |w, k| _mm512_permutexvar_pd(_mm512_set1_epi64(i64::from(k)), w),
