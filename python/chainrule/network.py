@@ -21,6 +21,9 @@ from chainrule.training import Data
 
 __all__ = ["Network"]
 
+# Calling a method of what is imported is slow: the compiler takes it for a module.
+_told = environment.get
+
 
 class Network(Persistence):
     """A fully connected neural network.
@@ -348,7 +351,7 @@ class Network(Persistence):
         if (
             threads is None
             and self._guard.writer is None
-            and environment.get(THREADS) is _backend.threads_checked
+            and _told(THREADS) is _backend.threads_checked
             and (outputs := self._engine.predict_few(x)) is not None
         ):
             return outputs

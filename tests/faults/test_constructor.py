@@ -177,7 +177,7 @@ with little_memory():
             make([20_000, 20_000], backend=backend, dtype=dtype)
         except MemoryError as error:
             print(error)
-assert vars(kept[0]) == {}
+assert vars(kept[0]).keys() == vars(Kept.__new__(Kept)).keys()
 assert one.fingerprint() == before
 Network([4, 5, 3], backend=backend).predict([[0.0] * 4])
 print("alive")
@@ -441,7 +441,7 @@ def test_fault_012_subclass_without_super(refused):
     network = Unfinished()
     assert network.mine == 3
     assert_never_used(refused, network)
-    assert vars(network) == {"mine": 3}
+    assert vars(network).keys() == {"mine", *vars(Network.__new__(Network))}
 
 
 def test_fault_012_new_without_init(refused):
