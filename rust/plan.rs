@@ -1,5 +1,7 @@
 //! The one place that decides how the work is done, and says what it has decided.
 
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::kernels::gemm::BLOCK;
@@ -14,7 +16,8 @@ pub struct Plan {
     pub isa: Isa,
     /// How many threads share the work.
     pub threads: usize,
-    /// Which telling of the algorithm ran last, or would run.
+    /// Which telling of the algorithm ran last, or would run. A prediction is of a lone row, as online
+    /// training is, or of rows in layers.
     pub path: Path,
     /// The path that training takes wherever it can, for tests and measurements; it then takes the
     /// layered one where it cannot.
@@ -58,6 +61,16 @@ impl Path {
     pub fn named(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|each| each.name() == name);
         found.ok_or_else(|| Error::unknown_name("path", name, &Self::ALL.map(Self::name)))
+    }
+
+    /// That of rows in layers, where inputs that are 0 are left out or not.
+    pub(crate) const fn layered(sparse: bool) -> Self {
+        if sparse { Self::LayeredSparse } else { Self::Layered }
+    }
+
+    /// That of one row after another.
+    pub(crate) const fn online(sparse: bool) -> Self {
+        if sparse { Self::OnlineSparse } else { Self::Online }
     }
 
     /// Whether each row by itself is a step.
@@ -128,6 +141,32 @@ impl Plan {
             Path::LayeredSparse if !data.list(self.isa) => Path::Layered,
             path => path,
         };
+    }
+}
+
+/// What ran last: predictions of several threads may tell it.
+#[derive(Debug)]
+pub(crate) struct Told {
+    threads: AtomicUsize,
+    path: AtomicU8,
+}
+
+impl Told {
+    /// Nothing yet.
+    pub(crate) const fn new() -> Self {
+        Self { threads: AtomicUsize::new(1), path: AtomicU8::new(Path::Layered as u8) }
+    }
+
+    /// So many threads did something, on this path.
+    pub(crate) fn tell(&self, threads: usize, path: Path) {
+        self.threads.store(threads, Ordering::Relaxed);
+        self.path.store(path as u8, Ordering::Relaxed);
+    }
+
+    /// A plan with what ran last.
+    pub(crate) fn of(&self, plan: Plan) -> Plan {
+        let path = Path::ALL[usize::from(self.path.load(Ordering::Relaxed))];
+        Plan { threads: self.threads.load(Ordering::Relaxed), path, ..plan }
     }
 }
 

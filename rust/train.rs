@@ -25,7 +25,7 @@ use crate::layer::Layer;
 use crate::network::Network;
 use crate::online::{Batch, Lone, Online};
 use crate::optimizer::{Optimizer, State, not_negative};
-use crate::plan::Plan;
+use crate::plan::{Plan, Told};
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
 use few::{Few, Panels};
@@ -49,9 +49,10 @@ pub struct Trainer<T> {
     few: Few<T>,
     lone: Option<Lone<T>>,
     scratch: Scratch<T>,
-    /// How many threads may work, and how many did last.
+    /// How many threads may work.
     threads: AtomicUsize,
-    worked: AtomicUsize,
+    /// What ran last.
+    told: Told,
     online: Option<Online<T>>,
     batch: Option<Batch<T>>,
     kept: Option<Kept<T>>,
@@ -72,7 +73,7 @@ impl<T: Real> Trainer<T> {
             lone: None,
             scratch: Scratch::new(),
             threads: AtomicUsize::new(1),
-            worked: AtomicUsize::new(1),
+            told: Told::new(),
             online: None,
             batch: None,
             kept: None,
@@ -88,7 +89,7 @@ impl<T: Real> Trainer<T> {
     /// How the work is done; with as many threads as did something when it was last done.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        Plan { threads: self.worked.load(Ordering::Relaxed), ..self.plan }
+        self.told.of(self.plan)
     }
 
     /// Lets so many threads work from now on, where it pays; at first one may. No bit depends on
@@ -180,7 +181,7 @@ impl<T: Real> Trainer<T> {
             let team = Team { isa: self.plan.isa, crew, scratch: &scratch };
             fpu::exact(|| self.take_steps(&team, data, steps, totals, &mut form))
         });
-        self.worked.store(worked, Ordering::Relaxed);
+        self.told.tell(worked, self.plan.path);
         self.scratch = scratch;
         self.keep(form, trained.diverged.is_some());
         Ok(trained)

@@ -9,7 +9,6 @@ mod x86;
 
 pub use portable::Portable;
 
-use super::foreign::Foreign;
 use super::simd::Simd;
 use super::{Isa, Kind, Real};
 
@@ -194,14 +193,14 @@ impl<S: Lines> Wide<S> {
         Self(unsafe { S::mul_add(self.0, b.0, c.0) })
     }
 
-    /// Adds a b to `self`, rounded once, where a is an element that others may write to meanwhile: the
-    /// one of `x` behind so many.
+    /// Adds a b to `self`, rounded once, where a is the element behind so many; others may write to it
+    /// meanwhile.
     ///
     /// # Safety
     /// It is there.
     #[inline(always)]
-    pub(super) unsafe fn add_product(&mut self, x: Foreign<'_, S::T>, at: usize, b: Self) {
-        unsafe { S::add_products(x.start(), at, b.0, &mut self.0) }
+    pub(super) unsafe fn add_product(&mut self, a: *const S::T, at: usize, b: Self) {
+        unsafe { S::add_products(a, at, b.0, &mut self.0) }
     }
 
     /// `self + b`.

@@ -8,7 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::Real;
-use super::foreign::{Foreign, Source};
+use super::foreign::Source;
 use super::gemm::{BLOCK, List};
 use super::lines::{LINE, Line, Lines, Wide};
 use super::math::Elementary;
@@ -49,9 +49,9 @@ pub fn product<S: Lines>(s: S, x: Wide<S>, w: &[Line<S::T>]) -> Wide<S> {
 #[must_use]
 pub fn product_lit<S: Lines>(s: S, x: Source<'_, S::T>, w: &[Line<S::T>]) -> Wide<S> {
     match x {
-        Source::Values(values) => product_listed(s, x, w, |at| (values, at)),
+        Source::Values(values) => product_listed(s, x, w, |at| (values.start(), at)),
         Source::Pixels(pixels) => {
-            let quotients = S::T::QUOTIENTS[..].into();
+            let quotients = S::T::QUOTIENTS.as_ptr();
             product_listed(s, x, w, |at| (quotients, pixels.element(at).into()))
         }
     }
@@ -59,11 +59,11 @@ pub fn product_lit<S: Lines>(s: S, x: Source<'_, S::T>, w: &[Line<S::T>]) -> Wid
 
 /// The same, where the element at a place is the one of some behind so many.
 #[inline(always)]
-fn product_listed<'a, S: Lines>(
+fn product_listed<S: Lines>(
     s: S,
     x: Source<'_, S::T>,
     w: &[Line<S::T>],
-    element: impl Fn(usize) -> (Foreign<'a, S::T>, usize),
+    element: impl Fn(usize) -> (*const S::T, usize),
 ) -> Wide<S> {
     const SIDE: usize = 3;
     let k = x.len();

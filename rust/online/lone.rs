@@ -36,11 +36,11 @@ impl<T: Real> Lone<T> {
     }
 
     /// The activations of the last layer (n_out,) for inputs (n_in,), which others may write to
-    /// meanwhile; none where one is not finite.
+    /// meanwhile; none where one is not finite. And whether those that are 0 were left out.
     ///
     /// # Panics
     /// Where there are not so many inputs.
-    pub fn predict(&mut self, isa: Isa, x: Source<'_, T>) -> Option<&[T]> {
+    pub fn predict(&mut self, isa: Isa, x: Source<'_, T>) -> (Option<&[T]>, bool) {
         assert!(x.len() == self.x.len(), "a row");
         let dark = is_dark(x);
         if !(dark && self.pass(isa, Row::Dark(x))) {
@@ -51,10 +51,10 @@ impl<T: Real> Lone<T> {
             let finite = self.pass(isa, row) || elementwise::all_finite(isa, &copy);
             self.x = copy;
             if !finite {
-                return None;
+                return (None, dark);
             }
         }
-        Some(self.parts[self.parts.len() - 1].outputs())
+        (Some(self.parts[self.parts.len() - 1].outputs()), dark)
     }
 
     /// Takes a row through all layers. Returns whether the first layer's sums are finite: what is not

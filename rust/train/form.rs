@@ -1,6 +1,5 @@
 //! What the steps of a batch are done with, and the first layer where zeros are left out.
 
-use std::sync::atomic::Ordering;
 
 use super::Trainer;
 use super::tiles::Tiles;
@@ -44,7 +43,7 @@ impl<T: Real> Trainer<T> {
             fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
         // What is not finite may stand in its padding too.
         self.online = trained.diverged.is_none().then_some(online);
-        self.worked.store(1, Ordering::Relaxed);
+        self.told.tell(1, self.plan.path);
         Ok(trained)
     }
 
@@ -66,7 +65,7 @@ impl<T: Real> Trainer<T> {
         let trained = fpu::exact(|| batch.train(network, state, plan.isa, data, steps, totals));
         // As above.
         self.batch = trained.diverged.is_none().then_some(batch);
-        self.worked.store(1, Ordering::Relaxed);
+        self.told.tell(1, self.plan.path);
         Ok(trained)
     }
 

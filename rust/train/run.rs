@@ -12,7 +12,7 @@ use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::matrix::checked_product;
 use crate::network::Network;
 use crate::online::Lone;
-use crate::plan;
+use crate::plan::{self, Path};
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
 
@@ -64,7 +64,6 @@ impl<T: Real> Trainer<T> {
         // A larger copy pays only where the parameters stay as they are.
         let small = |network| plan::in_lines(network) <= COPIED;
         if rows == 1 && (self.lone.is_some() || small(&self.network) || self.few.shelf.meet()) {
-            self.worked.store(1, Ordering::Relaxed);
             return self.predict_one(x);
         }
         let count = rows * self.network.n_out();
@@ -110,7 +109,7 @@ impl<T: Real> Trainer<T> {
         let rows = outputs.len() / self.network.n_out();
         let most = each.min(rows);
         let mut desk = self.few.desks.take(&self.network, most)?;
-        let finite = self.with_team(threads, |team| {
+        let finite = self.with_team(threads, Path::layered(lit), |team| {
             let panels = self.few.shelf.panels(&self.network, team, rows);
             let how = (lit, panels.as_deref());
             outputs.chunks_mut(each * self.network.n_out()).enumerate().all(|(t, outputs)| {
@@ -135,9 +134,10 @@ impl<T: Real> Trainer<T> {
         let tiles: Vec<_> =
             outputs.chunks_mut(each * self.network.n_out()).map(Mutex::new).collect();
         let finite = AtomicBool::new(true);
-        self.with_team(threads, |team| {
+        let lit = plan::lit(&self.network);
+        self.with_team(threads, Path::layered(lit), |team| {
             let panels = self.few.shelf.panels(&self.network, team, rows);
-            let how = (plan::lit(&self.network), panels.as_deref());
+            let how = (lit, panels.as_deref());
             team.crew.share(tiles.len(), &|worker, t| {
                 // Neither lock is ever waited for.
                 let mut desk = desks[worker].lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,7 +164,9 @@ impl<T: Real> Trainer<T> {
             none => none.insert(Lone::new(&self.network)?),
         };
         let isa = self.plan.isa;
-        Ok(fpu::exact(|| lone.predict(isa, x)))
+        let (outputs, dark) = fpu::exact(|| lone.predict(isa, x));
+        self.told.tell(1, Path::online(dark));
+        Ok(outputs)
     }
 
     /// Drops copies of the parameters that predictions have made: they are about to change, or have.
@@ -197,7 +199,7 @@ impl<T: Real> Trainer<T> {
         let mut losses = zeros(rows.min(TILE))?;
         let mut totals = Totals { loss, ..Totals::default() };
         let threads = self.threads();
-        self.with_team(threads, |team| {
+        self.with_team(threads, Path::Layered, |team| {
             for tile in Rows::Range(first, rows).tiles(TILE) {
                 let rows = tile.len();
                 let y = &mut y[..rows * network.n_out()];
@@ -229,14 +231,19 @@ impl<T: Real> Trainer<T> {
         Ok((totals.loss, self.network.flat_order(&workspace.g)?))
     }
 
-    /// Runs `f` with so many threads.
-    fn with_team<R>(&self, threads: usize, f: impl FnOnce(&Team<'_, T>) -> R) -> Result<R, Error> {
+    /// Runs `f`, which takes this path, with so many threads.
+    fn with_team<R>(
+        &self,
+        threads: usize,
+        path: Path,
+        f: impl FnOnce(&Team<'_, T>) -> R,
+    ) -> Result<R, Error> {
         self.scratch.prepare(threads)?;
         let (result, worked) = pool::with(threads, |crew| {
             let team = Team { isa: self.plan.isa, crew, scratch: &self.scratch };
             fpu::exact(|| f(&team))
         });
-        self.worked.store(worked, Ordering::Relaxed);
+        self.told.tell(worked, path);
         Ok(result)
     }
 }

@@ -11,6 +11,10 @@ from chainrule import training
 ROWS = 300  # more than one tile
 
 
+def path(network):
+    return network.explain()["path"]
+
+
 def unified(array):
     """The bytes of an array; every NaN counts as the same one."""
     return np.where(np.isnan(array), np.asarray(np.nan, array.dtype), array).tobytes()
@@ -56,9 +60,11 @@ def test_a_row_alone_or_among_some_is_the_row_of_all(network, kind, dtype):
     together = network._engine.predict(x, 1)
     assert len({row.tobytes() for row in together}) > ROWS * 0.9 - 1
     assert np.isnan(together).any() == (kind == "extreme")
+    assert path(network) == "layered sparse"
     for rows in 1, 2, 3, 8, 9, 255:
         parts = [x[i : i + rows] for i in range(0, ROWS, rows)]
         found = np.concatenate([network._engine.predict(part, 1) for part in parts])
+        assert path(network) == "layered sparse"
         assert unified(found) == unified(together), rows
 
 
@@ -69,6 +75,7 @@ def test_a_few_rows_at_once_are_the_rows_of_all(network, kind, dtype):
         # The quick way copies nothing: a part of an array is as good as one of its own.
         parts = [network._engine.predict_few(x[i : i + rows]) for i in range(0, ROWS, rows)]
         assert all(part is not None for part in parts), "it was refused, and the test shows nothing"
+        assert path(network) == ("online sparse" if rows == 1 else "layered sparse")
         assert unified(np.concatenate(parts)) == unified(together), rows
         assert unified(network.predict(x[:rows])) == unified(together[:rows])
 
@@ -109,5 +116,7 @@ def test_pixels_are_predicted_as_their_quotients(network, dtype):
     images = pixels(rows=ROWS)
     together = network._engine.predict(images, 1)
     assert together.tobytes() == network._engine.predict(values(images, dtype), 1).tobytes()
+    assert path(network) == "layered sparse"
     alone = np.concatenate([network.predict(row[None]) for row in images])
+    assert path(network) == "online sparse"
     assert alone.tobytes() == together.tobytes()

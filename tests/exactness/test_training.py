@@ -171,9 +171,10 @@ def test_a_row_alone_is_the_row_of_a_batch(isa, dtype):
     network = make(dtype, sizes=(300, 17, 5), output_activation="softmax")
     x, y = data(n_in=300)
     together = network.predict(x)
-    assert network.explain()["isa"] == isa
+    assert network.explain() == {**network.explain(), "isa": isa, "path": "layered sparse"}
     assert len({row.tobytes() for row in together}) == len(x)
     alone = np.concatenate([network.predict(x[i : i + 1]) for i in range(len(x))])
+    assert network.explain() == {**network.explain(), "isa": isa, "path": "online"}
     assert alone.tobytes() == together.tobytes()
     some = np.concatenate(
         [network.predict(x[:3]), network.predict(x[3:290]), network.predict(x[290:])]
@@ -207,8 +208,9 @@ def test_slices_change_no_bit(isa, dtype, batch_size, monkeypatch):
             l2=0.01,
             record_every=11,
         )
+        path = "online" if batch_size == 1 else "layered"
+        assert network.explain() == {**network.explain(), "isa": isa, "path": path}
         outputs = network.predict(x).tobytes()
-        assert network.explain()["isa"] == isa
         assert bits_of(network) != drawn
         results.append((bits_of(network), history.loss, history.accuracy, outputs))
         counts.append(len(calls))
@@ -240,7 +242,7 @@ def test_pixels_are_the_same_values(isa, dtype):
     for x in pixels, values:
         network = make(dtype)
         history = network.fit(x, y, epochs=2, batch_size=7, learning_rate=0.5)
-        assert network.explain()["isa"] == isa
+        assert network.explain() == {**network.explain(), "isa": isa, "path": "layered"}
         results.append((bits_of(network), history.loss, network.predict(x).tobytes()))
     assert results[0] == results[1]
     assert results[0][0] != bits_of(make(dtype))
