@@ -9,7 +9,6 @@ use crate::activation::Activation;
 use crate::error::Error;
 use crate::kernels::foreign::Source;
 use crate::kernels::gemm::{self, Packed, Team};
-use crate::kernels::memory::Coming;
 use crate::kernels::{Isa, Real, elementwise, reduce};
 use crate::matrix::{MatMut, MatRef};
 
@@ -71,16 +70,9 @@ impl Layer {
         self.product(team, by, x, a, &|isa, z, b| sigma.forward_with_bias(isa, z, b));
     }
 
-    /// W x for each row, on this thread, for rows that are mostly 0; fetches what comes next.
-    pub fn product_lit<T: Real>(
-        &self,
-        isa: Isa,
-        parameters: &[T],
-        x: Source<'_, T>,
-        z: &mut [T],
-        next: &mut Coming,
-    ) {
-        gemm::product_lit(isa, x, self.matrix(parameters), z, next);
+    /// W x for each row, on this thread, for rows that are mostly 0.
+    pub fn product_lit<T: Real>(&self, isa: Isa, parameters: &[T], x: Source<'_, T>, z: &mut [T]) {
+        gemm::product_lit(isa, x, self.matrix(parameters), z);
     }
 
     /// W x for each row (Eq. 6), then `with_bias` for pieces of rows, or whole ones, beside their

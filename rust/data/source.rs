@@ -2,7 +2,6 @@
 
 use super::Inputs;
 pub use crate::kernels::foreign::Source;
-use crate::kernels::memory::Coming;
 use crate::kernels::{Isa, Real, elementwise};
 
 /// So many pixels are turned into numbers at a time.
@@ -33,15 +32,6 @@ impl<T: Real> Source<'_, T> {
         match self {
             Self::Values(values) => Self::Values(values.part(first, count)),
             Self::Pixels(pixels) => Self::Pixels(pixels.part(first, count)),
-        }
-    }
-
-    /// Elements from `first` on, at most `count`, that are read soon.
-    #[must_use]
-    pub fn coming(&self, first: usize, count: usize) -> Coming {
-        match self {
-            Self::Values(values) => values.coming(first, count),
-            Self::Pixels(pixels) => pixels.coming(first, count),
         }
     }
 

@@ -9,7 +9,7 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use super::memory::{Coming, room};
+use super::memory::room;
 use crate::error::Error;
 
 /// Elements of which any bits are a value.
@@ -119,12 +119,6 @@ impl<T: Bits> Foreign<'_, T> {
         assert!(at < self.len, "no such element");
         // SAFETY: it is there. Slices are aligned, and what `of` takes.
         unsafe { T::read(self.start.add(at)) }
-    }
-
-    /// At most `count` of them from `first` on, as far as there are any, to be copied soon.
-    pub(crate) fn coming(&self, first: usize, count: usize) -> Coming {
-        let first = first.min(self.len);
-        Coming::new(self.start.wrapping_add(first), count.min(self.len - first))
     }
 
     /// A copy of all, on huge pages where they are many.

@@ -22,9 +22,9 @@ mod team;
 mod thin;
 pub(super) mod tile;
 
+pub(super) use list::{List, places};
 pub use lit::product_lit;
 pub use packed::Packed;
-pub(super) use list::{List, places};
 pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team, unlocked};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -37,47 +37,10 @@ pub(super) fn fetch_far<T>(elements: *const T, count: usize) {
     fetch_to_second(elements.wrapping_add(count).cast::<i8>().wrapping_sub(1));
 }
 
-/// Memory that is read soon: asked for piece by piece while something else is done. Any address will
-/// do.
-#[derive(Debug)]
-pub struct Coming {
-    at: *const i8,
-    /// How many lines are left.
-    left: usize,
-}
-
-impl Coming {
-    /// So many elements.
-    pub(super) fn new<T>(elements: *const T, count: usize) -> Self {
-        Self { at: elements.cast(), left: (count * size_of::<T>()).div_ceil(64) }
-    }
-
-    /// Nothing.
-    #[must_use]
-    pub fn nothing() -> Self {
-        Self::new(std::ptr::null::<u8>(), 0)
-    }
-
-    /// How many lines are asked for at a time, so that none is left after so many times.
-    pub(super) fn each(&self, times: usize) -> usize {
-        self.left.div_ceil(times.max(1))
-    }
-
-    /// Asks for so many lines.
-    #[inline(always)]
-    pub(super) fn fetch(&mut self, lines: usize) {
-        let lines = lines.min(self.left);
-        for _ in 0..lines {
-            fetch_to_second(self.at);
-            self.at = self.at.wrapping_add(64);
-        }
-        self.left -= lines;
-    }
-}
-
+/// Asks for the line of an address in the second cache.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn fetch_to_second(address: *const i8) {
+pub(super) fn fetch_to_second(address: *const i8) {
     use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
     // SAFETY: a hint; it reads nothing, whatever the address.
     unsafe { _mm_prefetch::<_MM_HINT_T1>(address) }
@@ -85,7 +48,7 @@ fn fetch_to_second(address: *const i8) {
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-fn fetch_to_second(_address: *const i8) {}
+pub(super) fn fetch_to_second(_address: *const i8) {}
 
 /// Allocates `count` elements of 0, on huge pages where they are many.
 ///

@@ -12,7 +12,6 @@ use super::foreign::Source;
 use super::gemm::{BLOCK, List};
 use super::lines::{LINE, Line, Lines, Wide};
 use super::math::Elementary;
-use super::memory::Coming;
 use super::rows::Descent;
 
 /// Does something for each of the lanes by number.
@@ -70,7 +69,6 @@ fn product_listed<S: Lines>(
     assert!(w.len() >= k, "as many rows of weights as inputs");
     let zero = Wide::splat(s, S::T::ZERO);
     let mut sum = zero;
-    let mut nothing = Coming::nothing();
     let mut lists = [const { List::new() }; SIDE];
     // Blocks side by side, as their chains do not wait for each other.
     for first in (0..k).step_by(SIDE * BLOCK) {
@@ -79,7 +77,7 @@ fn product_listed<S: Lines>(
             let first = k.min(first + c * BLOCK);
             let block = first..k.min(first + BLOCK);
             // SAFETY: `s` is the witness.
-            *count = unsafe { list.fill::<S::Simd>(x, 0, (1, k), block, (&mut nothing, 0)) };
+            *count = unsafe { list.fill::<S::Simd>(x, 0, (1, k), block) };
         }
         let mut chains = [zero; SIDE];
         // A macro, as a closure might not be inlined, and then not compiled for the set.

@@ -15,12 +15,7 @@ fn product<S: Lines>(s: S, x: &Line<S::T>, w: &[Line<S::T>], z: &mut Line<S::T>)
 }
 
 #[inline(always)]
-fn product_lit<S: Lines>(
-    s: S,
-    x: Source<'_, S::T>,
-    w: &[Line<S::T>],
-    z: &mut Line<S::T>,
-) {
+fn product_lit<S: Lines>(s: S, x: Source<'_, S::T>, w: &[Line<S::T>], z: &mut Line<S::T>) {
     super::product_lit(s, x, w).store(z);
 }
 

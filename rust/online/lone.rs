@@ -5,7 +5,7 @@ use super::stages::Forward;
 use crate::error::Error;
 use crate::kernels::foreign::Source;
 use crate::kernels::lines::{self, Lines, Wide, Work};
-use crate::kernels::memory::{Coming, zeros};
+use crate::kernels::memory::zeros;
 use crate::kernels::{Isa, Real, elementwise, gemm, narrow, rows};
 use crate::matrix::MatRef;
 use crate::network::Network;
@@ -47,7 +47,8 @@ impl<T: Real> Lone<T> {
             // What is then looked at is what goes into the sums.
             x.copy(isa, 0, &mut self.x);
             let copy = std::mem::take(&mut self.x);
-            let row = if dark { Row::Dark(Source::Values(copy[..].into())) } else { Row::Plain(&copy) };
+            let row =
+                if dark { Row::Dark(Source::Values(copy[..].into())) } else { Row::Plain(&copy) };
             let finite = self.pass(isa, row) || elementwise::all_finite(isa, &copy);
             self.x = copy;
             if !finite {
@@ -151,7 +152,7 @@ impl<T: Real> Work<T> for ForwardDark<'_, T> {
         let (n, stride) = (part.n_out, lines::lines(part.n_out) * lines::LINE);
         let w = MatRef::with_strides(lines::flat(&part.w), x.len(), n, stride, 1);
         let z = &mut lines::flat_mut(&mut part.z)[..n];
-        gemm::product_lit(isa, x, w, z, &mut Coming::nothing());
+        gemm::product_lit(isa, x, w, z);
         part.activate(s, isa);
     }
 }

@@ -1,6 +1,5 @@
 //! What the steps of a batch are done with, and the first layer where zeros are left out.
 
-
 use super::Trainer;
 use super::tiles::Tiles;
 use crate::data::{Dataset, Rows};

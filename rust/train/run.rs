@@ -7,7 +7,7 @@ use super::{Panels, Totals, Trainer, forward, forward_behind, gradient, judge};
 use crate::data::{Dataset, Inputs, Rows, Source};
 use crate::error::Error;
 use crate::kernels::gemm::{Alone, Sole, Team};
-use crate::kernels::memory::{Coming, zeros};
+use crate::kernels::memory::zeros;
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::matrix::checked_product;
 use crate::network::Network;
@@ -18,10 +18,6 @@ use crate::workspace::{Forward, TILE, Workspace};
 
 /// So many elements are copied for the first lone row that meets them.
 const COPIED: usize = 1 << 16;
-
-/// So many rows meet the first layer while the next are on their way to the second cache: whole tiles
-/// of every instruction set.
-const NEAR: usize = 24;
 
 impl<T: Real> Trainer<T> {
     /// The activations of the last layer, (rows, n_out), for inputs (rows, n_in).
@@ -303,22 +299,15 @@ fn activate_lit<T: Real>(
     let a = &mut a[0][..rows * layer.n_out];
     // What is not finite makes every sum that it goes into so, whatever the weight: the inputs need a
     // look only where a sum has a reason for it.
-    for (i, z) in a.chunks_mut(NEAR * layer.n_out).enumerate() {
-        let at = (first + i * NEAR) * layer.n_in;
-        let part = x.part(at, z.len() / layer.n_out * layer.n_in);
-        // The next rows are on their way while these are worked on: a core that only reads, and
-        // then only computes, has the memory idle half of the time.
-        let mut next = x.coming(at + part.len(), NEAR * layer.n_in);
-        layer.product_lit(isa, parameters, part, z, &mut next);
-        if !elementwise::all_finite(isa, z) {
-            // The look is at a copy, which then is what goes into the sums.
-            let inputs = &mut inputs[0][..part.len()];
-            part.copy(isa, 0, inputs);
-            let copy = Source::Values((&*inputs).into());
-            layer.product_lit(isa, parameters, copy, z, &mut Coming::nothing());
-            if !elementwise::all_finite(isa, z) && !elementwise::all_finite(isa, inputs) {
-                return false;
-            }
+    let x = x.part(first * layer.n_in, rows * layer.n_in);
+    layer.product_lit(isa, parameters, x, a);
+    if !elementwise::all_finite(isa, a) {
+        // The look is at a copy, which then is what goes into the sums.
+        let inputs = &mut inputs[0][..x.len()];
+        x.copy(isa, 0, inputs);
+        layer.product_lit(isa, parameters, Source::Values((&*inputs).into()), a);
+        if !elementwise::all_finite(isa, a) && !elementwise::all_finite(isa, inputs) {
+            return false;
         }
     }
     layer.activation.forward_with_bias(isa, a, &parameters[layer.biases()]);

@@ -157,6 +157,7 @@ impl<T: Real> Chunk<'_, T> {
             k: a.columns(),
             list: std::ptr::null(),
             pixels: std::ptr::null(),
+            ahead: 0,
         }
     }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::super::Real;
 use super::super::foreign::Source;
-use super::super::memory::Coming;
+use super::super::memory;
 use super::super::simd::Simd;
 use super::BLOCK;
 
@@ -37,8 +37,7 @@ impl List {
     }
 
     /// Lists those of a block's columns that are not 0 in every one of so many rows of `x`, which
-    /// follow each other from the element `at` on. At each look so many lines of what comes `next`
-    /// are fetched. Returns how many are listed.
+    /// follow each other from the element `at` on. Returns how many are listed.
     ///
     /// # Safety
     /// As for [`Simd`].
@@ -52,16 +51,15 @@ impl List {
         at: usize,
         (rows, width): (usize, usize),
         block: Range<usize>,
-        next: (&mut Coming, usize),
     ) -> usize {
         assert!(block.len() <= BLOCK && block.end <= width && at + rows * width <= x.len());
         // SAFETY: the caller's word, and what was just looked at. The loop over a whole tile's rows
         // is unrolled only where their number is written down.
         unsafe {
             if rows == S::ROWS {
-                self.look::<S>(x, at, (S::ROWS, width), block, next)
+                self.look::<S>(x, at, (S::ROWS, width), block)
             } else {
-                self.look::<S>(x, at, (rows, width), block, next)
+                self.look::<S>(x, at, (rows, width), block)
             }
         }
     }
@@ -77,11 +75,9 @@ impl List {
         at: usize,
         rows: (usize, usize),
         block: Range<usize>,
-        (next, each): (&mut Coming, usize),
     ) -> usize {
         let mut count = 0;
         for first in block.clone().step_by(COLUMNS) {
-            next.fetch(each);
             let end = block.end.min(first + COLUMNS);
             let lit = if end < COLUMNS {
                 narrow(x, at + first, rows, end - first)
@@ -92,7 +88,15 @@ impl List {
                 let lit = unsafe {
                     match x {
                         Source::Values(x) => values::<S>(x.start().add(at), rows),
-                        Source::Pixels(x) => S::lit_pixels(x.start().add(at), rows.0, rows.1),
+                        Source::Pixels(x) => {
+                            // Of the next rows a line each; values are asked for in the product.
+                            for r in rows.0..2 * rows.0 {
+                                memory::fetch_to_second(
+                                    x.start().wrapping_add(at + r * rows.1).cast(),
+                                );
+                            }
+                            S::lit_pixels(x.start().add(at), rows.0, rows.1)
+                        }
                     }
                 };
                 lit >> (COLUMNS - (end - first))

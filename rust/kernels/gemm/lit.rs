@@ -8,37 +8,29 @@ use std::ptr::null;
 
 use super::super::Real;
 use super::super::foreign::Source;
-use super::super::memory::Coming;
 use super::super::simd::{Simd, simd_kernel};
 use super::BLOCK;
-use super::list::{COLUMNS, List};
+use super::list::List;
 use super::pack::height;
 use super::panel::Sums;
 use super::tile::{Output, Place, form, settle};
 use crate::matrix::MatRef;
 
 /// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other. Others may write to A
-/// meanwhile: each sum is one of elements that stood there. What comes next is fetched.
+/// meanwhile: each sum is one of elements that stood there.
 ///
 /// # Panics
 /// Where the sizes do not belong together.
-pub fn product_lit<T: Real>(
-    isa: super::Isa,
-    a: Source<'_, T>,
-    b: MatRef<'_, T>,
-    c: &mut [T],
-    next: &mut Coming,
-) {
+pub fn product_lit<T: Real>(isa: super::Isa, a: Source<'_, T>, b: MatRef<'_, T>, c: &mut [T]) {
     let (k, n) = (b.rows(), b.columns());
     assert!(k > 0 && n > 0 && b.column_stride() == 1, "rows of weights");
     assert!(c.len().is_multiple_of(n) && a.len() == c.len() / n * k, "a row of C for a row of A");
-    rows(isa, a, b, c, next);
+    rows(isa, a, b, c);
 }
 
 simd_kernel! {
-    fn rows<T, S>(a: Source<'_, T>, b: MatRef<'_, T>, c: &mut [T], next: &mut Coming) {
+    fn rows<T, S>(a: Source<'_, T>, b: MatRef<'_, T>, c: &mut [T]) {
         let (k, n) = (b.rows(), b.columns());
-        let each = next.each(a.len().div_ceil(S::ROWS * COLUMNS));
         let (mut list, mut sums) = (List::new(), Sums([T::ZERO; 8 * 2 * 16]));
         let mut i = 0;
         while i < c.len() / n {
@@ -51,7 +43,7 @@ simd_kernel! {
                 let to = (&mut *c, &mut sums);
                 // SAFETY: `simd_kernel` has compiled this for S; the sizes are checked.
                 unsafe {
-                    let count = list.fill::<S>(a, i * k, (rows, k), inputs, (next, each));
+                    let count = list.fill::<S>(a, i * k, (rows, k), inputs);
                     let listed = Listed { start: list.start(), count, rows, width: k };
                     match a {
                         Source::Values(a) => {
@@ -110,6 +102,7 @@ unsafe fn block<S: Simd, const FORM: u8>(
                 k: listed.count,
                 list: listed.start,
                 pixels,
+                ahead: S::ROWS * listed.width,
             };
             let registers = place.columns.div_ceil(S::LANES);
             let settled = if registers == 1 {

@@ -2,7 +2,6 @@
 
 use super::product_lit;
 use crate::kernels::foreign::{Foreign, Source};
-use crate::kernels::memory::Coming;
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
@@ -25,7 +24,7 @@ fn check<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, k, n): (usize, usize, usiz
     let expected = oracle::product(MatRef::new(&a, m, k), b);
     for isa in Isa::available() {
         let mut c = vec![T::from_f64(7.0); m * n];
-        product_lit(isa, Source::Values(a[..].into()), b, &mut c, &mut Coming::nothing());
+        product_lit(isa, Source::Values(a[..].into()), b, &mut c);
         assert_bits(&c, &expected, &format!("{} ({m}, {k}) ({k}, {n})", isa.name()));
     }
 }
@@ -57,7 +56,7 @@ fn check_pixels<T: Real>() {
         let expected = oracle::product(MatRef::new(&x, 9, k), b);
         for isa in Isa::available() {
             let mut c = vec![T::ZERO; 9 * 3];
-            product_lit(isa, Source::Pixels(pixels[..].into()), b, &mut c, &mut Coming::nothing());
+            product_lit(isa, Source::Pixels(pixels[..].into()), b, &mut c);
             assert_bits(&c, &expected, isa.name());
         }
     }
@@ -81,7 +80,7 @@ fn what_changes_meanwhile_is_one_of_what_stood_there() {
             let (mut last, mut changes) = (0.0, 0);
             while changes < 30 {
                 let b = MatRef::new(&ones, k, k);
-                product_lit(isa, Source::Pixels(x), b, &mut c, &mut Coming::nothing());
+                product_lit(isa, Source::Pixels(x), b, &mut c);
                 changes += usize::from(c[0] != last);
                 last = c[0];
                 assert!(c.iter().all(|&x| [0.0, 1.0, 2.0].contains(&x)), "{isa:?}");

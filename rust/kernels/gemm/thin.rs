@@ -42,6 +42,7 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
                 k,
                 list: std::ptr::null(),
                 pixels: std::ptr::null(),
+                ahead: 0,
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             let to = sums.0.as_mut_ptr();
@@ -94,6 +95,7 @@ unsafe fn wide_columns<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mu
                 k: BLOCK.min(a.columns() - first),
                 list: std::ptr::null(),
                 pixels: std::ptr::null(),
+                ahead: 0,
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             // SAFETY: the caller's word; the block lies within A and B, the columns within C.

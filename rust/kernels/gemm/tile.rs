@@ -7,6 +7,7 @@
 
 use super::super::Real;
 use super::super::foreign::Bits;
+use super::super::memory;
 use super::super::simd::Simd;
 use super::BLOCK;
 
@@ -80,6 +81,8 @@ pub struct Place<T> {
     pub(super) list: *const u8,
     /// A's pixels, in the place of A.
     pub(super) pixels: *const u8,
+    /// How far behind an element of a listed block the one of the next rows lies.
+    pub(super) ahead: usize,
 }
 
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
@@ -100,6 +103,14 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         let mut sums = [[S::splat(S::T::ZERO); V]; R];
         let mut t = 0;
         while t + 4 <= k {
+            if FORM == LISTED {
+                // The next rows are on their way meanwhile, a line of each at a time; pixels, of
+                // which a line is many, where they are listed.
+                let ahead = place.ahead + t / 4 * (64 / size_of::<S::T>());
+                for r in 0..R {
+                    memory::fetch_to_second(rows[r].wrapping_add(ahead).cast());
+                }
+            }
             step::<S, R, V, FORM>(place, &rows, t, &mut sums);
             step::<S, R, V, FORM>(place, &rows, t + 1, &mut sums);
             step::<S, R, V, FORM>(place, &rows, t + 2, &mut sums);
