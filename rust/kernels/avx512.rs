@@ -55,6 +55,7 @@ unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64 {
 #[repr(align(64))]
 struct Numbers([u8; 64]);
 
+#[expect(clippy::cast_possible_truncation, reason = "below 64")]
 static NUMBERS: Numbers = {
     let mut numbers = [0; 64];
     let mut i = 0;

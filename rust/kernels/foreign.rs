@@ -239,6 +239,7 @@ unsafe fn copy_blocks(from: *const u8, to: *mut u8, count: usize) -> usize {
 #[cfg(test)]
 impl<'a> Foreign<'a, u8> {
     /// The numbers that the bytes make.
+    #[expect(clippy::cast_ptr_alignment, reason = "it is looked at")]
     pub(super) fn numbers(&self) -> Foreign<'a, f64> {
         let start = self.start.cast::<f64>();
         assert!(start.is_aligned());

@@ -120,7 +120,8 @@ pub trait Lines: Copy + 'static {
     unsafe fn store(to: &mut [Self::T; LINE], a: Self::W);
     /// a b + c, rounded once.
     unsafe fn mul_add(a: Self::W, b: Self::W, c: Self::W) -> Self::W;
-    /// As [`Simd::add_products`].
+    /// Adds a b to sums, rounded once, where a is the element behind so many in every place; others
+    /// may write to it meanwhile.
     unsafe fn add_products(a: *const Self::T, at: usize, b: Self::W, sums: &mut Self::W);
     /// a + b.
     unsafe fn add(a: Self::W, b: Self::W) -> Self::W;

@@ -108,7 +108,8 @@ fn products_that_leave_out_zeros() {
 
 /// Each pixel is its quotient, in any block.
 fn check_pixels<T: Real>(k: usize) {
-    let pixels: Vec<u8> = (0..k).map(|i| if i % 5 < 3 { 0 } else { (i * 7 % 256) as u8 }).collect();
+    let all = (0..=255_u8).cycle().zip((0..5).cycle());
+    let pixels: Vec<u8> = all.map(|(p, i)| if i < 3 { 0 } else { p }).take(k).collect();
     let x: Vec<T> = pixels.iter().map(|&pixel| T::from_f64(f64::from(pixel))).collect();
     let x: Vec<T> = x.into_iter().map(|x| x / T::from_f64(255.0)).collect();
     let w = mild::<T>(3, k * LINE);

@@ -66,6 +66,7 @@ macro_rules! real {
             const ONE: Self = 1.0;
             const TWO: Self = 2.0;
             const FAR: Self = $t::MAX / 8.0;
+            #[expect(clippy::cast_precision_loss, reason = "a pixel is below 256")]
             const QUOTIENTS: &'static [Self; 256] = &{
                 let mut quotients = [0.0; 256];
                 let mut pixel = 0;
