@@ -170,6 +170,7 @@ def bits_of(network):
 def test_a_row_alone_is_the_row_of_a_batch(isa, dtype):
     network = make(dtype, sizes=(300, 17, 5), output_activation="softmax")
     x, y = data(n_in=300)
+    x = x.astype(dtype)
     together = network.predict(x)
     assert network.explain() == {**network.explain(), "isa": isa, "path": "layered sparse"}
     assert len({row.tobytes() for row in together}) == len(x)
