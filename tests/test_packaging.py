@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tomllib
 from pathlib import Path
@@ -60,6 +61,17 @@ def test_wheel_holds_the_package_and_nothing_else(files: dict[str, Path]) -> Non
     assert kinds <= {".py", ".pyi", ".css", ".typed", ".so", ".pyd", ""}
     installed = sum(path.stat().st_size for path in files.values())
     assert installed < 6_000_000  # the wheel, which is packed, is less than half of it
+
+
+def test_the_import_loads_numpy_and_nothing_else() -> None:
+    code = (
+        "import sys, numpy; before = set(sys.modules); import chainrule; "
+        "print(*set(sys.modules) - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    assert "chainrule" in loaded
+    assert loaded - sys.stdlib_module_names <= {"chainrule", "numpy"}
 
 
 def test_metadata(installed: importlib.metadata.Distribution) -> None:
