@@ -144,6 +144,14 @@ impl Plan {
     }
 }
 
+const _: () = {
+    let mut i = 0;
+    while i < Path::ALL.len() {
+        assert!(Path::ALL[i] as usize == i, "a path is its place among all");
+        i += 1;
+    }
+};
+
 /// What ran last: predictions of several threads may tell it.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -157,10 +165,12 @@ impl Told {
         Self { threads: AtomicUsize::new(1), path: AtomicU8::new(Path::Layered as u8) }
     }
 
-    /// So many threads did something, on this path.
-    pub(crate) fn tell(&self, threads: usize, path: Path) {
+    /// So many threads did something, on this path if it has one.
+    pub(crate) fn tell(&self, threads: usize, path: Option<Path>) {
         self.threads.store(threads, Ordering::Relaxed);
-        self.path.store(path as u8, Ordering::Relaxed);
+        if let Some(path) = path {
+            self.path.store(path as u8, Ordering::Relaxed);
+        }
     }
 
     /// A plan with what ran last.

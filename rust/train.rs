@@ -181,7 +181,7 @@ impl<T: Real> Trainer<T> {
             let team = Team { isa: self.plan.isa, crew, scratch: &scratch };
             fpu::exact(|| self.take_steps(&team, data, steps, totals, &mut form))
         });
-        self.told.tell(worked, self.plan.path);
+        self.told.tell(worked, Some(self.plan.path));
         self.scratch = scratch;
         self.keep(form, trained.diverged.is_some());
         Ok(trained)

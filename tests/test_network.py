@@ -427,6 +427,15 @@ def test_explain_before_and_after(backend, x, y):
     assert network.explain() == before
 
 
+def test_explain_is_of_the_fit_and_not_of_its_validation(x, y):
+    for batch_size, path in (1, "online"), (7, "layered"):
+        network = make("rust")
+        network.fit(x, y, batch_size=batch_size, validation_data=(x, y))
+        assert network.explain()["path"] == path
+        network.evaluate(x, y)
+        assert network.explain()["path"] == path
+
+
 def test_explain_is_of_this_network(x, y, monkeypatch):
     """Another with another instruction set and another engine does not change it."""
     own = make("rust")

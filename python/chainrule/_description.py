@@ -56,7 +56,7 @@ class _Unmade:
         self._owner = owner
 
     def __getattr__(self, name: str) -> Any:
-        raise _not_initialised(self._owner)
+        raise _not_initialised(vars(self).get("_owner", Description))
 
 
 # What a prediction of a microsecond looks up: quick only where the class has nothing of the name.
@@ -66,7 +66,7 @@ _QUICK = frozenset(["_engine", "_guard"])
 class Description:
     """The read-only part of `Network`, and the state that all its methods share."""
 
-    _engine: Engine
+    _engine: _backend.Engine
     _guard: Guard
 
     def __new__(cls, *_args: object, **_settings: object) -> Self:

@@ -490,9 +490,10 @@ class Network(Persistence):
     def explain(self) -> dict[str, Any]:
         """What the last fit or predict used: engine, isa, threads and path.
 
-        The path is "layered" or, row by row, "online" (also of a prediction of one row), and
-        " sparse" behind it where inputs that are 0 were left out. Before the first of them, what
-        they would use. NumPy chooses instructions and threads by itself; both are None there.
+        The path is "layered" or, row by row, "online" (also of one row predicted by itself), and
+        " sparse" behind it where inputs that are 0 were looked for and left out. Before the first
+        of them, what they would use. NumPy chooses instructions and threads by itself; both are
+        None there.
         """
         with self._guard.reading("explain"):
             return self._engine.explain()

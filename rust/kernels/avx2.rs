@@ -1,4 +1,4 @@
-//! The registers of AVX2 and FMA: 256 bits.
+//! The registers of AVX2, with FMA and POPCNT: 256 bits.
 
 use std::arch::asm;
 // Reason: the names of intrinsics say where they come from.

@@ -140,7 +140,7 @@ impl Simd for F32 {
             unsafe {
                 asm!("vfmadd231ps {sum}, {b}, dword ptr [{a} + 4 * {at}]{{1to16}}",
                     sum = inout(zmm_reg) sum, b = in(zmm_reg) b, a = in(reg) a, at = in(reg) at,
-                    options(readonly, nostack, preserves_flags));
+                    options(readonly, nostack));
             }
             sum
         }
@@ -308,7 +308,7 @@ impl Simd for F64 {
             unsafe {
                 asm!("vfmadd231pd {sum}, {b}, qword ptr [{a} + 8 * {at}]{{1to8}}",
                     sum = inout(zmm_reg) sum, b = in(zmm_reg) b, a = in(reg) a, at = in(reg) at,
-                    options(readonly, nostack, preserves_flags));
+                    options(readonly, nostack));
             }
             sum
         }

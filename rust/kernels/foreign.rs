@@ -1,10 +1,10 @@
 //! Memory that is not ours: a caller's array, which other threads may write to while it is read.
 //!
 //! Nobody can keep them from it: whoever has the array may, and many a function of NumPy lets the
-//! interpreter go while it writes. So such elements are copied, once, before anything is done with
-//! them: what is then checked is what is used. Each byte of the copy is one that stood there at some
-//! time; where nobody writes, the copy is exact. Where they are read again, it is from the start, and what
-//! came of the first reading is dropped.
+//! interpreter go while it writes. So such elements are copied once, and then what is checked is what is
+//! used; or they are multiplied where they lie, and checked by what comes of it. Each byte that is read is
+//! one that stood there at some time; where nobody writes, all are as they are. Where they are read again,
+//! it is from the start, and what came of the first reading is dropped.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -50,7 +50,7 @@ pub struct Foreign<'a, T> {
 }
 
 // SAFETY: elements are read only by what is meant for threads that write to them meanwhile:
-// `copy_bytes`, the listings beside it, and what `Simd` loads as foreign, pixels too.
+// `copy_bytes`, `Bits::read`, the listings, and what `Simd` loads as foreign.
 unsafe impl<T: Bits> Send for Foreign<'_, T> {}
 // SAFETY: likewise.
 unsafe impl<T: Bits> Sync for Foreign<'_, T> {}
@@ -104,7 +104,7 @@ impl<T: Bits> Foreign<'_, T> {
         Self { start: self.start.wrapping_add(first), len: count, ..*self }
     }
 
-    /// Where the first of them lies: not to be read but as [`copy_bytes`] does.
+    /// Where the first of them lies: not to be read but as [`copy_bytes`] and [`Bits::read`] do.
     pub(super) fn start(&self) -> *const T {
         self.start
     }

@@ -144,9 +144,9 @@ fn what_changes_meanwhile_is_one_of_what_stood_there() {
                 isa.run(ProductLit { x: Source::Values(bytes.numbers()), w: &w, z: &mut z });
                 changes += usize::from(z.0[0] != last);
                 last = z.0[0];
-                // Every byte of a number is 0, 1 or 2.
+                // Every byte of a number is 0, 1 or 2. A line of two registers takes it twice.
                 let there = |z: f64| z.to_ne_bytes().iter().all(|&byte| byte <= 2);
-                assert!(z.0.iter().all(|&z| there(z) && z == last), "{isa:?} {:?}", z.0);
+                assert!(z.0.iter().all(|&z| there(z)), "{isa:?} {:?}", z.0);
             }
         });
     }

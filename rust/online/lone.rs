@@ -43,33 +43,30 @@ impl<T: Real> Lone<T> {
     pub fn predict(&mut self, isa: Isa, x: Source<'_, T>) -> (Option<&[T]>, bool) {
         assert!(x.len() == self.x.len(), "a row");
         let dark = is_dark(x);
-        if !(dark && self.pass(isa, Row::Dark(x))) {
+        let Self { parts, narrow, x: copy } = self;
+        if !(dark && pass(isa, Row::Dark(x), parts, *narrow)) {
             // What is then looked at is what goes into the sums.
-            x.copy(isa, 0, &mut self.x);
-            let copy = std::mem::take(&mut self.x);
+            x.copy(isa, 0, copy);
             let row =
-                if dark { Row::Dark(Source::Values(copy[..].into())) } else { Row::Plain(&copy) };
-            let finite = self.pass(isa, row) || elementwise::all_finite(isa, &copy);
-            self.x = copy;
-            if !finite {
+                if dark { Row::Dark(Source::Values(copy[..].into())) } else { Row::Plain(copy) };
+            if !pass(isa, row, parts, *narrow) && !elementwise::all_finite(isa, copy) {
                 return (None, dark);
             }
         }
-        (Some(self.parts[self.parts.len() - 1].outputs()), dark)
+        (Some(parts[parts.len() - 1].outputs()), dark)
     }
+}
 
-    /// Takes a row through all layers. Returns whether the first layer's sums are finite: what is not
-    /// makes every sum that it goes into so, whatever the weight.
-    fn pass(&mut self, isa: Isa, x: Row<'_, T>) -> bool {
-        let Self { parts, narrow, .. } = self;
-        if *narrow {
-            isa.run(ThroughNarrow { isa, x, parts });
-        } else {
-            isa.run(Through { isa, x, parts });
-        }
-        let first = &parts[0];
-        lines::flat(&first.z)[..first.n_out].iter().all(|z| z.is_finite())
+/// Takes a row through all layers. Returns whether the first layer's sums are finite: what is not
+/// makes every sum that it goes into so, whatever the weight.
+fn pass<T: Real>(isa: Isa, x: Row<'_, T>, parts: &mut [Part<T>], narrow: bool) -> bool {
+    if narrow {
+        isa.run(ThroughNarrow { isa, x, parts });
+    } else {
+        isa.run(Through { isa, x, parts });
     }
+    let first = &parts[0];
+    lines::flat(&first.z)[..first.n_out].iter().all(|z| z.is_finite())
 }
 
 /// Inputs (n_in,).

@@ -42,7 +42,7 @@ impl<T: Real> Trainer<T> {
             fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
         // What is not finite may stand in its padding too.
         self.online = trained.diverged.is_none().then_some(online);
-        self.told.tell(1, self.plan.path);
+        self.told.tell(1, Some(self.plan.path));
         Ok(trained)
     }
 
@@ -64,7 +64,7 @@ impl<T: Real> Trainer<T> {
         let trained = fpu::exact(|| batch.train(network, state, plan.isa, data, steps, totals));
         // As above.
         self.batch = trained.diverged.is_none().then_some(batch);
-        self.told.tell(1, self.plan.path);
+        self.told.tell(1, Some(self.plan.path));
         Ok(trained)
     }
 

@@ -105,7 +105,7 @@ impl<T: Real> Trainer<T> {
         let rows = outputs.len() / self.network.n_out();
         let most = each.min(rows);
         let mut desk = self.few.desks.take(&self.network, most)?;
-        let finite = self.with_team(threads, Path::layered(lit), |team| {
+        let finite = self.with_team(threads, Some(Path::layered(lit)), |team| {
             let panels = self.few.shelf.panels(&self.network, team, rows);
             let how = (lit, panels.as_deref());
             outputs.chunks_mut(each * self.network.n_out()).enumerate().all(|(t, outputs)| {
@@ -131,7 +131,7 @@ impl<T: Real> Trainer<T> {
             outputs.chunks_mut(each * self.network.n_out()).map(Mutex::new).collect();
         let finite = AtomicBool::new(true);
         let lit = plan::lit(&self.network);
-        self.with_team(threads, Path::layered(lit), |team| {
+        self.with_team(threads, Some(Path::layered(lit)), |team| {
             let panels = self.few.shelf.panels(&self.network, team, rows);
             let how = (lit, panels.as_deref());
             team.crew.share(tiles.len(), &|worker, t| {
@@ -161,7 +161,7 @@ impl<T: Real> Trainer<T> {
         };
         let isa = self.plan.isa;
         let (outputs, dark) = fpu::exact(|| lone.predict(isa, x));
-        self.told.tell(1, Path::online(dark));
+        self.told.tell(1, Some(Path::online(dark)));
         Ok(outputs)
     }
 
@@ -195,7 +195,7 @@ impl<T: Real> Trainer<T> {
         let mut losses = zeros(rows.min(TILE))?;
         let mut totals = Totals { loss, ..Totals::default() };
         let threads = self.threads();
-        self.with_team(threads, Path::Layered, |team| {
+        self.with_team(threads, None, |team| {
             for tile in Rows::Range(first, rows).tiles(TILE) {
                 let rows = tile.len();
                 let y = &mut y[..rows * network.n_out()];
@@ -227,11 +227,11 @@ impl<T: Real> Trainer<T> {
         Ok((totals.loss, self.network.flat_order(&workspace.g)?))
     }
 
-    /// Runs `f`, which takes this path, with so many threads.
+    /// Runs `f` with so many threads, and tells how many worked and, of a prediction, its path.
     fn with_team<R>(
         &self,
         threads: usize,
-        path: Path,
+        path: Option<Path>,
         f: impl FnOnce(&Team<'_, T>) -> R,
     ) -> Result<R, Error> {
         self.scratch.prepare(threads)?;

@@ -156,13 +156,14 @@ fn many_rows_are_as_the_oracle_has_them() {
     check_many::<f64>();
 }
 
-#[test]
-fn an_input_that_is_not_finite_is_refused_anywhere() {
+/// Rows of a network whose first layer has `wide` outputs.
+fn check_refusal<T: Real>(wide: usize) {
+    let [nan, zero, one] = [f64::NAN, 0.0, 1.0].map(T::from_f64);
     for isa in Isa::available() {
-        let mut trainer = trainer::<f32>(isa, &[300, 10, 7], &[Relu, Sigmoid]);
+        let mut trainer = trainer::<T>(isa, &[300, wide, 7], &[Relu, Sigmoid]);
         let dense = |rows| mild(1, rows * 300);
         let dark = |rows| dark(mild, rows, 300);
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for bad in [nan, one / zero, -one / zero] {
             let places = [(1, 0), (1, 299), (3, 599), (9, 2500), (512, 150_000)];
             for (rows, index, is_dark) in
                 places.map(|(r, i)| [(r, i, true), (r, i, false)]).concat()
@@ -176,6 +177,14 @@ fn an_input_that_is_not_finite_is_refused_anywhere() {
                 assert_eq!(trainer.predict_few(Source::of(&x).unwrap(), rows), Ok(None));
             }
         }
+    }
+}
+
+#[test]
+fn an_input_that_is_not_finite_is_refused_anywhere() {
+    for wide in [10, 40] {
+        check_refusal::<f32>(wide);
+        check_refusal::<f64>(wide);
     }
 }
 

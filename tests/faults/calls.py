@@ -84,3 +84,8 @@ def little_memory(room=2**30):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def kinds(network):
+    """The type of each attribute."""
+    return {name: type(value) for name, value in vars(network).items()}

@@ -48,14 +48,14 @@ fn each_number_of_rows_around_each_width_and_block() {
 /// Each pixel is its quotient, in the middle of a row and at its end.
 fn check_pixels<T: Real>() {
     for k in [1, 40, 300, 331] {
-        let pixels: Vec<u8> = (0..=255).cycle().take(9 * k).collect();
+        let pixels: Vec<u8> = (0..=255).cycle().take(17 * k).collect();
         let x: Vec<T> = pixels.iter().map(|&p| T::from_f64(f64::from(p))).collect();
         let x: Vec<T> = x.into_iter().map(|x| x / T::from_f64(255.0)).collect();
         let b = mild(2, k * 3);
         let b = MatRef::new(&b, k, 3);
-        let expected = oracle::product(MatRef::new(&x, 9, k), b);
+        let expected = oracle::product(MatRef::new(&x, 17, k), b);
         for isa in Isa::available() {
-            let mut c = vec![T::ZERO; 9 * 3];
+            let mut c = vec![T::ZERO; 17 * 3];
             product_lit(isa, Source::Pixels(pixels[..].into()), b, &mut c);
             assert_bits(&c, &expected, isa.name());
         }
@@ -84,6 +84,26 @@ fn what_changes_meanwhile_is_one_of_what_stood_there() {
                 changes += usize::from(c[0] != last);
                 last = c[0];
                 assert!(c.iter().all(|&x| [0.0, 1.0, 2.0].contains(&x)), "{isa:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn numbers_that_change_meanwhile_are_some_that_stood_there() {
+    // Likewise, of numbers whose bytes are 0, 1 or 2, in two panels of outputs or more.
+    let (k, n) = (70, 40);
+    let last: Vec<f64> = (0..k * n).map(|i| if i / n + 1 == k { 1.0 } else { 0.0 }).collect();
+    for isa in Isa::available() {
+        Foreign::in_flux(8 * 8 * k, |bytes| {
+            let mut c = vec![0.0; 8 * n];
+            let (mut before, mut changes) = (0.0, 0);
+            while changes < 30 {
+                product_lit(isa, Source::Values(bytes.numbers()), MatRef::new(&last, k, n), &mut c);
+                changes += usize::from(c[0] != before);
+                before = c[0];
+                let there = |z: &f64| z.to_ne_bytes().iter().all(|&byte| byte <= 2);
+                assert!(c.iter().all(there), "{isa:?}");
             }
         });
     }

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use super::{LINE, Lines, Registers, Work};
 use crate::kernels::simd::{Simd, Vectors};
 
-/// The witness of AVX2 and FMA.
+/// The witness of AVX2, FMA and POPCNT.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx2<T>(std::marker::PhantomData<T>);
 
