@@ -59,8 +59,6 @@ def test_wheel_holds_the_package_and_nothing_else(files: dict[str, Path]) -> Non
     assert not others
     kinds = {path.suffix for name, path in files.items() if name.startswith("chainrule/")}
     assert kinds <= {".py", ".pyi", ".css", ".typed", ".so", ".pyd", ""}
-    installed = sum(path.stat().st_size for path in files.values())
-    assert installed < 6_000_000  # the wheel, which is packed, is less than half of it
 
 
 def test_the_import_loads_numpy_and_nothing_else() -> None:

@@ -21,7 +21,8 @@ from chainrule.training import Data
 
 __all__ = ["Network"]
 
-# Calling a method of what is imported is slow: the compiler takes it for a module.
+# Not `environment.get(...)`: CPython compiles that as a call of a module's function, as the name is
+# imported, and so makes a bound method each time.
 _told = environment.get
 
 

@@ -89,7 +89,7 @@ impl List {
                     match x {
                         Source::Values(x) => values::<S>(x.start().add(at), rows),
                         Source::Pixels(x) => {
-                            // Of the next rows a line each; values are asked for in the product.
+                            // Else the look at the next rows would wait; for values `tile.rs` asks.
                             for r in rows.0..2 * rows.0 {
                                 memory::fetch_to_second(
                                     x.start().wrapping_add(at + r * rows.1).cast(),

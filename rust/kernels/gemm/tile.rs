@@ -104,8 +104,8 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         let mut t = 0;
         while t + 4 <= k {
             if FORM == LISTED {
-                // The next rows are on their way meanwhile, a line of each at a time; pixels, of
-                // which a line is many, where they are listed.
+                // Else the look at the next rows would wait for the memory. A line of each comes
+                // for every four columns; pixels, 64 a line, are asked for in `list.rs`.
                 let ahead = place.ahead + t / 4 * (64 / size_of::<S::T>());
                 for r in 0..R {
                     memory::fetch_to_second(rows[r].wrapping_add(ahead).cast());
