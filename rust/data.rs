@@ -10,7 +10,7 @@ pub use source::Source;
 use crate::error::Error;
 use crate::kernels::gemm::Team;
 use crate::kernels::memory::{self, zeros};
-use crate::kernels::{Isa, Real, abreast, fpu, reduce, sparse};
+use crate::kernels::{Isa, Real, abreast, reduce, sparse};
 use crate::matrix::checked_product;
 use crate::network::check_finite;
 use crate::rng::{SHUFFLE, Words};
@@ -55,7 +55,7 @@ impl<T: Real> Inputs<T> {
     }
 
     /// Writes some rows to `to` (rows, n_in), as numbers.
-    pub fn gather(&self, rows: Rows<'_>, n_in: usize, pixels: &PixelTable<T>, to: &mut [T]) {
+    pub fn gather(&self, rows: Rows<'_>, n_in: usize, to: &mut [T]) {
         for (i, to) in to.chunks_exact_mut(n_in).enumerate() {
             let row = rows.at(i);
             let at = row * n_in..(row + 1) * n_in;
@@ -63,50 +63,18 @@ impl<T: Real> Inputs<T> {
                 Self::Values(from) => to.copy_from_slice(&from[at]),
                 Self::Pixels(from) => {
                     for (to, &pixel) in to.iter_mut().zip(&from[at]) {
-                        *to = pixels.0[usize::from(pixel)];
+                        *to = T::QUOTIENTS[usize::from(pixel)];
                     }
                 }
                 Self::Listed(lists) => {
                     to.fill(T::ZERO);
                     match lists {
-                        Lists::Pixels(listed) => sparse::scatter(listed.row(row), &pixels.0, to),
-                        Lists::Values(listed, _) => sparse::scatter(listed.row(row), &pixels.0, to),
+                        Lists::Pixels(listed) => sparse::scatter(listed.row(row), to),
+                        Lists::Values(listed, _) => sparse::scatter(listed.row(row), to),
                     }
                 }
             }
         }
-    }
-}
-
-/// The IEEE quotients i / 255 (rule 7 of `docs/exactness.md`).
-#[derive(Clone, Debug)]
-pub struct PixelTable<T>(Box<[T; 256]>);
-
-impl<T> PixelTable<T> {
-    /// The table.
-    #[must_use]
-    pub fn quotients(&self) -> &[T; 256] {
-        &self.0
-    }
-}
-
-impl<T: Real> PixelTable<T> {
-    /// Computes the table.
-    #[must_use]
-    pub fn new() -> Self {
-        fpu::exact(|| {
-            let mut table = [T::ZERO; 256];
-            for (quotient, i) in table.iter_mut().zip(0..=255_u8) {
-                *quotient = T::from_f64(f64::from(i)) / T::from_f64(255.0);
-            }
-            Self(Box::new(table))
-        })
-    }
-}
-
-impl<T: Real> Default for PixelTable<T> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -201,7 +169,6 @@ pub struct Dataset<T> {
     n_out: usize,
     batch_size: usize,
     shuffle_seed: Option<u64>,
-    pixels: PixelTable<T>,
     order: Vec<u32>,
     ordered_for: Option<u64>,
     lit_share: Option<f64>,
@@ -258,7 +225,6 @@ impl<T: Real> Dataset<T> {
             n_out,
             batch_size: batch_size.min(rows.max(1)),
             shuffle_seed,
-            pixels: PixelTable::new(),
             order: Vec::new(),
             ordered_for: None,
             lit_share: None,
@@ -336,12 +302,6 @@ impl<T: Real> Dataset<T> {
         }
     }
 
-    /// What pixels are as numbers.
-    #[must_use]
-    pub fn pixels(&self) -> &PixelTable<T> {
-        &self.pixels
-    }
-
     /// The inputs as they are kept.
     #[must_use]
     pub fn inputs(&self) -> &Inputs<T> {
@@ -397,7 +357,7 @@ impl<T: Real> Dataset<T> {
 
     /// Writes some rows to x (rows, n_in) and y (rows, n_out); a label becomes a row of 0 and 1.
     pub fn gather(&self, rows: Rows<'_>, x: &mut [T], y: &mut [T]) {
-        self.inputs.gather(rows, self.n_in, &self.pixels, x);
+        self.inputs.gather(rows, self.n_in, x);
         self.answers(rows, y);
     }
 
@@ -405,7 +365,7 @@ impl<T: Real> Dataset<T> {
     pub fn gather_by(&self, team: &Team<'_, T>, rows: Rows<'_>, x: &mut [T], y: &mut [T]) {
         team.fill_rows(x, self.n_in, &|first, x| {
             let rows = rows.part(first, x.len() / self.n_in);
-            self.inputs.gather(rows, self.n_in, &self.pixels, x);
+            self.inputs.gather(rows, self.n_in, x);
         });
         self.answers(rows, y);
     }

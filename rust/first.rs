@@ -172,7 +172,7 @@ impl<T: Real> First<T> {
         with_bias: &(impl Fn(&mut [T]) + Sync),
     ) {
         let Self { layer, strips, pieces, columns, .. } = self;
-        let job = Forward { team, layer, strips, pieces, table: data.pixels().quotients(), tile };
+        let job = Forward { team, layer, strips, pieces, tile };
         match (columns, data.lists()) {
             (AllColumns::Pixels(columns), Some(Lists::Pixels(lists))) => {
                 job.share(lists, columns, a, with_bias);
@@ -199,9 +199,8 @@ impl<T: Real> First<T> {
         // 0 times what is not finite is not 0.
         let all = !elementwise::all_finite(team.isa, r);
         let Self { strips, blocks, pieces, columns, r, .. } = self;
-        let table = data.pixels().quotients();
         let rows = tile.len();
-        let job = Backward { team, rows, strips, blocks: *blocks, table, r, first, last };
+        let job = Backward { team, rows, strips, blocks: *blocks, r, first, last };
         match (columns, data.lists()) {
             (AllColumns::Pixels(columns), Some(Lists::Pixels(lists))) => {
                 if all {
@@ -264,7 +263,6 @@ struct Forward<'a, T> {
     layer: &'a Layer,
     strips: &'a [Strip],
     pieces: &'a [Piece<T>],
-    table: &'a [T; 256],
     tile: Rows<'a>,
 }
 
@@ -318,9 +316,9 @@ impl<T: Real, E: Lit<T>> Work<T> for Chunk<'_, T, E> {
         let pieces = &job.pieces[self.s * blocks..][..blocks];
         let place = (job.layer.n_out, strip.first * LINE);
         match strip.lines {
-            1 => columns::product::<S, E, 4, 1>(s, &row, job.table, pieces, a, place),
-            2 => columns::product::<S, E, 2, 2>(s, &row, job.table, pieces, a, place),
-            _ => columns::product::<S, E, 1, 4>(s, &row, job.table, pieces, a, place),
+            1 => columns::product::<S, E, 4, 1>(s, &row, pieces, a, place),
+            2 => columns::product::<S, E, 2, 2>(s, &row, pieces, a, place),
+            _ => columns::product::<S, E, 1, 4>(s, &row, pieces, a, place),
         }
     }
 }
@@ -331,7 +329,6 @@ struct Backward<'a, T> {
     rows: usize,
     strips: &'a [Strip],
     blocks: usize,
-    table: &'a [T; 256],
     r: &'a [Line<T>],
     first: bool,
     last: Option<Descent<T>>,
@@ -390,9 +387,9 @@ impl<T: Real, E: Lit<T>> Move<'_, T, E> {
         let Self { job, strip, columns, piece } = self;
         let r = &job.r[strip.first * BLOCK..][..L * BLOCK];
         let Some(by) = job.last else {
-            columns::accumulate::<S, E, L>(s, columns, job.table, r, piece, job.first);
+            columns::accumulate::<S, E, L>(s, columns, r, piece, job.first);
             return true;
         };
-        columns::descend::<S, E, C, L>(s, columns, job.table, r, piece, job.first, by)
+        columns::descend::<S, E, C, L>(s, columns, r, piece, job.first, by)
     }
 }

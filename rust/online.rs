@@ -17,7 +17,7 @@ mod part;
 mod stages;
 
 use crate::activation::Activation;
-use crate::data::{Dataset, Inputs, Lists, PixelTable, Rows};
+use crate::data::{Dataset, Inputs, Lists, Rows};
 use crate::error::Error;
 use crate::kernels::lines::{self, Line, Lines, Wide, Work};
 use crate::kernels::memory::zeros;
@@ -72,7 +72,6 @@ enum Row<'a, T> {
 struct Slice<'a, T> {
     online: &'a mut Online<T>,
     isa: Isa,
-    pixels: &'a PixelTable<T>,
     data: &'a Dataset<T>,
     sparse: bool,
     steps: &'a Steps<'a>,
@@ -116,7 +115,6 @@ impl<T: Real> Online<T> {
         network: &mut Network<T>,
         state: &mut State<T>,
         isa: Isa,
-        pixels: &PixelTable<T>,
         data: &Dataset<T>,
         sparse: bool,
         steps: &Steps<'_>,
@@ -127,7 +125,7 @@ impl<T: Real> Online<T> {
             part.load(layer, parameters, state.velocity());
         }
         self.x.fill(T::ZERO);
-        let slice = Slice { online: self, isa, pixels, data, sparse, steps, totals };
+        let slice = Slice { online: self, isa, data, sparse, steps, totals };
         let trained = isa.run(slice);
         for (part, layer) in self.parts.iter().zip(layers) {
             part.store(layer, parameters, state.velocity_mut());
@@ -209,7 +207,7 @@ impl<'a, T: Real> Slice<'a, T> {
             }
             (None, inputs) => {
                 let x = &mut self.online.x;
-                inputs.gather(Rows::Range(row, 1), x.len(), self.pixels, x);
+                inputs.gather(Rows::Range(row, 1), x.len(), x);
                 Row::Gathered
             }
         }
@@ -232,7 +230,7 @@ impl<'a, T: Real> Slice<'a, T> {
             let y = &mut lines::flat_mut(&mut self.online.y)[..data.sizes().1];
             data.answers(Rows::Range(row, 1), y);
         }
-        self.online.enter(s, self.isa, inputs, self.pixels);
+        self.online.enter(s, self.isa, inputs);
         // Here, as it is the sums that the processor waits for: to ask for what is far takes long.
         self.prefetch(rows, done);
         totals.saturated += self.online.there_and_back(s, self.isa);
@@ -258,7 +256,7 @@ impl<'a, T: Real> Slice<'a, T> {
             return Some(self.online.parts.len() - 1);
         }
         if self.online.stays_finite(s, inputs, by) {
-            self.online.descend(s, inputs, self.pixels, by);
+            self.online.descend(s, inputs, by);
         } else {
             let diverged = Careful::step(self.online, self.data, row, by);
             if diverged.is_some() {
@@ -283,19 +281,12 @@ impl<'a, T: Real> Slice<'a, T> {
 impl<T: Real> Online<T> {
     /// z and a of the first layer (Eq. 6, 7).
     #[inline(always)]
-    fn enter<S: Lines<T = T>>(
-        &mut self,
-        s: S,
-        isa: Isa,
-        inputs: Row<'_, T>,
-        pixels: &PixelTable<T>,
-    ) {
-        let table = pixels.quotients();
+    fn enter<S: Lines<T = T>>(&mut self, s: S, isa: Isa, inputs: Row<'_, T>) {
         let Self { parts, x: gathered, .. } = self;
         let part = &mut parts[0];
         match inputs {
-            Row::Pixels(x) => s.apart(ForwardLit { isa, x, table, part }),
-            Row::Values(x, _) => s.apart(ForwardLit { isa, x, table, part }),
+            Row::Pixels(x) => s.apart(ForwardLit { isa, x, part }),
+            Row::Values(x, _) => s.apart(ForwardLit { isa, x, part }),
             Row::Dense(x) => s.apart(Forward { isa, x, part }),
             Row::Gathered => s.apart(Forward { isa, x: gathered, part }),
         }
@@ -375,14 +366,7 @@ impl<T: Real> Online<T> {
 
     /// Moves every parameter against its gradient (Eq. 5).
     #[inline(always)]
-    fn descend<S: Lines<T = T>>(
-        &mut self,
-        s: S,
-        inputs: Row<'_, T>,
-        pixels: &PixelTable<T>,
-        by: Descent<T>,
-    ) {
-        let table = pixels.quotients();
+    fn descend<S: Lines<T = T>>(&mut self, s: S, inputs: Row<'_, T>, by: Descent<T>) {
         let Self { parts, narrow, x: gathered, .. } = self;
         let plain = !parts[0].has_velocity() && by.l2 == T::ZERO;
         if *narrow && plain {
@@ -395,17 +379,17 @@ impl<T: Real> Online<T> {
         }
         let part = &mut parts[0];
         match inputs {
-            Row::Pixels(x) if plain => s.apart(StepLit { x, table, part, by }),
-            Row::Values(x, _) if plain => s.apart(StepLit { x, table, part, by }),
+            Row::Pixels(x) if plain => s.apart(StepLit { x, part, by }),
+            Row::Values(x, _) if plain => s.apart(StepLit { x, part, by }),
             Row::Dense(x) => s.apart(StepFirst { x, part, by }),
             Row::Gathered => s.apart(StepFirst { x: gathered, part, by }),
             Row::Pixels(x) => {
-                sparse::scatter(x, table, gathered);
+                sparse::scatter(x, gathered);
                 s.apart(StepFirst { x: gathered, part, by });
                 sparse::clear(x, gathered);
             }
             Row::Values(x, _) => {
-                sparse::scatter(x, table, gathered);
+                sparse::scatter(x, gathered);
                 s.apart(StepFirst { x: gathered, part, by });
                 sparse::clear(x, gathered);
             }

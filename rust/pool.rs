@@ -68,8 +68,9 @@ struct Pool {
     /// Microseconds since `start` until which crews work alone, and the length of the next rest.
     rest_until: AtomicU64,
     rest: AtomicU64,
-    /// The workers that took chunks for the present crew, a bit each.
+    /// The workers that took chunks for the present crew, and in its present turn, a bit each.
     helped: AtomicU64,
+    came: AtomicU64,
     /// Which turns of work are quicker together, and whether the present one is taken alone.
     gauges: Mutex<Gauges>,
     alone: AtomicBool,
@@ -144,6 +145,7 @@ impl Party {
         let started = pool.start_threads(threads - 1);
         let workers = 1 + started.min(threads - 1);
         pool.helped.store(0, Ordering::Relaxed);
+        pool.came.store(0, Ordering::Relaxed);
         pool.alone.store(false, Ordering::Relaxed);
         pool.workers.store(workers, Ordering::Release);
         pool.wake(workers - 1);
@@ -153,7 +155,8 @@ impl Party {
 
 impl Drop for Party {
     fn drop(&mut self) {
-        self.pool.gauges().end(self.pool.start.elapsed());
+        let came = self.pool.came(self.workers);
+        self.pool.gauges().end(self.pool.start.elapsed(), came);
         self.pool.workers.store(1, Ordering::Release);
         self.pool.taken.store(false, Ordering::Release);
     }
@@ -198,6 +201,7 @@ impl Pool {
             rest_until: AtomicU64::new(0),
             rest: AtomicU64::new(REST.0),
             helped: AtomicU64::new(0),
+            came: AtomicU64::new(0),
             gauges: Mutex::new(Gauges::new()),
             alone: AtomicBool::new(false),
             start: Instant::now(),
@@ -269,7 +273,8 @@ impl Pool {
         let all = || {
             for chunk in Chunks::new(&self.parts, number, (chunks, workers), worker) {
                 let bit = 1 << worker;
-                if self.helped.load(Ordering::Relaxed) & bit == 0 {
+                if self.came.load(Ordering::Relaxed) & bit == 0 {
+                    self.came.fetch_or(bit, Ordering::Relaxed);
                     self.helped.fetch_or(bit, Ordering::Relaxed);
                 }
                 work(worker, chunk);
@@ -325,13 +330,14 @@ impl Pool {
     /// A turn of such work begins, and the last one has ended. Where it is taken alone the others
     /// leave their cores after a moment.
     fn turn(&self, work: Work) {
+        let came = self.came(work.1);
         let alone = {
             let mut gauges = self.gauges();
             if self.rests() {
                 gauges.ignore();
                 true
             } else {
-                gauges.begin(work, self.start.elapsed())
+                gauges.begin(work, self.start.elapsed(), came)
             }
         };
         if alone == self.alone.swap(alone, Ordering::Relaxed) {
@@ -340,6 +346,11 @@ impl Pool {
         let workers = if alone { 1 } else { work.1 };
         self.workers.store(workers, Ordering::Release);
         self.wake(workers - 1);
+    }
+
+    /// Whether all others of so many workers took chunks since this was last asked.
+    fn came(&self, workers: usize) -> bool {
+        self.came.swap(0, Ordering::Relaxed).count_ones() as usize + 1 >= workers
     }
 
     fn gauges(&self) -> MutexGuard<'_, Gauges> {

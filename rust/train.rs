@@ -16,7 +16,7 @@ pub use trace::LayerTrace;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::data::{Dataset, PixelTable, Rows};
+use crate::data::{Dataset, Rows};
 use crate::error::Error;
 use crate::init::Initialization;
 use crate::kernels::gemm::{self, Scratch, Team};
@@ -42,7 +42,6 @@ pub struct Trainer<T> {
     network: Network<T>,
     state: State<T>,
     plan: Plan,
-    pixels: PixelTable<T>,
     workspace: Option<Workspace<T>>,
     tiles: Option<Tiles<T>>,
     /// What a few rows are predicted with; for one row, a copy of the parameters as they are.
@@ -66,7 +65,6 @@ impl<T: Real> Trainer<T> {
             network,
             state: State::new(),
             plan,
-            pixels: PixelTable::new(),
             workspace: None,
             tiles: None,
             few: Few::new(),

@@ -1,6 +1,6 @@
 //! Tests of datasets.
 
-use super::{Answers, Dataset, Inputs, PixelTable, Rows};
+use super::{Answers, Dataset, Inputs, Rows};
 use crate::error::Error;
 use crate::kernels::Isa;
 
@@ -89,16 +89,6 @@ fn listed_pixels_are_gathered_as_all_are() {
         assert!(later.inputs() == at_once.inputs() && at_once.list(isa));
         assert_eq!(gathered(&later), expected);
         assert_eq!(at_once.lit_share(), 250.0 / 1500.0);
-    }
-}
-
-#[test]
-fn pixels_are_the_rounded_quotients() {
-    let (single, double) = (PixelTable::<f32>::new(), PixelTable::<f64>::new());
-    for i in 0..=255_u8 {
-        let at = usize::from(i);
-        assert_eq!(single.0[at].to_bits(), (f32::from(i) / 255.0).to_bits());
-        assert_eq!(double.0[at].to_bits(), (f64::from(i) / 255.0).to_bits());
     }
 }
 

@@ -159,7 +159,6 @@ impl<E: Copy + Default> Columns<E> {
 pub fn product<'a, S: Lines, E: Lit<S::T> + 'a, const C: usize, const L: usize>(
     s: S,
     row: &impl Fn(usize) -> LitRow<'a, E>,
-    table: &[S::T; 256],
     pieces: &[Piece<S::T>],
     z: &mut [S::T],
     (stride, j): (usize, usize),
@@ -173,12 +172,12 @@ pub fn product<'a, S: Lines, E: Lit<S::T> + 'a, const C: usize, const L: usize>(
                 lists[c] = row(i + c).block(b);
             }
             let z = &mut z[i * stride..];
-            product_of::<S, E, C, L>(s, lists, table, &piece.w, z, (stride, j), b == 0);
+            product_of::<S, E, C, L>(s, lists, &piece.w, z, (stride, j), b == 0);
             i += C;
         }
         while i < n {
             let (lists, z) = ([row(i).block(b)], &mut z[i * stride..]);
-            product_of::<S, E, 1, L>(s, lists, table, &piece.w, z, (stride, j), b == 0);
+            product_of::<S, E, 1, L>(s, lists, &piece.w, z, (stride, j), b == 0);
             i += 1;
         }
     }
@@ -189,7 +188,6 @@ pub fn product<'a, S: Lines, E: Lit<S::T> + 'a, const C: usize, const L: usize>(
 pub(super) fn product_of<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     s: S,
     lists: [&[E]; C],
-    table: &[S::T; 256],
     w: &[Line<S::T>],
     z: &mut [S::T],
     (stride, j): (usize, usize),
@@ -200,10 +198,10 @@ pub(super) fn product_of<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>
         together = together.min(lists[c].len());
     }
     let mut chains = [[Wide::splat(s, S::T::ZERO); L]; C];
-    follow(s, lists, 0..together, table, w, &mut chains);
+    follow(s, lists, 0..together, w, &mut chains);
     for c in 0..C {
         let mut chain = [chains[c]];
-        follow(s, [lists[c]], together..lists[c].len(), table, w, &mut chain);
+        follow(s, [lists[c]], together..lists[c].len(), w, &mut chain);
         add(s, &mut z[c * stride..][j..stride], chain[0], first);
     }
 }
@@ -232,7 +230,6 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     s: S,
     lists: [&[E]; C],
     part: Range<usize>,
-    table: &[S::T; 256],
     w: &[Line<S::T>],
     chains: &mut [[Wide<S>; L]; C],
 ) {
@@ -244,7 +241,7 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
         for c in 0..C {
             // SAFETY: k is below the length of each list.
             let lit = unsafe { *lists[c].get_unchecked(k) };
-            let x = Wide::splat(s, lit.value(table));
+            let x = Wide::splat(s, lit.value());
             for l in 0..L {
                 // SAFETY: a byte is below `BLOCK`.
                 let w = unsafe { w.get_unchecked(usize::from(lit.at()) * L + l) };
@@ -259,11 +256,10 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
 fn chains<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     s: S,
     lists: [&[E]; C],
-    table: &[S::T; 256],
     w: &[Line<S::T>],
 ) -> [[Wide<S>; L]; C] {
     let mut chains = [[Wide::splat(s, S::T::ZERO); L]; C];
-    follow(s, lists, 0..lists[0].len(), table, w, &mut chains);
+    follow(s, lists, 0..lists[0].len(), w, &mut chains);
     chains
 }
 
@@ -287,7 +283,6 @@ pub struct Piece<T> {
 pub fn accumulate<S: Lines, E: Lit<S::T>, const L: usize>(
     s: S,
     columns: &Columns<E>,
-    table: &[S::T; 256],
     r: &[Line<S::T>],
     piece: &mut Piece<S::T>,
     first: bool,
@@ -295,7 +290,7 @@ pub fn accumulate<S: Lines, E: Lit<S::T>, const L: usize>(
     let g = piece.g.as_chunks_mut::<L>().0;
     assert_eq!(g.len(), BLOCK, "a gradient a weight");
     for (i, g) in g.iter_mut().enumerate() {
-        let [chain] = chains::<S, E, 1, L>(s, [columns.of(i)], table, r);
+        let [chain] = chains::<S, E, 1, L>(s, [columns.of(i)], r);
         for l in 0..L {
             let before = if first { Wide::splat(s, S::T::ZERO) } else { Wide::load(s, &g[l]) };
             before.add(chain[l]).store(&mut g[l]);
@@ -312,7 +307,6 @@ pub fn accumulate<S: Lines, E: Lit<S::T>, const L: usize>(
 pub fn descend<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     s: S,
     columns: &Columns<E>,
-    table: &[S::T; 256],
     r: &[Line<S::T>],
     piece: &mut Piece<S::T>,
     first: bool,
@@ -332,20 +326,20 @@ pub fn descend<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
                 for c in 1..C {
                     lists[c] = columns.of(usize::from(lit[k + c]));
                 }
-                let chains = chains::<S, E, C, L>(s, lists, table, r);
+                let chains = chains::<S, E, C, L>(s, lists, r);
                 for c in 0..C {
                     step(s, piece, usize::from(lit[k + c]), chains[c], true, by, &mut check);
                 }
                 k += C;
             } else {
-                let [chain] = chains::<S, E, 1, L>(s, [lists[0]], table, r);
+                let [chain] = chains::<S, E, 1, L>(s, [lists[0]], r);
                 step(s, piece, usize::from(lit[k]), chain, true, by, &mut check);
                 k += 1;
             }
         }
     } else {
         for input in 0..BLOCK {
-            let [chain] = chains::<S, E, 1, L>(s, [columns.of(input)], table, r);
+            let [chain] = chains::<S, E, 1, L>(s, [columns.of(input)], r);
             step(s, piece, input, chain, first, by, &mut check);
         }
     }

@@ -4,7 +4,7 @@ use super::{
     add, add_relu, add_sigmoid, add_tanh, all_finite, difference, divide, pixels, relu,
     relu_backward, sigmoid_backward, tanh_backward, twice_difference,
 };
-use crate::kernels::testing::{assert_bits, extreme, mild};
+use crate::kernels::testing::{assert_bits, extreme, mild, quotients};
 use crate::kernels::{Isa, Real};
 
 /// Runs a kernel that writes `d`, which begins as `y`, and compares it with a formula of (x, y).
@@ -104,8 +104,8 @@ fn whatever_is_not_finite_is_found_anywhere() {
 
 fn check_pixels<T: Real>() {
     let every: Vec<u8> = (0..=255).collect();
-    let quotients: Vec<T> =
-        every.iter().map(|&i| T::from_f64(f64::from(i)) / T::from_f64(255.0)).collect();
+    let quotients: Vec<T> = quotients(&every);
+    assert_bits(T::QUOTIENTS, &quotients, "the table");
     for isa in Isa::available() {
         for n in [0, 1, 7, 16, 33, 256] {
             let mut to = vec![T::ONE; n];

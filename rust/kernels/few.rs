@@ -195,7 +195,6 @@ pub fn step_biases<S: Lines>(
 pub fn product_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
     s: S,
     row: &impl Fn(usize) -> LitRow<'a, E>,
-    table: &[S::T; 256],
     w: &[Line<S::T>],
     z: &mut [Line<S::T>],
 ) {
@@ -206,10 +205,10 @@ pub fn product_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
             let (z, place) = (&mut z[i * L * LINE..], (L * LINE, 0));
             if i + 2 <= rows {
                 let lists = [row(i).block(b), row(i + 1).block(b)];
-                product_of::<S, E, 2, L>(s, lists, table, w, z, place, b == 0);
+                product_of::<S, E, 2, L>(s, lists, w, z, place, b == 0);
                 i += 2;
             } else {
-                product_of::<S, E, 1, L>(s, [row(i).block(b)], table, w, z, place, b == 0);
+                product_of::<S, E, 1, L>(s, [row(i).block(b)], w, z, place, b == 0);
                 i += 1;
             }
         }
@@ -227,7 +226,6 @@ pub fn product_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
 pub fn step_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
     s: S,
     (row, k): (&impl Fn(usize) -> LitRow<'a, E>, usize),
-    table: &[S::T; 256],
     r: &[Line<S::T>],
     (w, v): Moved<'_, S::T>,
     by: Descent<S::T>,
@@ -239,7 +237,7 @@ pub fn step_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
     let (w, v) = (w.as_chunks_mut::<L>().0, v.as_chunks_mut::<L>().0);
     let mut check = zero;
     for (b, first) in (0..k).step_by(BLOCK).enumerate() {
-        let lit = sum_rows(s, row, b, table, r, sums);
+        let lit = sum_rows(s, row, b, r, sums);
         if v.is_empty() && by.l2 == S::T::ZERO {
             // To look which are 0 costs more.
             let by = Descent { l2: S::T::ZERO, ..by };
@@ -272,7 +270,6 @@ fn sum_rows<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
     s: S,
     row: &impl Fn(usize) -> LitRow<'a, E>,
     b: usize,
-    table: &[S::T; 256],
     r: &[[Line<S::T>; L]],
     sums: &mut [[Line<S::T>; L]; BLOCK],
 ) -> Range<usize> {
@@ -288,7 +285,7 @@ fn sum_rows<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
             highest = highest.max(usize::from(last.at()) + 1);
         }
         for entry in entries {
-            let x = Wide::splat(s, entry.value(table));
+            let x = Wide::splat(s, entry.value());
             let sum = &mut sums[usize::from(entry.at())];
             for l in 0..L {
                 x.mul_add(of_row[l], Wide::load(s, &sum[l])).store(&mut sum[l]);

@@ -5,7 +5,7 @@ use crate::kernels::gemm::BLOCK;
 use crate::kernels::lines::{LINE, Line, Lines, Work, flat};
 use crate::kernels::rows::Descent;
 use crate::kernels::sparse::{Lit, LitPixel, LitRow, LitValue};
-use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, work};
+use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, quotients, work};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
 use crate::rng::Words;
@@ -135,7 +135,6 @@ impl<E> Listed<E> {
 
 struct ProductLit<'a, T, E, const L: usize> {
     lists: &'a Listed<E>,
-    table: &'a [T; 256],
     w: &'a [Line<T>],
     z: &'a mut [Line<T>],
 }
@@ -145,14 +144,13 @@ impl<T: Real, E: Lit<T>, const L: usize> Work<T> for ProductLit<'_, T, E, L> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
-        product_lit::<S, E, L>(s, &|i| self.lists.row(i), self.table, self.w, self.z);
+        product_lit::<S, E, L>(s, &|i| self.lists.row(i), self.w, self.z);
     }
 }
 
 struct StepLit<'a, T, E, const L: usize> {
     lists: &'a Listed<E>,
     k: usize,
-    table: &'a [T; 256],
     r: &'a [Line<T>],
     parameters: Moved<'a, T>,
     by: Descent<T>,
@@ -164,8 +162,8 @@ impl<T: Real, E: Lit<T>, const L: usize> Work<T> for StepLit<'_, T, E, L> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) -> bool {
-        let Self { lists, k, table, r, parameters, by, sums } = self;
-        step_lit::<S, E, L>(s, (&|i| lists.row(i), k), table, r, parameters, by, sums)
+        let Self { lists, k, r, parameters, by, sums } = self;
+        step_lit::<S, E, L>(s, (&|i| lists.row(i), k), r, parameters, by, sums)
     }
 }
 
@@ -175,7 +173,6 @@ fn check_lit<T: Real, E: Lit<T>, const L: usize>(
     x: &[T],
     k: usize,
     lists: &Listed<E>,
-    table: &[T; 256],
 ) {
     let (rows, n, padded) = (x.len() / k, L * LINE, k.next_multiple_of(BLOCK));
     let r = draw(2, rows * n);
@@ -186,13 +183,13 @@ fn check_lit<T: Real, E: Lit<T>, const L: usize>(
     for isa in Isa::available() {
         let what = format!("{} {} {rows} {k} {L}", isa.name(), T::DTYPE);
         let mut found = in_lines(&draw(5, rows * n));
-        isa.run(ProductLit::<_, _, L> { lists, table, w: &in_lines(&w), z: &mut found });
+        isa.run(ProductLit::<_, _, L> { lists, w: &in_lines(&w), z: &mut found });
         assert_bits(flat(&found), &z, &what);
         let mut sums = vec![Line::default(); BLOCK * L];
         for by in descents() {
             check_descent((&w, &v, &g), by, k * n, &what, |w, v| {
                 let (r, parameters, sums) = (&in_r, (w, v), &mut sums);
-                isa.run(StepLit::<_, _, L> { lists, k, table, r, parameters, by, sums })
+                isa.run(StepLit::<_, _, L> { lists, k, r, parameters, by, sums })
             });
             assert_bits(flat(&sums), &vec![T::ZERO; BLOCK * n], &what);
         }
@@ -206,13 +203,10 @@ fn check_lists<T: Real>(draw: Draw<T>, rows: usize, k: usize) {
         if i % k / BLOCK == 1 || i / k % 5 == 4 || chance > 60 { 0 } else { pixel }
     };
     let pixels: Vec<u8> = words.map(lit).collect();
-    let table = std::array::from_fn(|i| {
-        T::from_f64(f64::from(u32::try_from(i).unwrap())) / T::from_f64(255.0)
-    });
-    let x: Vec<T> = pixels.iter().map(|&pixel| table[usize::from(pixel)]).collect();
+    let x: Vec<T> = quotients(&pixels);
     let listed = Listed::new(&pixels, k, |at, pixel| (pixel > 0).then_some(LitPixel { at, pixel }));
-    check_lit::<T, _, 1>(draw, &x, k, &listed, &table);
-    check_lit::<T, _, 2>(draw, &x, k, &listed, &table);
+    check_lit::<T, _, 1>(draw, &x, k, &listed);
+    check_lit::<T, _, 2>(draw, &x, k, &listed);
 
     let mut x = draw(7, rows * k);
     for (x, pixel) in x.iter_mut().zip(&pixels) {
@@ -220,8 +214,8 @@ fn check_lists<T: Real>(draw: Draw<T>, rows: usize, k: usize) {
     }
     let listed =
         Listed::new(&x, k, |at, value| (value != T::ZERO).then_some(LitValue { value, at }));
-    check_lit::<T, _, 1>(draw, &x, k, &listed, &table);
-    check_lit::<T, _, 2>(draw, &x, k, &listed, &table);
+    check_lit::<T, _, 1>(draw, &x, k, &listed);
+    check_lit::<T, _, 2>(draw, &x, k, &listed);
 }
 
 #[test]

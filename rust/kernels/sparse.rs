@@ -14,8 +14,8 @@ pub trait Lit<T>: Copy + Default {
     const LEAST: f64;
     /// Its place within its block of 256.
     fn at(self) -> u8;
-    /// Its value; the table has those of pixels.
-    fn value(self, table: &[T; 256]) -> T;
+    /// Its value.
+    fn value(self) -> T;
     /// The same value at another place.
     #[must_use]
     fn moved(self, at: u8) -> Self;
@@ -39,8 +39,8 @@ impl<T: Real> Lit<T> for LitPixel {
         self.at
     }
     #[inline(always)]
-    fn value(self, table: &[T; 256]) -> T {
-        table[usize::from(self.pixel)]
+    fn value(self) -> T {
+        T::QUOTIENTS[usize::from(self.pixel)]
     }
     #[inline(always)]
     fn moved(self, at: u8) -> Self {
@@ -65,7 +65,7 @@ impl<T: Real> Lit<T> for LitValue<T> {
         self.at
     }
     #[inline(always)]
-    fn value(self, _table: &[T; 256]) -> T {
+    fn value(self) -> T {
         self.value
     }
     #[inline(always)]
@@ -127,28 +127,27 @@ impl<'a, E> LitRow<'a, E> {
 pub fn product<S: Lines, E: Lit<S::T>>(
     s: S,
     x: LitRow<'_, E>,
-    table: &[S::T; 256],
     w: &[Line<S::T>],
     z: &mut [Line<S::T>],
 ) {
     let lines = z.len();
     if lines == 1 {
         // Apart, as a step's time is in loops of this: where a row begins is then a shift.
-        return strip::<S, E, 3, 1>(s, x, table, w, (z, 1), 0);
+        return strip::<S, E, 3, 1>(s, x, w, (z, 1), 0);
     }
     let mut j = 0;
     if size_of::<S::T>() == 4 {
         while j + 4 <= lines {
-            strip::<S, E, 1, 4>(s, x, table, w, (z, lines), j);
+            strip::<S, E, 1, 4>(s, x, w, (z, lines), j);
             j += 4;
         }
     }
     while j + 2 <= lines {
-        strip::<S, E, 1, 2>(s, x, table, w, (z, lines), j);
+        strip::<S, E, 1, 2>(s, x, w, (z, lines), j);
         j += 2;
     }
     if j < lines {
-        strip::<S, E, 3, 1>(s, x, table, w, (z, lines), j);
+        strip::<S, E, 3, 1>(s, x, w, (z, lines), j);
     }
 }
 
@@ -157,7 +156,6 @@ pub fn product<S: Lines, E: Lit<S::T>>(
 fn strip<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     s: S,
     x: LitRow<'_, E>,
-    table: &[S::T; 256],
     w: &[Line<S::T>],
     (z, lines): (&mut [Line<S::T>], usize),
     j: usize,
@@ -170,10 +168,10 @@ fn strip<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
         let w = &w[b * BLOCK * lines..];
         let chains = [[Wide::splat(s, S::T::ZERO); L]; C];
         let heads = blocks.map(|block| &block[..together]);
-        let chains = follow::<S, E, C, L>(s, heads, table, w, lines, j, chains);
+        let chains = follow::<S, E, C, L>(s, heads, w, lines, j, chains);
         for (c, chain) in chains.into_iter().enumerate() {
             let (w, rest) = (&w[c * BLOCK * lines..], &blocks[c][together..]);
-            let [chain] = follow::<S, E, 1, L>(s, [rest], table, w, lines, j, [chain]);
+            let [chain] = follow::<S, E, 1, L>(s, [rest], w, lines, j, [chain]);
             sums = added(sums, chain);
         }
         b += C;
@@ -181,7 +179,7 @@ fn strip<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     while b < x.blocks() {
         let chain = [[Wide::splat(s, S::T::ZERO); L]];
         let w = &w[b * BLOCK * lines..];
-        let [chain] = follow::<S, E, 1, L>(s, [x.block(b)], table, w, lines, j, chain);
+        let [chain] = follow::<S, E, 1, L>(s, [x.block(b)], w, lines, j, chain);
         sums = added(sums, chain);
         b += 1;
     }
@@ -195,7 +193,6 @@ fn strip<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
 fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     s: S,
     x: [&[E]; C],
-    table: &[S::T; 256],
     w: &[Line<S::T>],
     lines: usize,
     j: usize,
@@ -208,7 +205,7 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
         for (c, chain) in chains.iter_mut().enumerate() {
             // SAFETY: k < n, the length of each list.
             let lit = unsafe { *x[c].get_unchecked(k) };
-            let x = Wide::splat(s, lit.value(table));
+            let x = Wide::splat(s, lit.value());
             let row = (c * BLOCK + usize::from(lit.at())) * lines + j;
             for (l, chain) in chain.iter_mut().enumerate() {
                 // SAFETY: a byte is below `BLOCK`, and j + l below `lines`.
@@ -229,7 +226,6 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
 pub fn step<S: Lines, E: Lit<S::T>>(
     s: S,
     x: LitRow<'_, E>,
-    table: &[S::T; 256],
     r: &[Line<S::T>],
     w: &mut [Line<S::T>],
     by: Descent<S::T>,
@@ -238,14 +234,14 @@ pub fn step<S: Lines, E: Lit<S::T>>(
     if let [r] = r {
         let r = Wide::load(s, r);
         if let Some(r) = Descent::deltas_for_products(s, r, E::LEAST) {
-            return step_line::<S, E, true>(s, x, table, r, w, by);
+            return step_line::<S, E, true>(s, x, r, w, by);
         }
-        return step_line::<S, E, false>(s, x, table, r, w, by);
+        return step_line::<S, E, false>(s, x, r, w, by);
     }
     for b in 0..x.blocks() {
         let w = &mut w[b * BLOCK * r.len()..][..BLOCK * r.len()];
         for lit in x.block(b) {
-            let x = Wide::splat(s, lit.value(table));
+            let x = Wide::splat(s, lit.value());
             let w = &mut w[usize::from(lit.at()) * r.len()..][..r.len()];
             for (w, r) in w.iter_mut().zip(r) {
                 by.plain(s, x, Wide::load(s, r), Wide::load(s, w)).store(w);
@@ -260,7 +256,6 @@ pub fn step<S: Lines, E: Lit<S::T>>(
 fn step_line<S: Lines, E: Lit<S::T>, const PRODUCT: bool>(
     s: S,
     x: LitRow<'_, E>,
-    table: &[S::T; 256],
     r: Wide<S>,
     w: &mut [Line<S::T>],
     by: Descent<S::T>,
@@ -270,7 +265,7 @@ fn step_line<S: Lines, E: Lit<S::T>, const PRODUCT: bool>(
         for lit in x.block(b) {
             // SAFETY: a byte is below `BLOCK`.
             let w = unsafe { w.get_unchecked_mut(usize::from(lit.at())) };
-            let (x, before) = (Wide::splat(s, lit.value(table)), Wide::load(s, w));
+            let (x, before) = (Wide::splat(s, lit.value()), Wide::load(s, w));
             if PRODUCT {
                 by.down(s, r.mul(x), before).store(w);
             } else {
@@ -282,10 +277,10 @@ fn step_line<S: Lines, E: Lit<S::T>, const PRODUCT: bool>(
 
 /// Writes what x lists to its places among the others (k,).
 #[inline(always)]
-pub fn scatter<T: Real, E: Lit<T>>(x: LitRow<'_, E>, table: &[T; 256], to: &mut [T]) {
+pub fn scatter<T: Real, E: Lit<T>>(x: LitRow<'_, E>, to: &mut [T]) {
     for b in 0..x.blocks() {
         for lit in x.block(b) {
-            to[b * BLOCK + usize::from(lit.at())] = lit.value(table);
+            to[b * BLOCK + usize::from(lit.at())] = lit.value();
         }
     }
 }

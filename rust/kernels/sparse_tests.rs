@@ -3,21 +3,20 @@
 use super::{BLOCK, Lit, LitPixel, LitRow, LitValue, clear, product, scatter, step};
 use crate::kernels::lines::{LINE, Line, flat};
 use crate::kernels::rows::Descent;
-use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, work};
+use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, quotients, work};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
 use crate::rng::Words;
 
 work! {
     Product<'a, T, E> {
-        x: LitRow<'a, E>, table: &'a [T; 256], w: &'a [Line<T>], z: &'a mut [Line<T>],
+        x: LitRow<'a, E>, w: &'a [Line<T>], z: &'a mut [Line<T>],
     }
     product, ()
 }
 work! {
     Step<'a, T, E> {
         x: LitRow<'a, E>,
-        table: &'a [T; 256],
         r: &'a [Line<T>],
         w: &'a mut [Line<T>],
         by: Descent<T>,
@@ -51,11 +50,6 @@ impl<E> Listed<E> {
     }
 }
 
-/// Numbers for pixels: any that are 0 for 0.
-fn table<T: Real>() -> [T; 256] {
-    std::array::from_fn(|i| T::from_f64(f64::from(u32::try_from(i).unwrap()) / 255.0))
-}
-
 /// A row of pixels (256 a block,): in each block of its own share lit, in some none or all.
 fn pixels(blocks: usize, seed: u64) -> Vec<u8> {
     let share = |b: usize| [40, 0, 255, 3, 100][(b + usize::try_from(seed).unwrap()) % 5];
@@ -65,10 +59,10 @@ fn pixels(blocks: usize, seed: u64) -> Vec<u8> {
 
 /// The row, the same as it is listed, and what it is listed of.
 fn check<T: Real, E: Lit<T>>(draw: fn(u64, usize) -> Vec<T>, x: &[T], lit: LitRow<'_, E>) {
-    let (k, table) = (x.len(), table());
+    let k = x.len();
     assert_eq!(lit.blocks() * BLOCK, k);
     let mut all = vec![T::ZERO; k];
-    scatter(lit, &table, &mut all);
+    scatter(lit, &mut all);
     assert_bits(&all, x, "scattered");
     clear(lit, &mut all);
     assert_bits(&all, &vec![T::ZERO; k], "cleared");
@@ -86,9 +80,9 @@ fn check<T: Real, E: Lit<T>>(draw: fn(u64, usize) -> Vec<T>, x: &[T], lit: LitRo
         for isa in Isa::available() {
             let what = format!("{} {k} {lines}", isa.name());
             let (mut w, mut found) = (in_lines(&w), in_lines(&draw(4, n)));
-            isa.run(Product { x: lit, table: &table, w: &w, z: &mut found });
+            isa.run(Product { x: lit, w: &w, z: &mut found });
             assert_bits(flat(&found), &z, &what);
-            isa.run(Step { x: lit, table: &table, r: &in_lines(&r), w: &mut w, by });
+            isa.run(Step { x: lit, r: &in_lines(&r), w: &mut w, by });
             assert_bits(flat(&w), &moved, &what);
         }
     }
@@ -97,9 +91,7 @@ fn check<T: Real, E: Lit<T>>(draw: fn(u64, usize) -> Vec<T>, x: &[T], lit: LitRo
 fn check_pixels<T: Real>(draw: fn(u64, usize) -> Vec<T>, blocks: usize, seed: u64) {
     let pixels = pixels(blocks, seed);
     let listed = Listed::new(&pixels, |x| x != 0, |at, pixel| LitPixel { at, pixel });
-    let table = table::<T>();
-    let x: Vec<T> = pixels.iter().map(|&pixel| table[usize::from(pixel)]).collect();
-    check(draw, &x, listed.row());
+    check(draw, &quotients::<T>(&pixels), listed.row());
 }
 
 fn check_values<T: Real>(draw: fn(u64, usize) -> Vec<T>, blocks: usize, seed: u64) {
@@ -153,5 +145,5 @@ fn fewer_weights_than_blocks_are_refused() {
     let mut w = vec![Line::<f32>::default(); BLOCK - 1];
     let by = Descent { rate: 0.3, momentum: 0.0, l2: 0.0 };
     let r = [Line::default()];
-    Isa::portable().run(Step { x: listed.row(), table: &table(), r: &r, w: &mut w, by });
+    Isa::portable().run(Step { x: listed.row(), r: &r, w: &mut w, by });
 }

@@ -43,6 +43,11 @@ pub(crate) fn assert_bits<T: Real>(found: &[T], expected: &[T], what: &str) {
     }
 }
 
+/// What a network sees of pixels, divided one by one.
+pub(crate) fn quotients<T: Real>(pixels: &[u8]) -> Vec<T> {
+    pixels.iter().map(|&pixel| T::from_f64(pixel.into()) / T::from_f64(255.0)).collect()
+}
+
 /// Numbers line by line.
 pub(crate) fn in_lines<T: Real>(numbers: &[T]) -> Vec<Line<T>> {
     let (lines, rest) = numbers.as_chunks::<LINE>();

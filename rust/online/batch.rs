@@ -164,8 +164,7 @@ impl<T: Real, E: Lit<T>> Slice<'_, T, E> {
         let Self { batch, isa, data, lists, .. } = self;
         let (isa, count, last) = (*isa, rows.len(), batch.parts.len() - 1);
         let mut after = self.totals;
-        let table = data.pixels().quotients();
-        s.apart(ForwardLit { isa, lists, table, rows, part: &mut batch.parts[0] });
+        s.apart(ForwardLit { isa, lists, rows, part: &mut batch.parts[0] });
         for l in 0..last {
             let (before, behind) = batch.parts.split_at_mut(l + 1);
             s.apart(Forward { isa, rows: count, before: &before[l], part: &mut behind[0] });
@@ -187,7 +186,7 @@ impl<T: Real, E: Lit<T>> Slice<'_, T, E> {
             isa,
             lines::flat(&part.r[..count * lines::lines(part.n_out)]),
         ) {
-            s.apart(StepLit { lists, table, rows, part, sums, by })
+            s.apart(StepLit { lists, rows, part, sums, by })
         } else {
             step_whole(isa, data, rows, x, part, by)
         };
@@ -205,7 +204,6 @@ impl<T: Real, E: Lit<T>> Slice<'_, T, E> {
 struct ForwardLit<'a, T, E> {
     isa: Isa,
     lists: &'a Listed<E>,
-    table: &'a [T; 256],
     rows: Rows<'a>,
     part: &'a mut Part<T>,
 }
@@ -215,13 +213,13 @@ impl<T: Real, E: Lit<T>> Work<T> for ForwardLit<'_, T, E> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
-        let Self { isa, lists, table, rows, part } = self;
+        let Self { isa, lists, rows, part } = self;
         let (row, count) = (|i| lists.row(rows.at(i)), rows.len());
         let z = &mut part.z[..count * lines::lines(part.n_out)];
         if z.len() == count {
-            few::product_lit::<S, E, 1>(s, &row, table, &part.w, z);
+            few::product_lit::<S, E, 1>(s, &row, &part.w, z);
         } else {
-            few::product_lit::<S, E, 2>(s, &row, table, &part.w, z);
+            few::product_lit::<S, E, 2>(s, &row, &part.w, z);
         }
         part.activate_rows(s, isa, count);
     }
@@ -337,7 +335,6 @@ impl<T: Real> Work<T> for Back<'_, T> {
 /// parameters is finite.
 struct StepLit<'a, T, E> {
     lists: &'a Listed<E>,
-    table: &'a [T; 256],
     rows: Rows<'a>,
     part: &'a mut Part<T>,
     sums: &'a mut [Line<T>],
@@ -349,15 +346,15 @@ impl<T: Real, E: Lit<T>> Work<T> for StepLit<'_, T, E> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) -> bool {
-        let Self { lists, table, rows, part, sums, by } = self;
+        let Self { lists, rows, part, sums, by } = self;
         let biases = part.step_biases_by_rows(s, rows.len(), by);
         let row = |i| lists.row(rows.at(i));
         let Part { n_in, n_out, w, v, r, .. } = part;
         let (row, r) = ((&row, *n_in), &r[..rows.len() * lines::lines(*n_out)]);
         let weights = if r.len() == rows.len() {
-            few::step_lit::<S, E, 1>(s, row, table, r, (w, v), by, sums)
+            few::step_lit::<S, E, 1>(s, row, r, (w, v), by, sums)
         } else {
-            few::step_lit::<S, E, 2>(s, row, table, r, (w, v), by, sums)
+            few::step_lit::<S, E, 2>(s, row, r, (w, v), by, sums)
         };
         biases && weights
     }
@@ -376,7 +373,7 @@ fn step_whole<T: Real>(
     let (n_in, stride) = (part.n_in, lines::lines(part.n_in));
     for (i, x) in x.chunks_exact_mut(stride).take(rows.len()).enumerate() {
         let x = &mut lines::flat_mut(x)[..n_in];
-        data.inputs().gather(Rows::Range(rows.at(i), 1), n_in, data.pixels(), x);
+        data.inputs().gather(Rows::Range(rows.at(i), 1), n_in, x);
     }
     isa.run(StepWhole { rows: rows.len(), x, part, by })
 }

@@ -29,7 +29,6 @@ impl<T: Real> Work<T> for Forward<'_, T> {
 pub(super) struct ForwardLit<'a, T, E> {
     pub(super) isa: Isa,
     pub(super) x: LitRow<'a, E>,
-    pub(super) table: &'a [T; 256],
     pub(super) part: &'a mut Part<T>,
 }
 
@@ -38,7 +37,7 @@ impl<T: Real, E: Lit<T>> Work<T> for ForwardLit<'_, T, E> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
-        sparse::product(s, self.x, self.table, &self.part.w, &mut self.part.z);
+        sparse::product(s, self.x, &self.part.w, &mut self.part.z);
         self.part.activate(s, self.isa);
     }
 }
@@ -103,7 +102,6 @@ impl<T: Real> Work<T> for StepFirst<'_, T> {
 /// One step of the first layer, for those weights only whose gradient is not 0.
 pub(super) struct StepLit<'a, T, E> {
     pub(super) x: LitRow<'a, E>,
-    pub(super) table: &'a [T; 256],
     pub(super) part: &'a mut Part<T>,
     pub(super) by: Descent<T>,
 }
@@ -113,8 +111,8 @@ impl<T: Real, E: Lit<T>> Work<T> for StepLit<'_, T, E> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
-        let Self { x, table, part, by } = self;
+        let Self { x, part, by } = self;
         part.step_biases(s, by);
-        sparse::step(s, x, table, &part.r, &mut part.w, by);
+        sparse::step(s, x, &part.r, &mut part.w, by);
     }
 }

@@ -11,8 +11,10 @@ use std::time::Duration;
 const TURNS: u32 = 2;
 const LONG: Duration = Duration::from_micros(100);
 
-/// Nor do turns together count for so long: the others may have been asleep.
-const WAKING: Duration = Duration::from_micros(500);
+/// Nor do turns together count before all others have come to one: they may have been asleep, and the
+/// core of a virtual machine that was halted takes milliseconds. Who has not come after so long is
+/// awake, but comes too late for what there is to do.
+const WAKING: Duration = Duration::from_millis(5);
 
 /// From one trial to the next it is so many times as long as the trial's turns took, and at least so
 /// long.
@@ -65,9 +67,12 @@ struct Gauge {
 struct Trial {
     /// The quickest turn together and alone.
     best: [Option<Duration>; 2],
-    /// How many turns have counted this way, and what all took.
+    /// How many turns have counted this way, and what they took.
     counted: u32,
     spent: Duration,
+    /// What turns took that did not count, and whether all others have come to one.
+    waited: Duration,
+    awake: bool,
     /// What the turns of both ways took; between fits may be hours.
     length: Duration,
 }
@@ -77,10 +82,10 @@ impl Gauges {
         Self { known: [const { Gauge::of((0, 0)) }; WORKS], present: 0 }
     }
 
-    /// A turn of work begins now, and the one before, if any, has ended. Returns whether it is to be
-    /// taken alone.
-    pub(super) fn begin(&mut self, work: Work, now: Duration) -> bool {
-        self.end(now);
+    /// A turn of work begins now, and the one before, if any, has ended, to which all others had come
+    /// or not. Returns whether it is to be taken alone.
+    pub(super) fn begin(&mut self, work: Work, now: Duration, came: bool) -> bool {
+        self.end(now, came);
         if work.0 >= LARGE {
             return false;
         }
@@ -88,9 +93,9 @@ impl Gauges {
         self.known[self.present].begin(now)
     }
 
-    /// The present turn ends now.
-    pub(super) fn end(&mut self, now: Duration) {
-        self.known[self.present].end(now);
+    /// The present turn ends now, to which all others have come or not.
+    pub(super) fn end(&mut self, now: Duration, came: bool) {
+        self.known[self.present].end(now, came);
     }
 
     /// The present turn tells nothing: the crew was held up.
@@ -129,13 +134,13 @@ impl Gauge {
         self.alone
     }
 
-    fn end(&mut self, now: Duration) {
+    fn end(&mut self, now: Duration, came: bool) {
         if !std::mem::take(&mut self.timed) {
             return;
         }
         let took = now.saturating_sub(self.began);
         if let Some(trial) = &mut self.trial {
-            if trial.add(self.alone, took) {
+            if trial.add(self.alone, took, came) {
                 self.go_on(now);
             }
         } else if self.trial_is_due(took, now) {
@@ -158,7 +163,8 @@ impl Gauge {
             // As quick: the core is left to others.
             [Some(together), Some(alone)] => (together, together + together / 32 > alone),
             _ => {
-                (trial.counted, trial.spent) = (0, Duration::ZERO);
+                let (best, length) = (trial.best, trial.length);
+                *trial = Trial { best, length, ..Trial::default() };
                 self.alone = !self.alone;
                 return;
             }
@@ -170,17 +176,21 @@ impl Gauge {
 }
 
 impl Trial {
-    /// Adds a turn. Returns whether there were enough this way.
-    fn add(&mut self, alone: bool, took: Duration) -> bool {
-        let waking = if alone { Duration::ZERO } else { WAKING };
-        if self.spent > waking {
+    /// Adds a turn, to which all others came or not. Returns whether there were enough this way.
+    fn add(&mut self, alone: bool, took: Duration, came: bool) -> bool {
+        self.length += took;
+        let counts =
+            if alone { !self.waited.is_zero() } else { self.awake || self.waited > WAKING };
+        if counts {
             let best = &mut self.best[usize::from(alone)];
             *best = Some(best.map_or(took, |best| best.min(took)));
             self.counted += 1;
+            self.spent += took;
+        } else {
+            self.waited += took;
+            self.awake = came;
         }
-        self.spent += took;
-        self.length += took;
-        self.counted >= TURNS && self.spent >= waking + LONG
+        self.counted >= TURNS && self.spent >= LONG
     }
 }
 

@@ -13,6 +13,8 @@ struct Run {
     /// How long others need to wake up for a turn together, and when they are awake.
     wakes: Duration,
     awake: Option<Duration>,
+    /// Whether they came to the present turn.
+    came: bool,
 }
 
 fn micros(count: u32) -> Duration {
@@ -28,6 +30,7 @@ impl Run {
             takes,
             wakes: Duration::ZERO,
             awake: None,
+            came: false,
         }
     }
 
@@ -36,12 +39,13 @@ impl Run {
     fn paused(&mut self, count: u32, slice: u32, pause: Duration) -> (f64, f64) {
         let (mut took, mut alone) = (Duration::ZERO, 0);
         for turn in 0..count {
-            let is_alone = self.gauges.begin(self.work, self.now);
+            let is_alone = self.gauges.begin(self.work, self.now, self.came);
             alone += u32::from(is_alone);
-            let each = micros(self.takes[usize::from(is_alone || self.sleeps(is_alone))]);
+            self.came = !is_alone && !self.sleeps(is_alone);
+            let each = micros(self.takes[usize::from(!self.came)]);
             (self.now, took) = (self.now + each, took + each);
             if (turn + 1) % slice == 0 {
-                self.gauges.end(self.now);
+                self.gauges.end(self.now, self.came);
                 self.now += pause;
             }
         }
@@ -84,11 +88,20 @@ fn what_is_as_quick_is_done_alone() {
 
 #[test]
 fn others_may_wake_up_slowly() {
-    let mut run = Run { wakes: micros(490), ..Run::new([250, 100]) };
-    run.turns(1_000, 100);
-    run.takes = [60, 100];
-    run.turns(1_000, 100);
-    assert!(run.turns(1_000, 100).1 < 0.7);
+    for wakes in [490, 4_900] {
+        let mut run = Run { wakes: micros(wakes), ..Run::new([250, 100]) };
+        run.turns(1_000, 100);
+        run.takes = [60, 100];
+        run.turns(4_000, 100);
+        assert!(run.turns(1_000, 100).1 < 0.7, "{wakes}");
+    }
+}
+
+#[test]
+fn others_that_never_come_are_not_waited_for() {
+    let mut run = Run { wakes: Duration::from_secs(1 << 30), ..Run::new([60, 100]) };
+    let (alone, took) = run.turns(100_000, 100_000);
+    assert!(alone > 0.9 && took < 1.01, "{alone} {took}");
 }
 
 #[test]
@@ -119,7 +132,7 @@ fn a_shorter_turn_now_and_then_tells_nothing() {
     let mut run = Run::new([60, 100]);
     for _ in 0..1000 {
         run.turns(5, 100);
-        run.gauges.begin((10, 2), run.now);
+        run.gauges.begin((10, 2), run.now, run.came);
         run.now += micros(1);
     }
     assert!(run.turns(1_000, 100).1 < 0.7);
@@ -155,7 +168,7 @@ fn the_latest_works_are_known() {
 fn large_work_is_shared() {
     let mut gauges = Gauges::new();
     for turn in 0..100 {
-        assert!(!gauges.begin((LARGE, 2), Duration::from_secs(turn)));
+        assert!(!gauges.begin((LARGE, 2), Duration::from_secs(turn), true));
     }
 }
 

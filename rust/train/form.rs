@@ -35,11 +35,10 @@ impl<T: Real> Trainer<T> {
             None => Online::new(&self.network, velocity)?,
         };
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
-        let Self { network, state, plan, pixels, .. } = self;
+        let Self { network, state, plan, .. } = self;
         let sparse = plan.path.is_sparse();
         let (isa, state) = (plan.isa, &mut *state);
-        let trained =
-            fpu::exact(|| online.train(network, state, isa, pixels, data, sparse, steps, totals));
+        let trained = fpu::exact(|| online.train(network, state, isa, data, sparse, steps, totals));
         // What is not finite may stand in its padding too.
         self.online = trained.diverged.is_none().then_some(online);
         self.told.tell(1, Some(self.plan.path));

@@ -27,7 +27,7 @@ impl<T: Real> Trainer<T> {
     pub fn predict(&self, x: &Inputs<T>, rows: usize) -> Result<Vec<T>, Error> {
         let Some(source) = Source::of(x) else {
             let mut values = zeros(x.len())?;
-            x.gather(Rows::Range(0, rows), self.network.n_in(), &self.pixels, &mut values);
+            x.gather(Rows::Range(0, rows), self.network.n_in(), &mut values);
             return self.predict(&Inputs::Values(values), rows);
         };
         let outputs = self.predict_from(source, rows)?;

@@ -1,10 +1,10 @@
 //! Predictions by every way, bit for bit as the oracle has them.
 
 use crate::activation::Activation::{self, Identity, Relu, Sigmoid, Softmax, Tanh};
-use crate::data::{Answers, Dataset, Inputs, PixelTable, Source};
+use crate::data::{Answers, Dataset, Inputs, Source};
 use crate::error::Error;
 use crate::init::Initialization;
-use crate::kernels::testing::{assert_bits, extreme, mild};
+use crate::kernels::testing::{assert_bits, extreme, mild, quotients};
 use crate::kernels::{Isa, Real, oracle};
 use crate::loss::Loss;
 use crate::matrix::MatRef;
@@ -108,14 +108,13 @@ fn numbers_of_any_size_too() {
 }
 
 fn check_pixels<T: Real>() {
-    let table = PixelTable::<T>::new();
     for isa in Isa::available() {
         let mut trainer = trainer::<T>(isa, &[784, 16, 10], &[Sigmoid, Sigmoid]);
         for rows in [1, 2, 8, 9, 75] {
             let lit = dark::<f32>(mild, rows, 784).into_iter().zip(0..=255_u8);
             let pixels: Vec<u8> =
                 lit.cycle().take(rows * 784).map(|(x, p)| if x == 0.0 { 0 } else { p }).collect();
-            let x: Vec<T> = pixels.iter().map(|&p| table.quotients()[usize::from(p)]).collect();
+            let x: Vec<T> = quotients(&pixels);
             let expected = judged(&trainer, &x, rows);
             let x = Inputs::Pixels(pixels);
             let few = trainer.predict_few(Source::of(&x).unwrap(), rows).unwrap().unwrap();
