@@ -1,7 +1,7 @@
 //! One chunk of a product: block by block along the summation, panel by panel.
 
 use super::job::{CHUNK_ROWS, Job, Part};
-use super::pack::{Ahead, pack_panels, pack_rows, panels_at};
+use super::pack::{Ahead, height, pack_panels, pack_rows, panels_at};
 use super::panel::{group, is_zero};
 use super::tile::{Output, Place, form};
 use super::{BLOCK, nonzero, thin};
@@ -126,14 +126,23 @@ unsafe fn block<S: Simd>(
         }
         let panel = 2 * S::LANES * place.k.max(1);
         let panels = if form == form::PACKED { (GROUP / panel).max(1) } else { 1 };
+        // Whether a whole panel is packed by the first of its tiles.
+        let packs = matches!(form, form::ROWS | form::PACKED)
+            && (chunk.job.packed.is_none() && chunk.job.b.column_stride() == 1)
+            && (panels == 1 && height::<S>(part.m) == S::ROWS);
         let mut j = 0;
         while j < part.n {
             place.columns = (part.n - j).min(panels * 2 * S::LANES);
-            place.b = if form == form::DIRECT {
-                chunk.b(first, place.k, (j, place.columns)).data().as_ptr()
+            let b = chunk.b(first, place.k, (j, place.columns));
+            place.unpacked = std::ptr::null();
+            if form == form::DIRECT {
+                place.b = b.data().as_ptr();
+            } else if packs && place.columns == 2 * S::LANES {
+                place.b = chunk.panels.as_mut_ptr();
+                place.unpacked = b.data().as_ptr();
             } else {
-                chunk.pack_b::<S>(first, place.k, (j, place.columns))
-            };
+                place.b = chunk.pack_b::<S>(first, place.k, (j, place.columns));
+            }
             j += place.columns;
             let mut ahead = chunk.ahead(first, (j, place.columns), part.m / S::ROWS);
             group::<S>(form, place, part.m, output, check, &mut ahead);
@@ -142,7 +151,7 @@ unsafe fn block<S: Simd>(
     }
 }
 
-impl<T: Real> Chunk<'_, T> {
+impl<'a, T: Real> Chunk<'a, T> {
     /// Where a block begins: A's, and in C; B's panels are not there yet.
     #[inline(always)]
     pub(super) fn place(&self, a: MatRef<'_, T>) -> Place<T> {
@@ -151,6 +160,7 @@ impl<T: Real> Chunk<'_, T> {
             a_strides: (a.row_stride(), a.column_stride()),
             b: std::ptr::null(),
             b_stride: self.job.b.row_stride(),
+            unpacked: std::ptr::null(),
             c: self.part.i * self.job.stride + self.part.j,
             c_stride: self.job.stride,
             columns: self.part.n,
@@ -169,7 +179,7 @@ impl<T: Real> Chunk<'_, T> {
 
     /// B's rows of a block, and some of the part's columns.
     #[inline(always)]
-    fn b(&self, first: usize, k: usize, (j, columns): (usize, usize)) -> MatRef<'_, T> {
+    fn b(&self, first: usize, k: usize, (j, columns): (usize, usize)) -> MatRef<'a, T> {
         self.job.b.rows_from(first, k).columns_from(self.part.j + j, columns)
     }
 

@@ -96,6 +96,7 @@ unsafe fn block<S: Simd, const FORM: u8>(
                 a_strides: (listed.width, 1),
                 b: b.data().as_ptr().add(j),
                 b_stride: b.row_stride(),
+                unpacked: std::ptr::null(),
                 c: j,
                 c_stride: n,
                 columns: (n - j).min(2 * S::LANES),

@@ -96,6 +96,11 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
         unsafe {
             fetch::<S>(&place, output, rows);
             let settled = match rows {
+                _ if !place.unpacked.is_null() => {
+                    let settled = packing::<S, V, FORM>(&place, output, to, check);
+                    place.unpacked = std::ptr::null();
+                    settled
+                }
                 1 => S::tile::<1, V, FORM>(&place, output, to, check),
                 2 => S::tile::<2, V, FORM>(&place, output, to, check),
                 3 => S::tile::<3, V, FORM>(&place, output, to, check),
@@ -122,6 +127,43 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
         place.a = place.a.wrapping_add(skip);
         place.c += rows * place.c_stride;
         i += rows;
+    }
+}
+
+/// The first tile of a panel of whole registers, [`Simd::ROWS`] high, which packs it.
+///
+/// # Safety
+/// As for [`tile`](super::tile::tile).
+#[inline(always)]
+unsafe fn packing<S: Simd, const V: usize, const FORM: u8>(
+    place: &Place<S::T>,
+    output: &Output<S::T>,
+    to: *mut S::T,
+    check: &mut S::V,
+) -> bool {
+    // SAFETY: the caller's word.
+    unsafe {
+        match (FORM, S::ROWS) {
+            (form::ROWS, 4) => {
+                S::tile::<4, 2, { form::ROWS | form::PACKING }>(place, output, to, check)
+            }
+            (form::ROWS, 6) => {
+                S::tile::<6, 2, { form::ROWS | form::PACKING }>(place, output, to, check)
+            }
+            (form::ROWS, 8) => {
+                S::tile::<8, 2, { form::ROWS | form::PACKING }>(place, output, to, check)
+            }
+            (form::PACKED, 4) => {
+                S::tile::<4, 2, { form::PACKED | form::PACKING }>(place, output, to, check)
+            }
+            (form::PACKED, 6) => {
+                S::tile::<6, 2, { form::PACKED | form::PACKING }>(place, output, to, check)
+            }
+            (form::PACKED, 8) => {
+                S::tile::<8, 2, { form::PACKED | form::PACKING }>(place, output, to, check)
+            }
+            _ => unreachable!("panels are packed for tiles of rows"),
+        }
     }
 }
 

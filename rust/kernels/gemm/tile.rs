@@ -31,8 +31,11 @@ pub(super) mod form {
     pub(in super::super) const LISTED: u8 = 5;
     /// Likewise, and A are pixels.
     pub(in super::super) const PIXELS: u8 = 6;
+    /// With one that has B packed: B is read where it lies, and packed on the way, by the first tile of
+    /// a panel. Its multiply-adds hide what the copy would wait for.
+    pub(in super::super) const PACKING: u8 = 16;
 }
-use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, PIXELS, ROWS};
+use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, PACKING, PIXELS, ROWS};
 
 /// Whether B is read where it lies.
 const fn in_place(form: u8) -> bool {
@@ -70,6 +73,8 @@ pub struct Place<T> {
     /// B from the tile's first column on, and its row stride where it lies in place.
     pub(super) b: *const T,
     pub(super) b_stride: usize,
+    /// Where B lies, if its panel is still to be packed; null where it is.
+    pub(super) unpacked: *const T,
     /// The tile's first element in C, and C's row stride.
     pub(super) c: usize,
     pub(super) c_stride: usize,
@@ -102,7 +107,7 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         }
         let mut sums = [[S::splat(S::T::ZERO); V]; R];
         let mut t = 0;
-        while t + 4 <= k {
+        while FORM & PACKING == 0 && t + 4 <= k {
             if FORM == LISTED {
                 // Else the look at the next rows would wait for the memory. A line of each comes
                 // for every four columns; pixels, 64 a line, are asked for in `list.rs`.
@@ -142,7 +147,16 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     unsafe {
         let listed = matches!(FORM, LISTED | PIXELS);
         let t = if listed { usize::from(*place.list.add(t)) } else { t };
-        let mut row = row_of_b::<S, V, FORM>(place, place.b.add(t * stride));
+        let mut row = if FORM & PACKING == 0 {
+            row_of_b::<S, V, FORM>(place, place.b.add(t * stride))
+        } else {
+            let row = row_of_b::<S, V, FORM>(place, place.unpacked.add(t * place.b_stride));
+            for v in 0..V {
+                let to = place.b.add(t * stride + v * S::LANES);
+                S::store(to.cast_mut(), row[v]);
+            }
+            row
+        };
         for r in 0..R {
             if FORM == BLOCKS && r > 0 {
                 row = row_of_b::<S, V, FORM>(place, place.b.add((r * BLOCK + t) * stride));
@@ -156,7 +170,7 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
                 S::add_products(S::T::QUOTIENTS.as_ptr(), pixel, row, &mut sums[r]);
                 continue;
             }
-            let x = match FORM {
+            let x = match FORM & !PACKING {
                 ROWS => S::splat(*rows[r].add(t)),
                 PACKED => S::splat(*place.a.add(t * S::ROWS + r)),
                 COLUMNS => S::splat(*place.a.add(t * place.a_strides.1 + r)),
@@ -183,7 +197,7 @@ unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
         let mut row = [S::splat(S::T::ZERO); V];
         for v in 0..V {
             let b = b.add(v * S::LANES);
-            if FORM == DIRECT {
+            if FORM == DIRECT || FORM & PACKING != 0 {
                 // Rows of B in place lie too far apart for the processor to see what comes next.
                 S::prefetch(b.wrapping_add(AHEAD * place.b_stride));
             }
