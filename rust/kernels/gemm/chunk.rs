@@ -204,6 +204,12 @@ impl<'a, T: Real> Chunk<'a, T> {
         to
     }
 
+    /// Whether B is packed already.
+    #[inline(always)]
+    pub(super) fn is_packed(&self) -> bool {
+        self.job.packed.is_some()
+    }
+
     /// Whether B is packed already, and known to be finite.
     #[inline(always)]
     pub(super) fn is_finite(&self) -> bool {

@@ -3,8 +3,9 @@
 //! a step r can overflow before anything else tells.
 //!
 //! A lone row of A that meets a few registers' columns of B takes a load for each multiply-add, so B
-//! has to be in the first cache: a block of rule 1 is cut into pieces of [`PIECE`] rows of B, which
-//! all rows of A meet before the next. Between the pieces a chain's sum is kept as it is.
+//! has to be in the first cache: a block of rule 1 is cut into pieces of [`PIECE`] rows of B, each packed
+//! when its turn comes, which all rows of A meet before the next. Between the pieces a chain's sum is
+//! kept as it is.
 
 // Reason: as in `tile.rs`.
 #![allow(clippy::needless_range_loop)]
@@ -112,22 +113,20 @@ pub(super) unsafe fn leave_out<S: Simd>(
         mark::<S>(&mut rows);
         let mut j = 0;
         while j < n {
-            place.columns = together::<S>(n - j);
-            place.b = chunk.pack_b::<S>(first, place.k, (j, place.columns));
-            j += place.columns;
-            let next = together::<S>(if j < n { n - j } else { n });
+            let columns = together::<S>(n - j);
+            let next = together::<S>(if j + columns < n { n - j - columns } else { n });
             let fetches = size.0.div_ceil(S::ROWS) * size.1.div_ceil(PIECE);
-            let mut ahead = chunk.ahead(first, (j, next), fetches);
-            let elements = place.columns.next_multiple_of(2 * S::LANES) * place.k;
+            let mut ahead = chunk.ahead(first, (j + columns, next), fetches);
+            place.columns = columns;
             // A panel of one register is soon done as it is.
-            if place.columns > S::LANES && (chunk.is_finite() || is_finite::<S>(place.b, elements))
-            {
-                let sums = chunk.sums.as_mut_ptr();
-                panels::<S>(&rows, place, output, sums, check, &mut ahead);
-            } else {
+            let whole = columns <= S::LANES
+                || !panels::<S>(chunk, (first, j), &rows, place, output, check, &mut ahead);
+            if whole {
+                place.b = chunk.pack_b::<S>(first, place.k, (j, columns));
                 group::<S>(form::ROWS, place, size.0, output, check, &mut ahead);
             }
-            place.c += place.columns;
+            j += columns;
+            place.c += columns;
         }
     }
 }
@@ -208,28 +207,36 @@ pub(super) unsafe fn is_finite<S: Simd>(panels: *const S::T, count: usize) -> bo
     }
 }
 
-/// A block of rule 1 for panels of B, `place.columns` wide together, which lie one behind the other.
+/// A block of rule 1 for panels of B, `place.columns` wide together: from row `first` and column `j`
+/// of a chunk on. Returns false, and leaves C as it was, where they are not finite.
 ///
 /// # Safety
-/// As for [`group`]; there are at least two panels, of two registers each, and they are finite; `sums`
-/// has room for [`width`] elements a row.
+/// As for [`group`]; there are at least two panels, of two registers each.
 #[inline(always)]
 unsafe fn panels<S: Simd>(
+    chunk: &mut Chunk<'_, S::T>,
+    (first, j): (usize, usize),
     rows: &Rows<S::T>,
     place: Place<S::T>,
     output: &Output<S::T>,
-    sums: *mut S::T,
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
-) {
+) -> bool {
+    let at = (first, j);
     // SAFETY: the caller's word.
     unsafe {
         match place.columns.div_ceil(2 * S::LANES) {
-            2 => pieces::<S, 2>(rows, place, output, sums, check, ahead),
-            3 => pieces::<S, 3>(rows, place, output, sums, check, ahead),
-            4 if most_panels::<S>() >= 4 => pieces::<S, 4>(rows, place, output, sums, check, ahead),
-            5 if most_panels::<S>() >= 5 => pieces::<S, 5>(rows, place, output, sums, check, ahead),
-            6 if most_panels::<S>() >= 6 => pieces::<S, 6>(rows, place, output, sums, check, ahead),
+            2 => pieces::<S, 2>(chunk, at, rows, place, output, check, ahead),
+            3 => pieces::<S, 3>(chunk, at, rows, place, output, check, ahead),
+            4 if most_panels::<S>() >= 4 => {
+                pieces::<S, 4>(chunk, at, rows, place, output, check, ahead)
+            }
+            5 if most_panels::<S>() >= 5 => {
+                pieces::<S, 5>(chunk, at, rows, place, output, check, ahead)
+            }
+            6 if most_panels::<S>() >= 6 => {
+                pieces::<S, 6>(chunk, at, rows, place, output, check, ahead)
+            }
             _ => unreachable!("no more panels are met together"),
         }
     }
@@ -241,20 +248,54 @@ unsafe fn panels<S: Simd>(
 /// As for [`panels`].
 #[inline(always)]
 unsafe fn pieces<S: Simd, const P: usize>(
+    chunk: &mut Chunk<'_, S::T>,
+    (first, j): (usize, usize),
     rows: &Rows<S::T>,
-    place: Place<S::T>,
+    mut place: Place<S::T>,
     output: &Output<S::T>,
-    sums: *mut S::T,
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
-) {
-    let last = (rows.size.1 - 1) / PIECE;
-    for piece in 0..last {
-        // SAFETY: the caller's word.
-        unsafe { begin::<S, P>(rows, piece, place.b, sums, ahead) };
+) -> bool {
+    let last = (place.k - 1) / PIECE;
+    for piece in 0..=last {
+        // SAFETY: the caller's word; so below.
+        let b = unsafe { piece_of_b::<S>(chunk, (first, place.k), (j, place.columns), piece) };
+        let Some(b) = b else { return false };
+        (place.b, place.b_stride) = b;
+        let sums = chunk.sums.as_mut_ptr();
+        if piece < last {
+            unsafe { begin::<S, P>(rows, piece, &place, sums, ahead) };
+        } else {
+            unsafe { end::<S, P>(rows, piece, place, output, sums, check, ahead) };
+        }
     }
-    // SAFETY: likewise.
-    unsafe { end::<S, P>(rows, last, place, output, sums, check, ahead) };
+    true
+}
+
+/// Panels of a piece of B, which is packed now if it is not yet, and how far one is from the next;
+/// none where the piece is not finite.
+///
+/// # Safety
+/// As for [`panels`].
+#[inline(always)]
+unsafe fn piece_of_b<S: Simd>(
+    chunk: &mut Chunk<'_, S::T>,
+    (first, k): (usize, usize),
+    columns: (usize, usize),
+    piece: usize,
+) -> Option<(*const S::T, usize)> {
+    let (at, width) = (piece * PIECE, 2 * S::LANES);
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        if chunk.is_packed() {
+            let panels = chunk.pack_b::<S>(first, k, columns);
+            return chunk.is_finite().then(|| (panels.add(at * width), k * width));
+        }
+        let rows = PIECE.min(k - at);
+        let panels = chunk.pack_b::<S>(first + at, rows, columns);
+        let count = columns.1.next_multiple_of(width) * rows;
+        is_finite::<S>(panels, count).then_some((panels, rows * width))
+    }
 }
 
 /// All rows of A through a piece that is not the last.
@@ -265,7 +306,7 @@ unsafe fn pieces<S: Simd, const P: usize>(
 unsafe fn begin<S: Simd, const P: usize>(
     rows: &Rows<S::T>,
     piece: usize,
-    b: *const S::T,
+    place: &Place<S::T>,
     sums: *mut S::T,
     ahead: &mut Ahead<S::T>,
 ) {
@@ -276,7 +317,7 @@ unsafe fn begin<S: Simd, const P: usize>(
         // SAFETY: the caller's word.
         unsafe {
             let sums = sums.add(i * P * 2 * S::LANES);
-            let chains = chain::<S, P>(rows, (i, piece), b, begun::<S, P>(sums, piece));
+            let chains = chain::<S, P>(rows, (i, piece), place, begun::<S, P>(sums, piece));
             for p in 0..P {
                 S::store(sums.add(2 * p * S::LANES), chains[p][0]);
                 S::store(sums.add((2 * p + 1) * S::LANES), chains[p][1]);
@@ -311,7 +352,7 @@ unsafe fn end<S: Simd, const P: usize>(
                 next.c += AHEAD * place.c_stride;
                 fetch::<S>(&next, output, 1);
             }
-            let chains = chain::<S, P>(rows, (i, piece), place.b, begun::<S, P>(sums, piece));
+            let chains = chain::<S, P>(rows, (i, piece), &place, begun::<S, P>(sums, piece));
             let mut at = place;
             for p in 0..P {
                 let here = [chains[p]];
@@ -336,19 +377,19 @@ unsafe fn end<S: Simd, const P: usize>(
 unsafe fn chain<S: Simd, const P: usize>(
     rows: &Rows<S::T>,
     (i, piece): (usize, usize),
-    b: *const S::T,
+    place: &Place<S::T>,
     mut chains: [[S::V; 2]; P],
 ) -> [[S::V; 2]; P] {
-    let (panel, width) = (rows.size.1 * 2 * S::LANES, 2 * S::LANES);
+    let (panel, width) = (place.b_stride, 2 * S::LANES);
     let mut marks = rows.marks[piece][i];
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
-        let (a, b) = (rows.a.add(i * rows.stride + piece * PIECE), b.add(piece * PIECE * width));
+        let a = rows.a.add(i * rows.stride + piece * PIECE);
         while marks != 0 {
             let t = marks.trailing_zeros() as usize;
             marks &= marks - 1;
             let x = S::splat(*a.add(t));
-            let b = b.add(t * width);
+            let b = place.b.add(t * width);
             for p in 0..P {
                 for v in 0..2 {
                     chains[p][v] =
