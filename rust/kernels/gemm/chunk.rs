@@ -179,7 +179,7 @@ impl<'a, T: Real> Chunk<'a, T> {
 
     /// B's rows of a block, and some of the part's columns.
     #[inline(always)]
-    fn b(&self, first: usize, k: usize, (j, columns): (usize, usize)) -> MatRef<'a, T> {
+    pub(super) fn b(&self, first: usize, k: usize, (j, columns): (usize, usize)) -> MatRef<'a, T> {
         self.job.b.rows_from(first, k).columns_from(self.part.j + j, columns)
     }
 
@@ -202,6 +202,12 @@ impl<'a, T: Real> Chunk<'a, T> {
         // SAFETY: the caller's word; there is room for as many panels as are met together.
         unsafe { pack_panels::<S>(self.b(first, k, (j, columns)), to) };
         to
+    }
+
+    /// Where panels of B are packed.
+    #[inline(always)]
+    pub(super) fn panels(&mut self) -> *mut T {
+        self.panels.as_mut_ptr()
     }
 
     /// Whether B is packed already.

@@ -13,7 +13,7 @@
 use super::BLOCK;
 use super::chunk::Chunk;
 use super::job::CHUNK_ROWS;
-use super::pack::{Ahead, transposed};
+use super::pack::{Ahead, pack_panels, transposed};
 use super::panel::{group, is_zero};
 use super::tile::{Output, Place, fetch, form, settle, settle_here};
 use crate::kernels::Real;
@@ -198,10 +198,18 @@ pub(super) unsafe fn is_finite<S: Simd>(panels: *const S::T, count: usize) -> bo
     // SAFETY: the caller's word.
     unsafe {
         let mut met = [S::splat(S::T::ZERO); 4];
-        for t in (0..count).step_by(S::LANES) {
+        let mut t = 0;
+        while t + 4 * S::LANES <= count {
+            for i in 0..4 {
+                let v = S::load(panels.add(t + i * S::LANES));
+                met[i] = S::add(met[i], S::sub(v, v));
+            }
+            t += 4 * S::LANES;
+        }
+        while t < count {
             let v = S::load(panels.add(t));
-            let met = &mut met[t / S::LANES % 4];
-            *met = S::add(*met, S::sub(v, v));
+            met[0] = S::add(met[0], S::sub(v, v));
+            t += S::LANES;
         }
         is_zero::<S>(S::add(S::add(met[0], met[1]), S::add(met[2], met[3])))
     }
@@ -291,10 +299,39 @@ unsafe fn piece_of_b<S: Simd>(
             let panels = chunk.pack_b::<S>(first, k, columns);
             return chunk.is_finite().then(|| (panels.add(at * width), k * width));
         }
-        let rows = PIECE.min(k - at);
-        let panels = chunk.pack_b::<S>(first + at, rows, columns);
-        let count = columns.1.next_multiple_of(width) * rows;
-        is_finite::<S>(panels, count).then_some((panels, rows * width))
+        let b = chunk.b(first + at, PIECE.min(k - at), columns);
+        let to = chunk.panels();
+        let finite = if b.column_stride() == 1 && b.columns().is_multiple_of(width) {
+            pack_rows_of_b::<S>(b, to)
+        } else {
+            pack_panels::<S>(b, to);
+            is_finite::<S>(to, b.columns().next_multiple_of(width) * b.rows())
+        };
+        finite.then_some((to.cast_const(), b.rows() * width))
+    }
+}
+
+/// Packs whole panels of B, whose columns lie side by side, row by row. Returns whether they are finite.
+///
+/// # Safety
+/// As for [`Simd`]; `to` has room for as many elements.
+#[inline(always)]
+unsafe fn pack_rows_of_b<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T) -> bool {
+    let width = 2 * S::LANES;
+    // SAFETY: every element read is within B; `to` is the caller's word.
+    unsafe {
+        let mut met = [S::splat(S::T::ZERO); 2];
+        for t in 0..b.rows() {
+            let from = b.data().as_ptr().add(t * b.row_stride());
+            for j in (0..b.columns()).step_by(width) {
+                for v in 0..2 {
+                    let x = S::load(from.add(j + v * S::LANES));
+                    S::store(to.add(j * b.rows() + t * width + v * S::LANES), x);
+                    met[v] = S::add(met[v], S::sub(x, x));
+                }
+            }
+        }
+        is_zero::<S>(S::add(met[0], met[1]))
     }
 }
 
