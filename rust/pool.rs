@@ -68,9 +68,11 @@ struct Pool {
     /// Microseconds since `start` until which crews work alone, and the length of the next rest.
     rest_until: AtomicU64,
     rest: AtomicU64,
-    /// The workers that took chunks for the present crew, and in its present turn, a bit each.
+    /// The workers that took chunks in turns of the present crew that have ended, and in the present
+    /// one, a bit each; and the chunks of its largest job.
     helped: AtomicU64,
     came: AtomicU64,
+    most: AtomicUsize,
     /// Which turns of work are quicker together, and whether the present one is taken alone.
     gauges: Mutex<Gauges>,
     alone: AtomicBool,
@@ -109,7 +111,8 @@ pub fn with<R>(threads: usize, f: impl FnOnce(&dyn Crew) -> R) -> (R, usize) {
         return (f(&Alone), 1);
     };
     let result = f(&party);
-    let helped = party.pool.helped.load(Ordering::Relaxed);
+    let pool = party.pool;
+    let helped = pool.helped.load(Ordering::Relaxed) | pool.came.load(Ordering::Relaxed);
     (result, 1 + helped.count_ones() as usize)
 }
 
@@ -146,6 +149,7 @@ impl Party {
         let workers = 1 + started.min(threads - 1);
         pool.helped.store(0, Ordering::Relaxed);
         pool.came.store(0, Ordering::Relaxed);
+        pool.most.store(0, Ordering::Relaxed);
         pool.alone.store(false, Ordering::Relaxed);
         pool.workers.store(workers, Ordering::Release);
         pool.wake(workers - 1);
@@ -174,6 +178,7 @@ impl Crew for Party {
     }
 
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        self.pool.most.fetch_max(chunks, Ordering::Relaxed);
         let alone = || self.pool.alone.load(Ordering::Relaxed) || self.pool.rests();
         if chunks < 2 || self.workers < 2 || alone() {
             return Alone.share(chunks, work);
@@ -202,6 +207,7 @@ impl Pool {
             rest: AtomicU64::new(REST.0),
             helped: AtomicU64::new(0),
             came: AtomicU64::new(0),
+            most: AtomicUsize::new(0),
             gauges: Mutex::new(Gauges::new()),
             alone: AtomicBool::new(false),
             start: Instant::now(),
@@ -275,7 +281,6 @@ impl Pool {
                 let bit = 1 << worker;
                 if self.came.load(Ordering::Relaxed) & bit == 0 {
                     self.came.fetch_or(bit, Ordering::Relaxed);
-                    self.helped.fetch_or(bit, Ordering::Relaxed);
                 }
                 work(worker, chunk);
             }
@@ -348,9 +353,13 @@ impl Pool {
         self.wake(workers - 1);
     }
 
-    /// Whether all others of so many workers took chunks since this was last asked.
+    /// A turn of so many workers has ended: whether all of the others that its jobs had chunks for took
+    /// some.
     fn came(&self, workers: usize) -> bool {
-        self.came.swap(0, Ordering::Relaxed).count_ones() as usize + 1 >= workers
+        let came = self.came.swap(0, Ordering::Relaxed);
+        self.helped.fetch_or(came, Ordering::Relaxed);
+        let wanted = workers.min(self.most.swap(0, Ordering::Relaxed));
+        came.count_ones() as usize + 1 >= wanted
     }
 
     fn gauges(&self) -> MutexGuard<'_, Gauges> {

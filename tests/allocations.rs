@@ -1,6 +1,7 @@
 //! After the first batch training allocates nothing: every allocation of the process is counted.
 //!
-//! A program of its own (`harness = false`), as the threads of a harness allocate, too.
+//! A program of its own (`harness = false`, so it takes no arguments), as the threads of a harness
+//! allocate, too.
 
 #![allow(unsafe_code)] // an allocator cannot be written without
 

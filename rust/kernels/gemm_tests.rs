@@ -1,9 +1,16 @@
 //! The products judged by the oracle, bit for bit.
 
+use std::cell::Cell;
+
 use super::{Alone, BLOCK, Crew, Descent, Job, Output, Packed, Scratch, Team, accumulate, product};
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::{MatMut, MatRef};
+
+thread_local! {
+    /// How many panels were packed by their first tile on this thread.
+    pub(super) static PACKED: Cell<usize> = const { Cell::new(0) };
+}
 
 /// C = A B on every instruction set, of numbers from `draw`.
 fn check<T: Real>(draw: fn(u64, usize) -> Vec<T>, m: usize, n: usize, k: usize) {
@@ -39,6 +46,37 @@ fn products_around_each_width_and_block() {
     for k in [0, 1, 2, 255, 256, 257, 600] {
         for (m, n) in [(1, 1), (1, 16), (1, 70), (1, 101), (3, 5), (4, 8), (5, 13), (7, 31)] {
             check_all_kinds(m, n, k);
+        }
+    }
+}
+
+/// The same of B whose rows lie apart, and of A either way.
+fn check_packing<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usize, usize)) {
+    let (x, y) = (draw(1, m * k), draw(2, k * (n + 3)));
+    let b = MatRef::with_strides(&y, k, n, n + 3, 1);
+    for a in [MatRef::new(&x, m, k), MatRef::new(&x, k, m).transposed()] {
+        let expected = oracle::product(a, b);
+        for isa in Isa::available() {
+            let mut c = vec![T::from_f64(7.0); m * n];
+            let before = PACKED.get();
+            product(isa, a, b, &mut MatMut::new(&mut c, m, n));
+            let what = format!("{} ({m}, {k}) ({k}, {n})", isa.name());
+            assert_bits(&c, &expected, &what);
+            // Panels of at most 32 columns, tiles of at most 8 rows; of short columns of A several
+            // panels are met together, and packed beforehand.
+            assert!(PACKED.get() > before || k < 255 || n < 64 || m < 16, "{what}");
+        }
+    }
+}
+
+#[test]
+fn panels_are_packed_by_their_first_tile() {
+    for (m, n) in [(4, 32), (6, 33), (8, 64), (13, 64), (16, 64), (17, 97), (24, 65), (49, 128)] {
+        for k in [1, 3, 4, 255, 256, 257] {
+            check_packing::<f32>(mild, (m, n, k));
+            check_packing::<f64>(mild, (m, n, k));
+            check_packing::<f32>(extreme, (m, n, k));
+            check_packing::<f64>(extreme, (m, n, k));
         }
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 const TURNS: u32 = 2;
 const LONG: Duration = Duration::from_micros(100);
 
-/// Nor do turns together count before all others have come to one: they may have been asleep, and the
-/// core of a virtual machine that was halted takes milliseconds. Who has not come after so long is
-/// awake, but comes too late for what there is to do.
+/// Turns together do not count, either, before all others have come to one: they may have been asleep,
+/// and a core of a virtual machine that was halted takes milliseconds to come back. Who has not come
+/// after so long is awake, but comes too late for what there is to do.
 const WAKING: Duration = Duration::from_millis(5);
 
 /// From one trial to the next it is so many times as long as the trial's turns took, and at least so
@@ -98,9 +98,13 @@ impl Gauges {
         self.known[self.present].end(now, came);
     }
 
-    /// The present turn tells nothing: the crew was held up.
+    /// The present turn tells nothing: the crew was held up, and the others go to sleep.
     pub(super) fn ignore(&mut self) {
-        self.known[self.present].timed = false;
+        let gauge = &mut self.known[self.present];
+        gauge.timed = false;
+        if let Some(trial) = &mut gauge.trial {
+            trial.awake = false;
+        }
     }
 
     /// The gauge of a work; of one that is new it takes the place that was not used for longest.

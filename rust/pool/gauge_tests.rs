@@ -42,7 +42,11 @@ impl Run {
             let is_alone = self.gauges.begin(self.work, self.now, self.came);
             alone += u32::from(is_alone);
             self.came = !is_alone && !self.sleeps(is_alone);
-            let each = micros(self.takes[usize::from(!self.came)]);
+            let each = micros(match (is_alone, self.came) {
+                (false, true) => self.takes[0],
+                (true, _) => self.takes[1],
+                (false, false) => self.takes[1] * 3 / 2, // whoever is late disturbs
+            });
             (self.now, took) = (self.now + each, took + each);
             if (turn + 1) % slice == 0 {
                 self.gauges.end(self.now, self.came);
@@ -98,10 +102,22 @@ fn others_may_wake_up_slowly() {
 }
 
 #[test]
-fn others_that_never_come_are_not_waited_for() {
+fn others_that_never_come_are_not_waited_for_long() {
     let mut run = Run { wakes: Duration::from_secs(1 << 30), ..Run::new([60, 100]) };
     let (alone, took) = run.turns(100_000, 100_000);
-    assert!(alone > 0.9 && took < 1.01, "{alone} {took}");
+    assert!(alone > 0.9 && took < 1.02, "{alone} {took}");
+}
+
+#[test]
+fn others_may_fall_asleep_in_a_trial() {
+    let mut run = Run::new([60, 100]);
+    run.turns(2, 100); // they have come
+    run.gauges.begin(run.work, run.now, true);
+    run.gauges.ignore();
+    run.awake = None;
+    run.wakes = micros(2_000);
+    run.turns(100, 100);
+    assert!(run.turns(1_000, 100).1 < 0.7);
 }
 
 #[test]

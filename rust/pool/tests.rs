@@ -43,6 +43,19 @@ fn every_chunk_is_done_once() {
 }
 
 #[test]
+fn all_have_come_that_there_are_chunks_for() {
+    let pool = Pool::new(0);
+    for (chunks, came, expected) in
+        [(0, 0b0, true), (1, 0b0, true), (2, 0b0, false), (2, 0b100, true), (17, 0b10, false)]
+    {
+        pool.most.store(chunks, Ordering::Relaxed);
+        pool.came.store(came, Ordering::Relaxed);
+        assert_eq!(pool.came(3), expected, "{chunks} {came}");
+    }
+    assert_eq!(pool.helped.load(Ordering::Relaxed), 0b110);
+}
+
+#[test]
 fn a_panic_reaches_the_caller_and_leaves_the_pool_usable() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let panicked = [AtomicUsize::new(0), AtomicUsize::new(0)];

@@ -1,6 +1,6 @@
 //! Products that leave out what is 0 in A, element by element: half of what relu hands on is. That is
-//! exact by rule 8 of `docs/exactness.md` where B is finite, and so each panel of B is looked at: within
-//! a step r can overflow before anything else tells.
+//! exact by rule 8 of `docs/exactness.md` where B is finite, and so all that is met of B is looked at:
+//! within a step r can overflow before anything else tells. Then the block is done over as it is.
 //!
 //! A lone row of A that meets a few registers' columns of B takes a load for each multiply-add, so B
 //! has to be in the first cache: a block of rule 1 is cut into pieces of [`PIECE`] rows of B, each packed
@@ -219,7 +219,7 @@ pub(super) unsafe fn is_finite<S: Simd>(panels: *const S::T, count: usize) -> bo
 /// of a chunk on. Returns false, and leaves C as it was, where they are not finite.
 ///
 /// # Safety
-/// As for [`group`]; there are at least two panels, of two registers each.
+/// As for [`group`]; there are at least two panels, of two registers each, and at most [`width`] columns.
 #[inline(always)]
 unsafe fn panels<S: Simd>(
     chunk: &mut Chunk<'_, S::T>,
@@ -259,7 +259,7 @@ unsafe fn pieces<S: Simd, const P: usize>(
     chunk: &mut Chunk<'_, S::T>,
     (first, j): (usize, usize),
     rows: &Rows<S::T>,
-    mut place: Place<S::T>,
+    place: Place<S::T>,
     output: &Output<S::T>,
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
@@ -268,20 +268,29 @@ unsafe fn pieces<S: Simd, const P: usize>(
     for piece in 0..=last {
         // SAFETY: the caller's word; so below.
         let b = unsafe { piece_of_b::<S>(chunk, (first, place.k), (j, place.columns), piece) };
-        let Some(b) = b else { return false };
-        (place.b, place.b_stride) = b;
+        let Some((b, panel)) = b else { return false };
+        let piece = Piece { number: piece, b, panel };
         let sums = chunk.sums.as_mut_ptr();
-        if piece < last {
-            unsafe { begin::<S, P>(rows, piece, &place, sums, ahead) };
+        if piece.number < last {
+            unsafe { begin::<S, P>(rows, &piece, sums, ahead) };
         } else {
-            unsafe { end::<S, P>(rows, piece, place, output, sums, check, ahead) };
+            unsafe { end::<S, P>(rows, &piece, place, output, sums, check, ahead) };
         }
     }
+    #[cfg(test)]
+    tests::FINISHED.with(|finished| finished.set(finished.get() + 1));
     true
 }
 
+/// A piece of B, packed: where its first panel begins, and how far one is from the next.
+struct Piece<T> {
+    number: usize,
+    b: *const T,
+    panel: usize,
+}
+
 /// Panels of a piece of B, which is packed now if it is not yet, and how far one is from the next;
-/// none where the piece is not finite.
+/// none where the piece is not finite or, of what was packed before, anything.
 ///
 /// # Safety
 /// As for [`panels`].
@@ -314,7 +323,8 @@ unsafe fn piece_of_b<S: Simd>(
 /// Packs whole panels of B, whose columns lie side by side, row by row. Returns whether they are finite.
 ///
 /// # Safety
-/// As for [`Simd`]; `to` has room for as many elements.
+/// As for [`Simd`]; the columns lie side by side, and are whole panels; `to` has room for as many
+/// elements.
 #[inline(always)]
 unsafe fn pack_rows_of_b<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T) -> bool {
     let width = 2 * S::LANES;
@@ -342,8 +352,7 @@ unsafe fn pack_rows_of_b<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T) -> bool {
 #[inline(always)]
 unsafe fn begin<S: Simd, const P: usize>(
     rows: &Rows<S::T>,
-    piece: usize,
-    place: &Place<S::T>,
+    piece: &Piece<S::T>,
     sums: *mut S::T,
     ahead: &mut Ahead<S::T>,
 ) {
@@ -354,7 +363,7 @@ unsafe fn begin<S: Simd, const P: usize>(
         // SAFETY: the caller's word.
         unsafe {
             let sums = sums.add(i * P * 2 * S::LANES);
-            let chains = chain::<S, P>(rows, (i, piece), place, begun::<S, P>(sums, piece));
+            let chains = chain::<S, P>(rows, i, piece, begun::<S, P>(sums, piece.number));
             for p in 0..P {
                 S::store(sums.add(2 * p * S::LANES), chains[p][0]);
                 S::store(sums.add((2 * p + 1) * S::LANES), chains[p][1]);
@@ -370,7 +379,7 @@ unsafe fn begin<S: Simd, const P: usize>(
 #[inline(always)]
 unsafe fn end<S: Simd, const P: usize>(
     rows: &Rows<S::T>,
-    piece: usize,
+    piece: &Piece<S::T>,
     mut place: Place<S::T>,
     output: &Output<S::T>,
     sums: *mut S::T,
@@ -389,7 +398,7 @@ unsafe fn end<S: Simd, const P: usize>(
                 next.c += AHEAD * place.c_stride;
                 fetch::<S>(&next, output, 1);
             }
-            let chains = chain::<S, P>(rows, (i, piece), &place, begun::<S, P>(sums, piece));
+            let chains = chain::<S, P>(rows, i, piece, begun::<S, P>(sums, piece.number));
             let mut at = place;
             for p in 0..P {
                 let here = [chains[p]];
@@ -413,20 +422,20 @@ unsafe fn end<S: Simd, const P: usize>(
 #[inline(always)]
 unsafe fn chain<S: Simd, const P: usize>(
     rows: &Rows<S::T>,
-    (i, piece): (usize, usize),
-    place: &Place<S::T>,
+    i: usize,
+    piece: &Piece<S::T>,
     mut chains: [[S::V; 2]; P],
 ) -> [[S::V; 2]; P] {
-    let (panel, width) = (place.b_stride, 2 * S::LANES);
-    let mut marks = rows.marks[piece][i];
+    let Piece { number, b, panel } = *piece;
+    let mut marks = rows.marks[number][i];
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
-        let a = rows.a.add(i * rows.stride + piece * PIECE);
+        let a = rows.a.add(i * rows.stride + number * PIECE);
         while marks != 0 {
             let t = marks.trailing_zeros() as usize;
             marks &= marks - 1;
             let x = S::splat(*a.add(t));
-            let b = place.b.add(t * width);
+            let b = b.add(t * 2 * S::LANES);
             for p in 0..P {
                 for v in 0..2 {
                     chains[p][v] =

@@ -13,6 +13,8 @@ use crate::rng::Words;
 thread_local! {
     /// How many blocks were computed so on this thread.
     pub(super) static TAKEN: Cell<usize> = const { Cell::new(0) };
+    /// And how many groups of panels in them to the end, as all was finite.
+    pub(super) static FINISHED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// How many blocks `work` computes so.
@@ -63,9 +65,11 @@ fn check<T: Real>(
                 for packed in [None, packed.as_ref()] {
                     let mut c = vec![T::from_f64(7.0); m * stride];
                     let mut to = MatMut::with_row_stride(&mut c, m, n, stride);
+                    let before = FINISHED.get();
                     let blocks = taken(|| {
                         team.product_with(a, b, packed, &mut to, &|_, _, _| 0);
                     });
+                    assert!(FINISHED.get() >= before + blocks, "{what}");
                     // Each chunk decides for itself: together they have some such block at least.
                     let many = m >= LEAST_ROWS || packed.is_some();
                     let one = crew.workers() == 1;
@@ -181,28 +185,27 @@ fn steps_of_every_optimizer() {
 
 /// What of B is not finite makes a sum so, also where all that meets it is 0: in each piece and
 /// block, in each panel, the last and incomplete one too.
-#[test]
-fn a_zero_counts_beside_what_is_not_finite() {
+fn check_not_finite<T: Real>() {
     let (m, k, n) = (16, 400, 121);
-    let mut x = dim::<f32>(mild, m * k, 12);
+    let mut x = dim::<T>(mild, m * k, 12);
     let rows = [0, 1, 63, 64, 255, 256, 399];
     for t in rows {
-        (0..m).for_each(|i| x[i * k + t] = 0.0);
+        (0..m).for_each(|i| x[i * k + t] = T::ZERO);
     }
-    let bad = [f32::INFINITY, f32::NAN, f32::NEG_INFINITY];
+    let bad = [f64::INFINITY, f64::NAN, f64::NEG_INFINITY].map(T::from_f64);
     for (&t, bad) in rows.iter().zip(bad.into_iter().cycle()) {
         for column in (0..n).step_by(3).chain([n - 1]) {
-            let mut y = mild::<f32>(2, k * n);
+            let mut y = mild::<T>(2, k * n);
             y[t * n + column] = bad;
             let (a, b) = (MatRef::new(&x, m, k), MatRef::new(&y, k, n));
             let expected = oracle::product(a, b);
-            assert!((0..m).all(|i| expected[i * n + column].is_nan()));
+            assert!((0..m).all(|i| expected[i * n + column].to_f64().is_nan()));
             for isa in Isa::available() {
                 let scratch = Scratch::alone();
                 let team = Team { isa, crew: &Alone, scratch: &scratch };
                 let packed = Packed::new(&team, b).unwrap();
                 for packed in [None, Some(&packed)] {
-                    let mut c = vec![7.0; m * n];
+                    let mut c = vec![T::from_f64(7.0); m * n];
                     let to = &mut MatMut::new(&mut c, m, n);
                     let blocks = taken(|| {
                         team.product_with(a, b, packed, to, &|_, _, _| 0);
@@ -213,6 +216,12 @@ fn a_zero_counts_beside_what_is_not_finite() {
             }
         }
     }
+}
+
+#[test]
+fn a_zero_counts_beside_what_is_not_finite() {
+    check_not_finite::<f32>();
+    check_not_finite::<f64>();
 }
 
 simd_kernel! {

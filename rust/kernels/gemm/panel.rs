@@ -96,7 +96,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
         unsafe {
             fetch::<S>(&place, output, rows);
             let settled = match rows {
-                _ if !place.unpacked.is_null() => {
+                _ if V == 2 && !place.unpacked.is_null() => {
                     let settled = packing::<S, V, FORM>(&place, output, to, check);
                     place.unpacked = std::ptr::null();
                     settled
@@ -130,10 +130,10 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     }
 }
 
-/// The first tile of a panel of whole registers, [`Simd::ROWS`] high, which packs it.
+/// The first tile of a panel of two whole registers, [`Simd::ROWS`] high, which packs it.
 ///
 /// # Safety
-/// As for [`tile`](super::tile::tile).
+/// As for [`tile`](super::tile::tile); `place.unpacked` and `place.b` are the panel's, unpacked and packed.
 #[inline(always)]
 unsafe fn packing<S: Simd, const V: usize, const FORM: u8>(
     place: &Place<S::T>,
@@ -141,28 +141,20 @@ unsafe fn packing<S: Simd, const V: usize, const FORM: u8>(
     to: *mut S::T,
     check: &mut S::V,
 ) -> bool {
+    const ROWS: u8 = form::ROWS | form::PACKING;
+    const PACKED: u8 = form::PACKED | form::PACKING;
+    #[cfg(test)]
+    super::tests::PACKED.with(|packed| packed.set(packed.get() + 1));
     // SAFETY: the caller's word.
     unsafe {
-        match (FORM, S::ROWS) {
-            (form::ROWS, 4) => {
-                S::tile::<4, 2, { form::ROWS | form::PACKING }>(place, output, to, check)
-            }
-            (form::ROWS, 6) => {
-                S::tile::<6, 2, { form::ROWS | form::PACKING }>(place, output, to, check)
-            }
-            (form::ROWS, 8) => {
-                S::tile::<8, 2, { form::ROWS | form::PACKING }>(place, output, to, check)
-            }
-            (form::PACKED, 4) => {
-                S::tile::<4, 2, { form::PACKED | form::PACKING }>(place, output, to, check)
-            }
-            (form::PACKED, 6) => {
-                S::tile::<6, 2, { form::PACKED | form::PACKING }>(place, output, to, check)
-            }
-            (form::PACKED, 8) => {
-                S::tile::<8, 2, { form::PACKED | form::PACKING }>(place, output, to, check)
-            }
-            _ => unreachable!("panels are packed for tiles of rows"),
+        match (FORM, V, S::ROWS) {
+            (form::ROWS, 2, 4) => S::tile::<4, 2, ROWS>(place, output, to, check),
+            (form::ROWS, 2, 6) => S::tile::<6, 2, ROWS>(place, output, to, check),
+            (form::ROWS, 2, 8) => S::tile::<8, 2, ROWS>(place, output, to, check),
+            (form::PACKED, 2, 4) => S::tile::<4, 2, PACKED>(place, output, to, check),
+            (form::PACKED, 2, 6) => S::tile::<6, 2, PACKED>(place, output, to, check),
+            (form::PACKED, 2, 8) => S::tile::<8, 2, PACKED>(place, output, to, check),
+            _ => unreachable!("other panels are packed beforehand"),
         }
     }
 }

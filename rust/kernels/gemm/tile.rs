@@ -31,8 +31,8 @@ pub(super) mod form {
     pub(in super::super) const LISTED: u8 = 5;
     /// Likewise, and A are pixels.
     pub(in super::super) const PIXELS: u8 = 6;
-    /// With one that has B packed: B is read where it lies, and packed on the way, by the first tile of
-    /// a panel. Its multiply-adds hide what the copy would wait for.
+    /// Added to one that has B packed: B is read where it lies, and packed on the way, by the first tile
+    /// of a panel. Its multiply-adds hide what the copy would wait for.
     pub(in super::super) const PACKING: u8 = 16;
 }
 use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, PACKING, PIXELS, ROWS};
@@ -73,7 +73,8 @@ pub struct Place<T> {
     /// B from the tile's first column on, and its row stride where it lies in place.
     pub(super) b: *const T,
     pub(super) b_stride: usize,
-    /// Where B lies, if its panel is still to be packed; null where it is.
+    /// Where B lies, if its panel is still to be packed: whole registers, side by side; null where it is
+    /// packed. Then `b` can be written to, too.
     pub(super) unpacked: *const T,
     /// The tile's first element in C, and C's row stride.
     pub(super) c: usize,
@@ -93,7 +94,8 @@ pub struct Place<T> {
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
 ///
 /// # Safety
-/// As for [`Simd`]; the elements that `place` names by `FORM` can be read.
+/// As for [`Simd`]; the elements that `place` names by `FORM` can be read and, with [`form::PACKING`],
+/// those of the panel written.
 #[inline(always)]
 pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     place: &Place<S::T>,
@@ -107,6 +109,7 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         }
         let mut sums = [[S::splat(S::T::ZERO); V]; R];
         let mut t = 0;
+        // With stores between the steps the compiler would load more of A ahead than registers hold.
         while FORM & PACKING == 0 && t + 4 <= k {
             if FORM == LISTED {
                 // Else the look at the next rows would wait for the memory. A line of each comes
