@@ -436,6 +436,15 @@ def test_explain_is_of_the_fit_and_not_of_its_validation(x, y):
         assert network.explain()["path"] == path
 
 
+@pytest.mark.parametrize("rows", [1, 7, 5000])
+def test_explain_is_not_of_what_was_refused(x, rows):
+    network = make("rust")
+    before = network.explain()
+    with pytest.raises(ValueError, match="x must be finite"):
+        network.predict(np.full((rows, x.shape[1]), np.nan, np.float32))
+    assert network.explain() == before
+
+
 def test_explain_is_of_this_network(x, y, monkeypatch):
     """Another with another instruction set and another engine does not change it."""
     own = make("rust")

@@ -493,8 +493,8 @@ class Network(Persistence):
 
         The path is "layered" or, row by row, "online" (also of one row predicted by itself), and
         " sparse" behind it where inputs that are 0 were looked for and left out. Before the first
-        of them, one thread and "layered". NumPy chooses instructions and threads by itself; both
-        are None there.
+        of them, one thread and "layered". An evaluation, also of a fit, tells its threads. NumPy
+        chooses instructions and threads by itself; both are None there.
         """
         with self._guard.reading("explain"):
             return self._engine.explain()

@@ -105,7 +105,7 @@ impl<T: Real> Trainer<T> {
         let rows = outputs.len() / self.network.n_out();
         let most = each.min(rows);
         let mut desk = self.few.desks.take(&self.network, most)?;
-        let finite = self.with_team(threads, Some(Path::layered(lit)), |team| {
+        let (finite, worked) = self.with_team(threads, |team| {
             let panels = self.few.shelf.panels(&self.network, team, rows);
             let how = (lit, panels.as_deref());
             outputs.chunks_mut(each * self.network.n_out()).enumerate().all(|(t, outputs)| {
@@ -113,7 +113,7 @@ impl<T: Real> Trainer<T> {
             })
         })?;
         self.few.desks.put(&self.network, most, [desk]);
-        Ok(finite)
+        Ok(self.told_if(finite, worked, Path::layered(lit)))
     }
 
     /// Tiles of `each` rows, shared by the workers.
@@ -131,7 +131,7 @@ impl<T: Real> Trainer<T> {
             outputs.chunks_mut(each * self.network.n_out()).map(Mutex::new).collect();
         let finite = AtomicBool::new(true);
         let lit = plan::lit(&self.network);
-        self.with_team(threads, Some(Path::layered(lit)), |team| {
+        let ((), worked) = self.with_team(threads, |team| {
             let panels = self.few.shelf.panels(&self.network, team, rows);
             let how = (lit, panels.as_deref());
             team.crew.share(tiles.len(), &|worker, t| {
@@ -150,7 +150,15 @@ impl<T: Real> Trainer<T> {
         let desks = desks.into_iter().map(Mutex::into_inner);
         let desks = desks.map(|desk| desk.unwrap_or_else(PoisonError::into_inner));
         self.few.desks.put(&self.network, each, desks);
-        Ok(finite.into_inner())
+        Ok(self.told_if(finite.into_inner(), worked, Path::layered(lit)))
+    }
+
+    /// Tells how a prediction was made, unless its inputs are refused. Returns whether they are finite.
+    fn told_if(&self, finite: bool, worked: usize, path: Path) -> bool {
+        if finite {
+            self.told.tell(worked, Some(path));
+        }
+        finite
     }
 
     /// One row: no product is large enough to be prepared for.
@@ -161,7 +169,9 @@ impl<T: Real> Trainer<T> {
         };
         let isa = self.plan.isa;
         let (outputs, dark) = fpu::exact(|| lone.predict(isa, x));
-        self.told.tell(1, Some(Path::online(dark)));
+        if outputs.is_some() {
+            self.told.tell(1, Some(Path::online(dark)));
+        }
         Ok(outputs)
     }
 
@@ -195,7 +205,7 @@ impl<T: Real> Trainer<T> {
         let mut losses = zeros(rows.min(TILE))?;
         let mut totals = Totals { loss, ..Totals::default() };
         let threads = self.threads();
-        self.with_team(threads, None, |team| {
+        let ((), worked) = self.with_team(threads, |team| {
             for tile in Rows::Range(first, rows).tiles(TILE) {
                 let rows = tile.len();
                 let y = &mut y[..rows * network.n_out()];
@@ -208,6 +218,7 @@ impl<T: Real> Trainer<T> {
                 totals.add_losses(losses);
             }
         })?;
+        self.told.tell(worked, None);
         Ok((totals.loss, totals.correct))
     }
 
@@ -227,20 +238,17 @@ impl<T: Real> Trainer<T> {
         Ok((totals.loss, self.network.flat_order(&workspace.g)?))
     }
 
-    /// Runs `f` with so many threads, and tells how many worked and, of a prediction, its path.
+    /// Runs `f` with so many threads. Also returns how many worked.
     fn with_team<R>(
         &self,
         threads: usize,
-        path: Option<Path>,
         f: impl FnOnce(&Team<'_, T>) -> R,
-    ) -> Result<R, Error> {
+    ) -> Result<(R, usize), Error> {
         self.scratch.prepare(threads)?;
-        let (result, worked) = pool::with(threads, |crew| {
+        Ok(pool::with(threads, |crew| {
             let team = Team { isa: self.plan.isa, crew, scratch: &self.scratch };
             fpu::exact(|| f(&team))
-        });
-        self.told.tell(worked, path);
-        Ok(result)
+        }))
     }
 }
 

@@ -36,7 +36,7 @@ simd_kernel! {
 pub(super) struct Chunk<'a, T> {
     job: &'a Job<'a, T>,
     part: Part,
-    panels: &'a mut [T],
+    pub(super) panels: &'a mut [T],
     pub(super) sums: &'a mut [T],
     pub(super) rows: &'a mut [T],
     far: bool,
@@ -202,12 +202,6 @@ impl<'a, T: Real> Chunk<'a, T> {
         // SAFETY: the caller's word; there is room for as many panels as are met together.
         unsafe { pack_panels::<S>(self.b(first, k, (j, columns)), to) };
         to
-    }
-
-    /// Where panels of B are packed.
-    #[inline(always)]
-    pub(super) fn panels(&mut self) -> *mut T {
-        self.panels.as_mut_ptr()
     }
 
     /// Whether B is packed already.

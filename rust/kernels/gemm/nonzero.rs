@@ -215,22 +215,21 @@ pub(super) unsafe fn is_finite<S: Simd>(panels: *const S::T, count: usize) -> bo
     }
 }
 
-/// A block of rule 1 for panels of B, `place.columns` wide together: from row `first` and column `j`
-/// of a chunk on. Returns false, and leaves C as it was, where they are not finite.
+/// A block of rule 1 for panels of B, `place.columns` wide together: from a row and a column of a
+/// chunk on. Returns false, and leaves C as it was, where they are not finite.
 ///
 /// # Safety
 /// As for [`group`]; there are at least two panels, of two registers each, and at most [`width`] columns.
 #[inline(always)]
 unsafe fn panels<S: Simd>(
     chunk: &mut Chunk<'_, S::T>,
-    (first, j): (usize, usize),
+    at: (usize, usize),
     rows: &Rows<S::T>,
     place: Place<S::T>,
     output: &Output<S::T>,
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
 ) -> bool {
-    let at = (first, j);
     // SAFETY: the caller's word.
     unsafe {
         match place.columns.div_ceil(2 * S::LANES) {
@@ -309,7 +308,7 @@ unsafe fn piece_of_b<S: Simd>(
             return chunk.is_finite().then(|| (panels.add(at * width), k * width));
         }
         let b = chunk.b(first + at, PIECE.min(k - at), columns);
-        let to = chunk.panels();
+        let to = chunk.panels.as_mut_ptr();
         let finite = if b.column_stride() == 1 && b.columns().is_multiple_of(width) {
             pack_rows_of_b::<S>(b, to)
         } else {
