@@ -9,8 +9,8 @@ use crate::kernels::Real;
 use crate::kernels::simd::{Simd, simd_kernel};
 use crate::matrix::MatRef;
 
-/// How many rows of C there are at most where neither operand is packed.
-const DIRECT_ROWS: usize = 4;
+/// Rows of B of at most so many bytes: a block of them stays in the first cache as it lies.
+const SHORT: usize = 128;
 
 /// How many elements of B stay in the first cache beside the rest.
 const GROUP: usize = 8 * BLOCK;
@@ -50,7 +50,7 @@ pub(super) struct Chunk<'a, T> {
 unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T]) -> bool {
     assert!(scratch.len() >= self::scratch::<S::T>() && part.m <= CHUNK_ROWS);
     let (a, b) = (job.a.rows_from(part.i, part.m), job.b.columns_from(part.j, part.n));
-    let form = form_of(job, part);
+    let form = form_of::<S>(job, part);
     if let (form::DIRECT, 1, Output::Set(c)) = (form, part.m, job.output)
         && a.columns() > BLOCK
     {
@@ -90,10 +90,13 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
 
 /// How the operands of a part lie best.
 #[inline(always)]
-fn form_of<T: Real>(job: &Job<'_, T>, part: Part) -> u8 {
+fn form_of<S: Simd>(job: &Job<'_, S::T>, part: Part) -> u8 {
+    let short = job.b.row_stride() * size_of::<S::T>() <= SHORT;
+    let few = if short { 3 * S::ROWS } else { 2 * S::ROWS - 1 };
     if job.packed.is_some() {
         form::ROWS
-    } else if part.m <= DIRECT_ROWS && (job.b.column_stride() == 1 || part.n == 1) {
+    } else if part.m <= few && (job.b.column_stride() == 1 || part.n == 1) {
+        // A copy of B pays where more tiles read it.
         form::DIRECT
     } else if job.rows_in_place() {
         form::ROWS
@@ -221,5 +224,35 @@ impl<'a, T: Real> Chunk<'a, T> {
     pub(super) fn ahead(&self, first: usize, (j, width): (usize, usize), tiles: usize) -> Ahead<T> {
         let b = self.job.b.columns_from(self.part.j, self.part.n);
         Ahead::new(if self.far { panels_at(b, first, j, width) } else { None }, tiles)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tile::Output;
+    use super::{Job, Part, form, form_of};
+    use crate::kernels::portable::Portable;
+    use crate::kernels::simd::Simd;
+    use crate::matrix::MatRef;
+
+    /// How a product of so many rows reads its operands, A row by row.
+    fn form(m: usize, b: MatRef<'_, f32>) -> u8 {
+        let a = vec![0.0; m * b.rows()];
+        let (a, n) = (MatRef::new(&a, m, b.rows()), b.columns());
+        let job = Job { a, b, packed: None, output: Output::Set(std::ptr::null_mut()), stride: n };
+        form_of::<Portable<f32>>(&job, Part { i: 0, m, j: 0, n })
+    }
+
+    #[test]
+    fn few_rows_read_b_where_it_lies() {
+        const ROWS: usize = <Portable<f32> as Simd>::ROWS;
+        let data = vec![0.0; 3 * 500];
+        for (n, most) in [(1, 3 * ROWS), (32, 3 * ROWS), (33, 2 * ROWS - 1), (500, 2 * ROWS - 1)] {
+            for m in 1..4 * ROWS {
+                let expected = if m <= most { form::DIRECT } else { form::ROWS };
+                assert_eq!(form(m, MatRef::new(&data, 3, n)), expected, "{m} rows, {n} columns");
+            }
+        }
+        assert_eq!(form(2, MatRef::new(&data, 32, 3).transposed()), form::ROWS);
     }
 }

@@ -105,18 +105,10 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
                 2 => S::tile::<2, V, FORM>(&place, output, to, check),
                 3 => S::tile::<3, V, FORM>(&place, output, to, check),
                 4 => S::tile::<4, V, FORM>(&place, output, to, check),
-                5 if S::ROWS >= 5 && FORM != form::DIRECT => {
-                    S::tile::<5, V, FORM>(&place, output, to, check)
-                }
-                6 if S::ROWS >= 6 && FORM != form::DIRECT => {
-                    S::tile::<6, V, FORM>(&place, output, to, check)
-                }
-                7 if S::ROWS >= 7 && FORM != form::DIRECT => {
-                    S::tile::<7, V, FORM>(&place, output, to, check)
-                }
-                _ if S::ROWS >= 8 && FORM != form::DIRECT => {
-                    S::tile::<8, V, FORM>(&place, output, to, check)
-                }
+                5 if S::ROWS >= 5 => S::tile::<5, V, FORM>(&place, output, to, check),
+                6 if S::ROWS >= 6 => S::tile::<6, V, FORM>(&place, output, to, check),
+                7 if S::ROWS >= 7 => S::tile::<7, V, FORM>(&place, output, to, check),
+                _ if S::ROWS >= 8 => S::tile::<8, V, FORM>(&place, output, to, check),
                 _ => unreachable!("a tile has at most S::ROWS rows"),
             };
             if !settled {
