@@ -63,6 +63,7 @@ impl Simd for F32 {
     type V = __m256;
     const LANES: usize = 8;
     const ROWS: usize = 6;
+    const WIDE_ROWS: usize = 0;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
@@ -222,6 +223,7 @@ impl Simd for F64 {
     type V = __m256d;
     const LANES: usize = 4;
     const ROWS: usize = 6;
+    const WIDE_ROWS: usize = 0;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> __m256d {

@@ -94,6 +94,7 @@ impl Simd for F32 {
     type V = __m512;
     const LANES: usize = 16;
     const ROWS: usize = 8;
+    const WIDE_ROWS: usize = 6;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
@@ -262,6 +263,7 @@ impl Simd for F64 {
     type V = __m512d;
     const LANES: usize = 8;
     const ROWS: usize = 8;
+    const WIDE_ROWS: usize = 6;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> __m512d {

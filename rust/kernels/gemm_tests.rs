@@ -62,8 +62,8 @@ fn check_packing<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usi
             product(isa, a, b, &mut MatMut::new(&mut c, m, n));
             let what = format!("{} ({m}, {k}) ({k}, {n})", isa.name());
             assert_bits(&c, &expected, &what);
-            // Panels of at most 32 columns, tiles of at most 8 rows; of short columns of A several
-            // panels are met together, and packed beforehand.
+            // Tiles of at most 64 columns and 8 rows; of short columns of A several panels are met
+            // together, and packed beforehand.
             assert!(PACKED.get() > before || k < 255 || n < 64 || m < 16, "{what}");
         }
     }
@@ -71,12 +71,25 @@ fn check_packing<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usi
 
 #[test]
 fn panels_are_packed_by_their_first_tile() {
-    for (m, n) in [(4, 32), (6, 33), (8, 64), (13, 64), (16, 64), (17, 97), (24, 65), (49, 128)] {
+    let shapes = [(4, 32), (6, 33), (8, 64), (13, 64), (16, 64), (17, 97), (24, 65), (49, 128)];
+    for (m, n) in shapes {
         for k in [1, 3, 4, 255, 256, 257] {
             check_packing::<f32>(mild, (m, n, k));
             check_packing::<f64>(mild, (m, n, k));
             check_packing::<f32>(extreme, (m, n, k));
             check_packing::<f64>(extreme, (m, n, k));
+        }
+    }
+}
+
+/// Tiles of every height beside each other, one panel wide or two.
+#[test]
+fn panels_side_by_side() {
+    for m in 1..=25 {
+        for n in [24, 25, 31, 33, 48, 49, 63, 80, 81, 112, 113, 129] {
+            check_packing::<f32>(extreme, (m, n, 3));
+            check_packing::<f64>(extreme, (m, n, 3));
+            check_packing::<f32>(mild, (m, n, BLOCK + 1));
         }
     }
 }
@@ -89,7 +102,7 @@ fn check_packed<T: Real>(draw: fn(u64, usize) -> Vec<T>, n: usize, k: usize) {
         let scratch = Scratch::alone();
         let team = Team { isa, crew: &Alone, scratch: &scratch };
         let packed = Packed::new(&team, b).unwrap();
-        for m in [1, 2, 3, 7, 8, 9, 20, 300] {
+        for m in [1, 2, 3, 6, 7, 8, 9, 11, 20, 300] {
             let a = draw(1, m * k);
             let a = MatRef::new(&a, m, k);
             let expected = oracle::product(a, b);
@@ -104,7 +117,7 @@ fn check_packed<T: Real>(draw: fn(u64, usize) -> Vec<T>, n: usize, k: usize) {
 #[test]
 fn products_of_what_is_packed() {
     for k in [1, 2, 255, 256, 257, 600] {
-        for n in [1, 5, 8, 16, 17, 31, 33, 300] {
+        for n in [1, 5, 8, 16, 17, 31, 33, 49, 64, 127, 300] {
             check_packed::<f32>(mild, n, k);
             check_packed::<f64>(extreme, n, k);
         }
@@ -263,7 +276,8 @@ fn check_descent<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usi
 #[test]
 fn a_step_in_the_epilogue_is_that_of_the_gradient() {
     for k in [0, 1, 2, 17, 255, 256] {
-        for shape in [(1, 1), (3, 10), (4, 33), (9, 16), (13, 31), (150, 5), (20, 70)] {
+        let narrow = [(1, 1), (3, 10), (4, 33), (9, 16), (13, 31), (150, 5)];
+        for shape in [&narrow[..], &[(20, 70), (23, 64), (5, 129)]].concat() {
             let shape = (shape.0, shape.1, k);
             check_descent::<f32>(mild, shape);
             check_descent::<f64>(mild, shape);
@@ -285,7 +299,8 @@ fn a_step_from_few_rows_is_that_of_the_gradient() {
 /// B transposed, as on the way back, and A in place, packed or of any strides.
 #[test]
 fn products_of_transposes() {
-    for (m, n, k) in [(5, 40, 300), (9, 33, 31), (140, 20, 16), (3, 7, 600), (1, 50, 70)] {
+    let narrow = [(5, 40, 300), (9, 33, 31), (140, 20, 16), (3, 7, 600), (1, 50, 70)];
+    for (m, n, k) in [&narrow[..], &[(14, 100, 300), (31, 61, 20), (12, 64, 257)]].concat() {
         let (a, b) = (extreme::<f32>(6, m * k), extreme::<f32>(7, k * n));
         for a in [MatRef::new(&a, m, k), MatRef::new(&a, k, m).transposed()] {
             for b in [MatRef::new(&b, k, n), MatRef::new(&b, n, k).transposed()] {

@@ -73,6 +73,7 @@ impl<T: Real> Simd for Portable<T> {
     type V = Lanes<T, LANES>;
     const LANES: usize = LANES;
     const ROWS: usize = 4;
+    const WIDE_ROWS: usize = 0;
 
     #[inline(always)]
     unsafe fn splat(x: T) -> Self::V {

@@ -22,6 +22,10 @@ pub trait Simd: Copy + 'static {
     /// How many rows of a product are worked on together, so that two registers a row, the
     /// operands beside them, fill the register file.
     const ROWS: usize;
+    /// How many where a row has four registers, of two panels: such a tile reads less for each
+    /// multiply-add, which counts where another program shares the core. 0 where that is too many
+    /// registers.
+    const WIDE_ROWS: usize;
 
     /// The same element in every lane.
     ///

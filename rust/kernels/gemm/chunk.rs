@@ -2,7 +2,7 @@
 
 use super::job::{CHUNK_ROWS, Job, Part};
 use super::pack::{Ahead, height, pack_panels, pack_rows, panels_at};
-use super::panel::{group, is_zero};
+use super::panel::{across, group, is_wide, is_zero, tallest};
 use super::tile::{Output, Place, form};
 use super::{BLOCK, nonzero, thin};
 use crate::kernels::Real;
@@ -92,7 +92,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
 #[inline(always)]
 fn form_of<S: Simd>(job: &Job<'_, S::T>, part: Part) -> u8 {
     let short = job.b.row_stride() * size_of::<S::T>() <= SHORT;
-    let few = if short { 3 * S::ROWS } else { 2 * S::ROWS - 1 };
+    let few = if short { 3 * S::ROWS } else { 2 * tallest::<S>(part.n) - 1 };
     if job.packed.is_some() {
         form::ROWS
     } else if part.m <= few && (job.b.column_stride() == 1 || part.n == 1) {
@@ -124,34 +124,44 @@ unsafe fn block<S: Simd>(
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         if form == form::PACKED {
-            pack_rows::<S>(a, chunk.rows.as_mut_ptr());
+            place.a_strides.1 = tallest::<S>(part.n);
+            pack_rows::<S>(a, place.a_strides.1, chunk.rows.as_mut_ptr());
             place.a = chunk.rows.as_ptr();
         }
         let panel = 2 * S::LANES * place.k.max(1);
         let panels = if form == form::PACKED { (GROUP / panel).max(1) } else { 1 };
-        // Whether a whole panel is packed by the first of its tiles.
+        // Whether whole panels are packed by the first of their tiles.
         let packs = matches!(form, form::ROWS | form::PACKED)
             && (chunk.job.packed.is_none() && chunk.job.b.column_stride() == 1)
-            && (panels == 1 && height::<S>(part.m) == S::ROWS);
+            && panels == 1;
         let mut j = 0;
         while j < part.n {
-            place.columns = (part.n - j).min(panels * 2 * S::LANES);
+            let left = part.n - j;
+            place.columns = across::<S>(left).max(left.min(panels * 2 * S::LANES));
+            let packed = form == form::PACKED;
+            let most = if packed { place.a_strides.1 } else { tallest::<S>(place.columns) };
             let b = chunk.b(first, place.k, (j, place.columns));
             place.unpacked = std::ptr::null();
             if form == form::DIRECT {
                 place.b = b.data().as_ptr();
-            } else if packs && place.columns == 2 * S::LANES {
+            } else if packs && is_whole::<S>(place.columns) && height(part.m, most) == most {
                 place.b = chunk.panels.as_mut_ptr();
                 place.unpacked = b.data().as_ptr();
             } else {
                 place.b = chunk.pack_b::<S>(first, place.k, (j, place.columns));
             }
             j += place.columns;
-            let mut ahead = chunk.ahead(first, (j, place.columns), part.m / S::ROWS);
+            let mut ahead = chunk.ahead(first, (j, place.columns), part.m / most);
             group::<S>(form, place, part.m, output, check, &mut ahead);
             place.c += place.columns;
         }
     }
+}
+
+/// Whether a tile's columns fill its registers.
+#[inline(always)]
+fn is_whole<S: Simd>(columns: usize) -> bool {
+    columns == 2 * S::LANES || is_wide::<S>(columns) && columns == 4 * S::LANES
 }
 
 impl<'a, T: Real> Chunk<'a, T> {

@@ -10,8 +10,8 @@ use crate::matrix::MatRef;
 /// chunks are so many that no worker waits long for the last. More read A less often.
 const CHUNK_COLUMNS: (usize, usize) = (128, 256);
 
-/// The columns of the widest panel: a chunk of fewer would leave registers empty.
-const PANEL: usize = 32;
+/// The columns of the widest tile: a chunk of fewer would leave registers empty.
+const WIDEST: usize = 64;
 
 /// How many rows of C a chunk has at most.
 pub(super) const CHUNK_ROWS: usize = 256;
@@ -69,7 +69,7 @@ impl<T: Real> Job<'_, T> {
             let columns = match workers {
                 _ if n.div_ceil(more) >= 3 * workers => more,
                 1 => fewer,
-                _ => n.div_ceil(2 * workers).next_multiple_of(PANEL).min(fewer),
+                _ => n.div_ceil(2 * workers).next_multiple_of(WIDEST).min(fewer),
             };
             let across = n.div_ceil(columns);
             let down = if workers == 1 { 1 } else { (2 * workers).div_ceil(across) };

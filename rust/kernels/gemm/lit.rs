@@ -31,10 +31,10 @@ pub fn product_lit<T: Real>(isa: super::Isa, a: Source<'_, T>, b: MatRef<'_, T>,
 simd_kernel! {
     fn rows<T, S>(a: Source<'_, T>, b: MatRef<'_, T>, c: &mut [T]) {
         let (k, n) = (b.rows(), b.columns());
-        let (mut list, mut sums) = (List::new(), Sums([T::ZERO; 8 * 2 * 16]));
+        let (mut list, mut sums) = (List::new(), Sums::new());
         let mut i = 0;
         while i < c.len() / n {
-            let rows = height::<S>(c.len() / n - i);
+            let rows = height(c.len() / n - i, S::ROWS);
             let c = &mut c[i * n..(i + rows) * n];
             for first in (0..k).step_by(BLOCK) {
                 let inputs = first..k.min(first + BLOCK);

@@ -5,45 +5,48 @@ use super::super::simd::Simd;
 use super::BLOCK;
 use crate::matrix::MatRef;
 
-/// How many rows the next tile has, where so many are left: no tile is so low that its chains
-/// could not fill the pipeline, if that can be had.
+/// How many rows the next tile has, at most `most`, where so many are left: no tile is so low that
+/// its chains could not fill the pipeline, if that can be had.
 #[inline(always)]
-pub(super) fn height<S: Simd>(left: usize) -> usize {
-    if left >= 2 * S::ROWS || left == S::ROWS {
-        S::ROWS
-    } else if left > S::ROWS {
+pub(super) fn height(left: usize, most: usize) -> usize {
+    if left >= 2 * most || left == most {
+        most
+    } else if left > most {
         left.div_ceil(2)
     } else {
         left
     }
 }
 
-/// Copies A (m, k) tile by tile: of each column the tile's rows, [`Simd::ROWS`] apart.
+/// Copies A (m, k) tile by tile: of each column the tile's rows, of which there are at most `most`,
+/// [`Simd::ROWS`] or [`Simd::WIDE_ROWS`], and which stand so far apart.
 ///
 /// # Safety
-/// As for [`Simd`]; `to` has room for `ROWS * k` elements a tile.
+/// As for [`Simd`]; `to` has room for `most * k` elements a tile.
 #[inline(always)]
-pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, mut to: *mut S::T) {
+pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, most: usize, mut to: *mut S::T) {
     let (m, k) = (a.rows(), a.columns());
     let (row, column) = (a.row_stride(), a.column_stride());
     let mut i = 0;
     while i < m {
-        let rows = height::<S>(m - i);
+        let rows = height(m - i, most);
         // SAFETY: row i + r and column t are within A, whose elements are within its slice; `to`
         // is the caller's word.
         unsafe {
             let from = a.data().as_ptr().add(i * row);
             for t in 0..k {
-                let (from, to) = (from.add(t * column), to.add(t * S::ROWS));
+                let (from, to) = (from.add(t * column), to.add(t * most));
                 if row == 1 && rows == S::ROWS {
                     to.copy_from_nonoverlapping(from, S::ROWS);
+                } else if row == 1 && rows == S::WIDE_ROWS {
+                    to.copy_from_nonoverlapping(from, S::WIDE_ROWS);
                 } else {
                     for r in 0..rows {
                         to.add(r).write(from.add(r * row).read());
                     }
                 }
             }
-            to = to.add(S::ROWS * k);
+            to = to.add(most * k);
         }
         i += rows;
     }

@@ -5,8 +5,26 @@ use super::tile::{Output, Place, fetch, form, settle};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
 
-/// Some panels of B, packed one behind the other, and all rows of A. Where there are several panels
-/// a tile of rows meets all of them before the next, so that C is passed row by row.
+/// Whether a tile of so many columns, or more, spans two panels.
+#[inline(always)]
+pub(super) fn is_wide<S: Simd>(columns: usize) -> bool {
+    S::WIDE_ROWS > 0 && columns > 3 * S::LANES
+}
+
+/// How many rows such a tile has at most.
+#[inline(always)]
+pub(super) fn tallest<S: Simd>(columns: usize) -> usize {
+    if is_wide::<S>(columns) { S::WIDE_ROWS } else { S::ROWS }
+}
+
+/// How many columns there are in a tile where so many are left.
+#[inline(always)]
+pub(super) fn across<S: Simd>(left: usize) -> usize {
+    left.min(if is_wide::<S>(left) { 4 } else { 2 } * S::LANES)
+}
+
+/// Some panels of B, packed one behind the other, and all rows of A. Where there are several tiles
+/// side by side, a tile's rows meet all of them before the next, so that C is passed row by row.
 ///
 /// # Safety
 /// As for [`panel`].
@@ -19,26 +37,31 @@ pub(super) unsafe fn group<S: Simd>(
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
 ) {
-    let (columns, width) = (place.columns, 2 * S::LANES);
-    let several = columns > width;
+    let columns = place.columns;
+    let packed = form == form::PACKED;
+    let most = if packed { place.a_strides.1 } else { tallest::<S>(columns) };
+    let several = columns > across::<S>(columns);
     let mut i = 0;
     while i < m {
-        let rows = if several { height::<S>(m - i) } else { m };
-        let mut at = place;
-        for j in (0..columns).step_by(width) {
-            at.columns = (columns - j).min(width);
+        let rows = if several { height(m - i, most) } else { m };
+        let (mut at, mut left) = (place, columns);
+        while left > 0 {
+            at.columns = across::<S>(left);
             // SAFETY: the caller's word.
             unsafe {
-                if at.columns > S::LANES {
+                if is_wide::<S>(left) {
+                    tiles_of::<S, 4>(form, at, rows, output, check, ahead);
+                } else if left > S::LANES {
                     tiles_of::<S, 2>(form, at, rows, output, check, ahead);
                 } else {
                     tiles_of::<S, 1>(form, at, rows, output, check, ahead);
                 }
             }
-            at.b = at.b.wrapping_add(width * place.k);
-            at.c += width;
+            left -= at.columns;
+            at.b = at.b.wrapping_add(at.columns * place.k);
+            at.c += at.columns;
         }
-        let skip = if form == form::PACKED { S::ROWS * place.k } else { rows * place.a_strides.0 };
+        let skip = if packed { most * place.k } else { rows * place.a_strides.0 };
         place.a = place.a.wrapping_add(skip);
         place.c += rows * place.c_stride;
         i += rows;
@@ -47,7 +70,13 @@ pub(super) unsafe fn group<S: Simd>(
 
 /// Where a tile's sums stand, a cache line each register.
 #[repr(align(64))]
-pub(super) struct Sums<T>(pub(super) [T; 8 * 2 * 16]);
+pub(super) struct Sums<T>(pub(super) [T; 6 * 4 * 16]);
+
+impl<T: Real> Sums<T> {
+    pub(super) fn new() -> Self {
+        Self([T::ZERO; 6 * 4 * 16])
+    }
+}
 
 /// All tiles of a panel of `V` registers' columns, by the form of the operands.
 ///
@@ -85,19 +114,24 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
 ) {
-    let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
+    let mut sums = Sums::<S::T>::new();
     let to = sums.0.as_mut_ptr();
+    let most = match V {
+        _ if FORM == form::PACKED => place.a_strides.1,
+        4 => S::WIDE_ROWS,
+        _ => S::ROWS,
+    };
     let mut i = 0;
     while i < m {
         ahead.fetch();
-        let rows = height::<S>(m - i);
-        // SAFETY: the caller's word; eight rows of two registers of at most sixteen
-        // elements fit into the space.
+        let rows = height(m - i, most);
+        // SAFETY: the caller's word; eight rows of two registers of at most sixteen elements fit into
+        // the space, and six of four.
         unsafe {
             fetch::<S>(&place, output, rows);
             let settled = match rows {
-                _ if V == 2 && !place.unpacked.is_null() => {
-                    let settled = packing::<S, V, FORM>(&place, output, to, check);
+                _ if V >= 2 && !place.unpacked.is_null() => {
+                    let settled = packing::<S, V, FORM>(&place, rows, output, to, check);
                     place.unpacked = std::ptr::null();
                     settled
                 }
@@ -107,28 +141,29 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
                 4 => S::tile::<4, V, FORM>(&place, output, to, check),
                 5 if S::ROWS >= 5 => S::tile::<5, V, FORM>(&place, output, to, check),
                 6 if S::ROWS >= 6 => S::tile::<6, V, FORM>(&place, output, to, check),
-                7 if S::ROWS >= 7 => S::tile::<7, V, FORM>(&place, output, to, check),
-                _ if S::ROWS >= 8 => S::tile::<8, V, FORM>(&place, output, to, check),
-                _ => unreachable!("a tile has at most S::ROWS rows"),
+                7 if S::ROWS >= 7 && V < 4 => S::tile::<7, V, FORM>(&place, output, to, check),
+                8 if S::ROWS >= 8 && V < 4 => S::tile::<8, V, FORM>(&place, output, to, check),
+                _ => unreachable!("a tile has at most S::ROWS rows, a wide one S::WIDE_ROWS"),
             };
             if !settled {
                 settle::<S>(&place, output, (rows, V), to, check);
             }
         }
-        let skip = if FORM == form::PACKED { S::ROWS * place.k } else { rows * place.a_strides.0 };
+        let skip = if FORM == form::PACKED { most * place.k } else { rows * place.a_strides.0 };
         place.a = place.a.wrapping_add(skip);
         place.c += rows * place.c_stride;
         i += rows;
     }
 }
 
-/// The first tile of a panel of two whole registers, [`Simd::ROWS`] high, which packs it.
+/// The first tile of a panel, or two, of whole registers, as tall as can be, which packs it.
 ///
 /// # Safety
 /// As for [`tile`](super::tile::tile); `place.unpacked` and `place.b` are the panel's, unpacked and packed.
 #[inline(always)]
 unsafe fn packing<S: Simd, const V: usize, const FORM: u8>(
     place: &Place<S::T>,
+    rows: usize,
     output: &Output<S::T>,
     to: *mut S::T,
     check: &mut S::V,
@@ -139,13 +174,15 @@ unsafe fn packing<S: Simd, const V: usize, const FORM: u8>(
     super::tests::PACKED.with(|packed| packed.set(packed.get() + 1));
     // SAFETY: the caller's word.
     unsafe {
-        match (FORM, V, S::ROWS) {
+        match (FORM, V, rows) {
             (form::ROWS, 2, 4) => S::tile::<4, 2, ROWS>(place, output, to, check),
             (form::ROWS, 2, 6) => S::tile::<6, 2, ROWS>(place, output, to, check),
             (form::ROWS, 2, 8) => S::tile::<8, 2, ROWS>(place, output, to, check),
             (form::PACKED, 2, 4) => S::tile::<4, 2, PACKED>(place, output, to, check),
             (form::PACKED, 2, 6) => S::tile::<6, 2, PACKED>(place, output, to, check),
             (form::PACKED, 2, 8) => S::tile::<8, 2, PACKED>(place, output, to, check),
+            (form::ROWS, 4, 6) => S::tile::<6, 4, ROWS>(place, output, to, check),
+            (form::PACKED, 4, 6) => S::tile::<6, 4, PACKED>(place, output, to, check),
             _ => unreachable!("other panels are packed beforehand"),
         }
     }

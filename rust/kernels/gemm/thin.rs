@@ -18,7 +18,7 @@ const WIDE: usize = 8;
 /// As for [`Simd`]; `c` has room for a row of B.
 #[inline(always)]
 pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mut S::T) {
-    let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
+    let mut sums = Sums::<S::T>::new();
     // SAFETY: the caller's word.
     let mut j = unsafe { wide_columns::<S>(a, b, c) };
     while j < b.columns() {
@@ -80,7 +80,7 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
 #[inline(always)]
 unsafe fn wide_columns<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mut S::T) -> usize {
     let columns = WIDE * S::LANES;
-    let mut sums = Sums([S::T::ZERO; 8 * 2 * 16]);
+    let mut sums = Sums::<S::T>::new();
     let to = sums.0.as_mut_ptr();
     let mut j = 0;
     while j + columns <= b.columns() {

@@ -18,7 +18,7 @@ const AHEAD: usize = 8;
 pub(super) mod form {
     /// A in place, its columns side by side; B packed.
     pub(in super::super) const ROWS: u8 = 0;
-    /// Both packed.
+    /// Both packed, A's columns so far apart as its second stride says.
     pub(in super::super) const PACKED: u8 = 1;
     /// Both in place, A of any strides.
     pub(in super::super) const DIRECT: u8 = 2;
@@ -145,7 +145,8 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     t: usize,
     sums: &mut [[S::V; V]; R],
 ) {
-    let stride = if in_place(FORM) { place.b_stride } else { V * S::LANES };
+    let panel = if V < 2 { S::LANES } else { 2 * S::LANES };
+    let stride = if in_place(FORM) { place.b_stride } else { panel };
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let listed = matches!(FORM, LISTED | PIXELS);
@@ -155,7 +156,7 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         } else {
             let row = row_of_b::<S, V, FORM>(place, place.unpacked.add(t * place.b_stride));
             for v in 0..V {
-                let to = place.b.add(t * stride + v * S::LANES);
+                let to = place.b.add(t * stride + in_panels::<S>(v, place.k));
                 S::store(to.cast_mut(), row[v]);
             }
             row
@@ -175,8 +176,7 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
             }
             let x = match FORM & !PACKING {
                 ROWS => S::splat(*rows[r].add(t)),
-                PACKED => S::splat(*place.a.add(t * S::ROWS + r)),
-                COLUMNS => S::splat(*place.a.add(t * place.a_strides.1 + r)),
+                PACKED | COLUMNS => S::splat(*place.a.add(t * place.a_strides.1 + r)),
                 _ => S::splat(*rows[r].add(t * place.a_strides.1)),
             };
             for v in 0..V {
@@ -184,6 +184,12 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
             }
         }
     }
+}
+
+/// How far behind the first a register of a row stands that was packed, two a panel of k rows.
+#[inline(always)]
+const fn in_panels<S: Simd>(v: usize, k: usize) -> usize {
+    v / 2 * 2 * S::LANES * k + v % 2 * S::LANES
 }
 
 /// `V` registers of a row of B; in place, the last may be incomplete.
@@ -199,7 +205,8 @@ unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
     unsafe {
         let mut row = [S::splat(S::T::ZERO); V];
         for v in 0..V {
-            let b = b.add(v * S::LANES);
+            let packed = !in_place(FORM) && FORM & PACKING == 0;
+            let b = b.add(if packed { in_panels::<S>(v, place.k) } else { v * S::LANES });
             if FORM == DIRECT || FORM & PACKING != 0 {
                 // Rows of B in place lie too far apart for the processor to see what comes next.
                 S::prefetch(b.wrapping_add(AHEAD * place.b_stride));
