@@ -114,6 +114,22 @@ def where_and_when(peers: dict, products_alone: dict | None, itself: dict | None
     )
 
 
+def elsewhere(file: Path) -> list[str]:
+    """Our shares on another processor, if `run.py --out` has measured there, too."""
+    if not file.exists():
+        return []
+    measured = json.loads(file.read_text())
+    groups = measured["groups"]
+    return [
+        "### On another processor",
+        where_and_when(measured["measured"], None, None),
+        against(groups["training"], "jax"),
+        times(groups["training"]),
+        against(groups["prediction"], "onnx"),
+        times(groups["prediction"]),
+    ]
+
+
 def missing(results: list[dict]) -> list[str]:
     return [
         f"- {NAMES[peer]} is missing from {result['work']['name']}: {why.splitlines()[-1]}"
@@ -174,6 +190,7 @@ def main() -> None:
         ]  # fmt: skip
     if itself:
         parts += report_alone.parts(itself)
+    parts += elsewhere(folder / "elsewhere.json")
     text = "\n\n".join(part for part in parts if part)
     page = arguments.readme.read_text(encoding="utf-8")
     marked = re.compile(re.escape(START) + ".*" + re.escape(END), re.DOTALL)
