@@ -1,6 +1,46 @@
 //! Memory, and hints about it: they change when data arrive, never what is computed.
 
+use std::sync::OnceLock;
+
 use crate::error::Error;
+
+/// How many bytes the first data cache of a core holds, at least 32 KB.
+pub(super) fn first_cache() -> usize {
+    // The question takes a virtual machine tens of microseconds.
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| told_first_cache().max(32 << 10))
+}
+
+/// As the processor tells it: 0 where it does not.
+#[cfg(target_arch = "x86_64")]
+// Reason: older compilers take the question for unsafe.
+#[allow(unused_unsafe)]
+fn told_first_cache() -> usize {
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
+
+    // Intel's list of caches, and AMD's, which has the same form.
+    for leaf in [0x4, 0x8000_001D] {
+        // SAFETY: every processor of the kind answers; so below.
+        if unsafe { __cpuid(leaf & 0x8000_0000) }.eax < leaf {
+            continue;
+        }
+        for i in 0..4 {
+            let told = unsafe { __cpuid_count(leaf, i) };
+            let (is_data, level) = (told.eax & 31 == 1, told.eax >> 5 & 7);
+            let (ways, parts, line) = (told.ebx >> 22, told.ebx >> 12 & 1023, told.ebx & 4095);
+            if is_data && level == 1 {
+                // Each is told less one.
+                return [ways, parts, line, told.ecx].map(|n| n as usize + 1).iter().product();
+            }
+        }
+    }
+    0
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn told_first_cache() -> usize {
+    0
+}
 
 /// Asks for the cache lines that hold a slice, for reading soon.
 #[inline(always)]
@@ -119,8 +159,13 @@ fn advise(_start: *mut u8, _bytes: usize) {}
 
 #[cfg(test)]
 mod tests {
-    use super::{advise_huge, copied, prefetch, zeros};
+    use super::{advise_huge, copied, first_cache, prefetch, zeros};
     use crate::error::Error;
+
+    #[test]
+    fn the_first_cache_is_as_large_as_they_are() {
+        assert!((32 << 10..=1 << 20).contains(&first_cache()), "{}", first_cache());
+    }
 
     #[test]
     fn many_are_as_few() {

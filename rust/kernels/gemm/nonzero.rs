@@ -10,6 +10,8 @@
 // Reason: as in `tile.rs`.
 #![allow(clippy::needless_range_loop)]
 
+use std::sync::atomic::{Ordering, compiler_fence};
+
 use super::BLOCK;
 use super::chunk::Chunk;
 use super::job::CHUNK_ROWS;
@@ -17,17 +19,21 @@ use super::pack::{Ahead, pack_panels, transposed};
 use super::panel::{group, is_zero};
 use super::tile::{Output, Place, fetch, form, settle, settle_here};
 use crate::kernels::Real;
+use crate::kernels::memory::first_cache;
 use crate::kernels::simd::Simd;
 use crate::matrix::MatRef;
 
 /// So many rows of B are met at a time: their elements of a row of A have a bit each.
 const PIECE: usize = u64::BITS as usize;
 
-/// So many bytes of a row of B are met at a time: with [`PIECE`] rows, three quarters of the first
-/// cache.
-const WIDTH: usize = 384;
+/// So many bytes of a row of B are met at a time at most: with [`PIECE`] rows, two thirds of a first
+/// cache of 48 KB.
+const WIDTH: usize = 512;
 
-/// How many elements that is.
+/// And where the first cache holds less: three quarters of 32 KB.
+const NARROW: usize = 384;
+
+/// How many elements of a row are met at a time at most.
 pub(super) const fn width<T>() -> usize {
     WIDTH / size_of::<T>()
 }
@@ -154,6 +160,14 @@ unsafe fn mark<S: Simd>(rows: &mut Rows<S::T>) {
 #[inline(always)]
 unsafe fn bits<S: Simd>(from: *const S::T, count: usize) -> u64 {
     let mut bits = 0;
+    if count == PIECE {
+        // As most are: without a question for each register.
+        for t in (0..PIECE).step_by(S::LANES) {
+            // SAFETY: the caller's word.
+            bits |= u64::from(unsafe { S::nonzero(S::load(from.add(t))) }) << t;
+        }
+        return bits;
+    }
     for t in (0..count).step_by(S::LANES) {
         // SAFETY: the caller's word.
         let v = unsafe {
@@ -178,15 +192,26 @@ fn together<S: Simd>(left: usize) -> usize {
     if panels == 0 {
         return left;
     }
-    let turns = panels.div_ceil(most_panels::<S>());
+    let bytes = if is_roomy() { WIDTH } else { NARROW };
+    let turns = panels.div_ceil(most_panels::<S>(bytes));
     left.min(panels.div_ceil(turns) * panel)
 }
 
-/// How many panels are met together at most; there are registers for six.
+/// How many panels of so many bytes a row are met together at most; there are registers for six.
 #[inline(always)]
-const fn most_panels<S: Simd>() -> usize {
-    let panels = width::<S::T>() / (2 * S::LANES);
+const fn most_panels<S: Simd>(bytes: usize) -> usize {
+    let panels = bytes / (2 * S::LANES * size_of::<S::T>());
     if panels < 6 { panels } else { 6 }
+}
+
+/// Whether the first cache holds the widest pieces of B beside the rest.
+#[inline(always)]
+fn is_roomy() -> bool {
+    #[cfg(test)]
+    if let Some(roomy) = tests::ROOMY.get() {
+        return roomy;
+    }
+    first_cache() >= 48 << 10
 }
 
 /// Whether panels of B are finite: else what is 0 in A counts.
@@ -235,13 +260,13 @@ unsafe fn panels<S: Simd>(
         match place.columns.div_ceil(2 * S::LANES) {
             2 => pieces::<S, 2>(chunk, at, rows, place, output, check, ahead),
             3 => pieces::<S, 3>(chunk, at, rows, place, output, check, ahead),
-            4 if most_panels::<S>() >= 4 => {
+            4 if most_panels::<S>(WIDTH) >= 4 => {
                 pieces::<S, 4>(chunk, at, rows, place, output, check, ahead)
             }
-            5 if most_panels::<S>() >= 5 => {
+            5 if most_panels::<S>(WIDTH) >= 5 => {
                 pieces::<S, 5>(chunk, at, rows, place, output, check, ahead)
             }
-            6 if most_panels::<S>() >= 6 => {
+            6 if most_panels::<S>(WIDTH) >= 6 => {
                 pieces::<S, 6>(chunk, at, rows, place, output, check, ahead)
             }
             _ => unreachable!("no more panels are met together"),
@@ -355,6 +380,8 @@ unsafe fn begin<S: Simd, const P: usize>(
     sums: *mut S::T,
     ahead: &mut Ahead<S::T>,
 ) {
+    // SAFETY: the caller's word; there is a row at least.
+    let mut next = unsafe { Next::<S>::first(rows, 0, piece) };
     for i in 0..rows.size.0 {
         if i % S::ROWS == 0 {
             ahead.fetch();
@@ -362,7 +389,9 @@ unsafe fn begin<S: Simd, const P: usize>(
         // SAFETY: the caller's word.
         unsafe {
             let sums = sums.add(i * P * 2 * S::LANES);
-            let chains = chain::<S, P>(rows, i, piece, begun::<S, P>(sums, piece.number));
+            let now = next;
+            next = Next::first(rows, (i + 1).min(rows.size.0 - 1), piece);
+            let chains = chain::<S, P>(now, piece, begun::<S, P>(sums, piece.number));
             for p in 0..P {
                 S::store(sums.add(2 * p * S::LANES), chains[p][0]);
                 S::store(sums.add((2 * p + 1) * S::LANES), chains[p][1]);
@@ -385,6 +414,8 @@ unsafe fn end<S: Simd, const P: usize>(
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
 ) {
+    // SAFETY: the caller's word; there is a row at least.
+    let mut next = unsafe { Next::<S>::first(rows, 0, piece) };
     for i in 0..rows.size.0 {
         if i % S::ROWS == 0 {
             ahead.fetch();
@@ -392,12 +423,14 @@ unsafe fn end<S: Simd, const P: usize>(
         // SAFETY: the caller's word.
         unsafe {
             let sums = sums.add(i * P * 2 * S::LANES);
+            let now = next;
+            next = Next::first(rows, (i + 1).min(rows.size.0 - 1), piece);
             if i + AHEAD < rows.size.0 {
                 let mut next = place;
                 next.c += AHEAD * place.c_stride;
                 fetch::<S>(&next, output, 1);
             }
-            let chains = chain::<S, P>(rows, i, piece, begun::<S, P>(sums, piece.number));
+            let chains = chain::<S, P>(now, piece, begun::<S, P>(sums, piece.number));
             let mut at = place;
             for p in 0..P {
                 let here = [chains[p]];
@@ -414,36 +447,87 @@ unsafe fn end<S: Simd, const P: usize>(
     }
 }
 
-/// The chains of a row of A through a piece, by the elements that are not 0.
+/// The next element of a row of A that is not 0, and where its row of B begins; and those behind it.
+#[derive(Clone, Copy)]
+struct Next<S: Simd> {
+    x: S::V,
+    b: *const S::T,
+    a: *const S::T,
+    marks: u64,
+}
+
+impl<S: Simd> Next<S> {
+    /// The first of a row in a piece; of a row without any, something that is not 0 times.
+    ///
+    /// # Safety
+    /// As for [`panels`].
+    #[inline(always)]
+    unsafe fn first(rows: &Rows<S::T>, i: usize, piece: &Piece<S::T>) -> Self {
+        // SAFETY: the caller's word.
+        unsafe {
+            let a = rows.a.add(i * rows.stride + piece.number * PIECE);
+            Self::of(a, rows.marks[piece.number][i], piece.b)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn of(a: *const S::T, marks: u64, b: *const S::T) -> Self {
+        // The place is in bounds also where there is no mark.
+        let t = marks.trailing_zeros() as usize % PIECE;
+        // SAFETY: the caller's word.
+        let next = unsafe { Self { x: S::splat(*a.add(t)), b: b.add(t * 2 * S::LANES), a, marks } };
+        // The compiler would put the load off.
+        compiler_fence(Ordering::SeqCst);
+        next
+    }
+}
+
+/// The chains of a row of A through a piece, from its first element that is not 0 on. The next is
+/// always there before it is needed: else the loads behind a branch that was guessed wrong are waited
+/// for.
 ///
 /// # Safety
 /// As for [`panels`].
 #[inline(always)]
 unsafe fn chain<S: Simd, const P: usize>(
-    rows: &Rows<S::T>,
-    i: usize,
+    first: Next<S>,
     piece: &Piece<S::T>,
     mut chains: [[S::V; 2]; P],
 ) -> [[S::V; 2]; P] {
-    let Piece { number, b, panel } = *piece;
-    let mut marks = rows.marks[number][i];
+    let mut now = first;
+    if now.marks == 0 {
+        return chains;
+    }
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
-        let a = rows.a.add(i * rows.stride + number * PIECE);
-        while marks != 0 {
-            let t = marks.trailing_zeros() as usize;
-            marks &= marks - 1;
-            let x = S::splat(*a.add(t));
-            let b = b.add(t * 2 * S::LANES);
-            for p in 0..P {
-                for v in 0..2 {
-                    chains[p][v] =
-                        S::mul_add(x, S::load(b.add(p * panel + v * S::LANES)), chains[p][v]);
-                }
+        loop {
+            let marks = now.marks & (now.marks - 1);
+            if marks == 0 {
+                meet::<S, P>(&now, piece.panel, &mut chains);
+                return chains;
+            }
+            let next = Next::of(now.a, marks, piece.b);
+            meet::<S, P>(&now, piece.panel, &mut chains);
+            now = next;
+        }
+    }
+}
+
+/// An element of A times its row of B, onto all chains.
+///
+/// # Safety
+/// As for [`panels`].
+#[inline(always)]
+unsafe fn meet<S: Simd, const P: usize>(now: &Next<S>, panel: usize, chains: &mut [[S::V; 2]; P]) {
+    for p in 0..P {
+        for v in 0..2 {
+            // SAFETY: the caller's word.
+            unsafe {
+                let b = S::load(now.b.add(p * panel + v * S::LANES));
+                chains[p][v] = S::mul_add(now.x, b, chains[p][v]);
             }
         }
     }
-    chains
 }
 
 /// The chains of a row before a piece.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::super::{Alone, Crew, Descent, Packed, Scratch, Team};
-use super::{LEAST, LEAST_ROWS, pays, together};
+use super::{LEAST, LEAST_ROWS, NARROW, WIDTH, pays, together};
 use crate::kernels::simd::simd_kernel;
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
@@ -15,6 +15,17 @@ thread_local! {
     pub(super) static TAKEN: Cell<usize> = const { Cell::new(0) };
     /// And how many groups of panels in them to the end, as all was finite.
     pub(super) static FINISHED: Cell<usize> = const { Cell::new(0) };
+    /// Whether the first cache is taken for a large one, whatever this machine's.
+    pub(super) static ROOMY: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// By a small first cache and by a large one.
+fn by_either_cache(work: impl Fn(bool)) {
+    for roomy in [false, true] {
+        ROOMY.set(Some(roomy));
+        work(roomy);
+    }
+    ROOMY.set(None);
 }
 
 /// How many blocks `work` computes so.
@@ -90,10 +101,12 @@ fn check<T: Real>(
 
 #[test]
 fn products_around_each_width() {
-    for n in [64, 65, 80, 81, 95, 96, 97, 112, 113, 127, 128, 129, 192, 193, 209, 290] {
-        check::<f32>(mild, (33, 70, n), &Alone);
-        check::<f64>(extreme, (33, 70, n), &Alone);
-    }
+    by_either_cache(|_| {
+        for n in [64, 65, 80, 81, 95, 96, 97, 112, 113, 127, 128, 129, 192, 193, 209, 225, 290] {
+            check::<f32>(mild, (33, 70, n), &Alone);
+            check::<f64>(extreme, (33, 70, n), &Alone);
+        }
+    });
     for isa in Isa::available() {
         for n in [32, 33, 40, 48, 55, 63].into_iter().filter(|n| n / LEAST.0 >= lanes(isa)) {
             let (x, y) = (dim::<f32>(mild, 20 * 66, 12), mild(2, 66 * n));
@@ -119,10 +132,12 @@ fn lanes(isa: Isa) -> usize {
 
 #[test]
 fn products_around_each_piece_and_block() {
-    for k in [64, 65, 127, 128, 129, 192, 255, 256, 257, 320, 600] {
-        check::<f64>(mild, (19, k, 70), &Alone);
-        check::<f32>(extreme, (19, k, 103), &Alone);
-    }
+    by_either_cache(|_| {
+        for k in [64, 65, 127, 128, 129, 192, 255, 256, 257, 320, 600] {
+            check::<f64>(mild, (19, k, 70), &Alone);
+            check::<f32>(extreme, (19, k, 103), &Alone);
+        }
+    });
 }
 
 #[test]
@@ -220,8 +235,10 @@ fn check_not_finite<T: Real>() {
 
 #[test]
 fn a_zero_counts_beside_what_is_not_finite() {
-    check_not_finite::<f32>();
-    check_not_finite::<f64>();
+    by_either_cache(|_| {
+        check_not_finite::<f32>();
+        check_not_finite::<f64>();
+    });
 }
 
 simd_kernel! {
@@ -268,17 +285,28 @@ simd_kernel! {
 
 #[test]
 fn panels_are_met_in_turns_of_like_width() {
-    for isa in Isa::available() {
-        for registers in LEAST.0..60 {
-            for last in [1, lanes(isa)] {
-                let turns = widths(isa, &vec![0.0_f32; (registers - 1) * lanes(isa) + last]);
-                assert_eq!(turns.iter().sum::<usize>(), registers);
-                let whole: Vec<_> =
-                    turns.iter().filter(|&&turn| turn > 1).map(|turn| turn.div_ceil(2)).collect();
-                let (least, most) = (whole.iter().min().unwrap(), whole.iter().max().unwrap());
-                assert!(*least >= 2 && most - least <= 1, "{turns:?}");
-                assert!(turns[..turns.len() - 1].iter().all(|turn| turn % 2 == 0), "{turns:?}");
+    by_either_cache(|roomy| {
+        for isa in Isa::available() {
+            // Of as many bytes as stay in the first cache, and of as many registers as there are.
+            let bytes = if roomy { WIDTH } else { NARROW };
+            let widest = (bytes / size_of::<f32>() / lanes(isa)).min(12);
+            for registers in LEAST.0..60 {
+                for last in [1, lanes(isa)] {
+                    let turns = widths(isa, &vec![0.0_f32; (registers - 1) * lanes(isa) + last]);
+                    check_turns(&turns, registers, widest);
+                }
             }
         }
-    }
+    });
+}
+
+/// Turns of so many registers each take all, and are as many and as alike as they can be.
+fn check_turns(turns: &[usize], registers: usize, widest: usize) {
+    assert_eq!(turns.iter().sum::<usize>(), registers);
+    let whole: Vec<_> =
+        turns.iter().filter(|&&turn| turn > 1).map(|turn| turn.div_ceil(2)).collect();
+    let (least, most) = (whole.iter().min().unwrap(), whole.iter().max().unwrap());
+    assert!(*least >= 2 && most - least <= 1, "{turns:?}");
+    assert!(turns[..turns.len() - 1].iter().all(|turn| turn % 2 == 0), "{turns:?}");
+    assert_eq!(whole.len(), (registers / 2).div_ceil(widest / 2), "{turns:?}");
 }
