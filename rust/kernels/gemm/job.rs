@@ -13,6 +13,13 @@ const CHUNK_COLUMNS: (usize, usize) = (128, 256);
 /// The columns of the widest tile: a chunk of fewer would leave registers empty.
 const WIDEST: usize = 64;
 
+// What is packed once is met from a chunk's first column on: a panel of any instruction set, of at most
+// 32 columns, begins there.
+const _: () = {
+    let (fewer, more) = CHUNK_COLUMNS;
+    assert!(fewer.is_multiple_of(32) && more.is_multiple_of(32) && WIDEST.is_multiple_of(32));
+};
+
 /// How many rows of C a chunk has at most.
 pub(super) const CHUNK_ROWS: usize = 256;
 

@@ -19,6 +19,8 @@ pub struct Packed<T> {
     shape: (usize, usize),
     /// Of a row in all panels: the last is filled up to whole registers.
     columns: usize,
+    /// Of a row in one panel.
+    width: usize,
     elements: Vec<T>,
     /// Where the first cache line begins.
     start: usize,
@@ -36,7 +38,8 @@ impl<T: Real> Packed<T> {
     pub fn new(team: &Team<'_, T>, b: MatRef<'_, T>) -> Result<Self, Error> {
         let (k, n) = (b.rows(), b.columns());
         assert!(k > 0 && n > 0 && b.column_stride() == 1, "rows of weights");
-        let columns = n.next_multiple_of(lanes::<T>(team.isa));
+        let lanes = lanes::<T>(team.isa);
+        let columns = n.next_multiple_of(lanes);
         let mut elements: Vec<T> = zeros(checked_product(k, columns)? + 64)?;
         let start = elements.as_ptr().align_offset(64).min(64);
         let blocks = elements[start..start + k * columns].chunks_mut(BLOCK * columns);
@@ -54,6 +57,7 @@ impl<T: Real> Packed<T> {
             isa: team.isa,
             shape: (k, n),
             columns,
+            width: 2 * lanes,
             elements,
             start,
             finite: finite.into_inner(),
@@ -70,9 +74,12 @@ impl<T: Real> Packed<T> {
         self.finite
     }
 
-    /// The panels from a column on, at which one begins, of a block of so many rows that begins at
-    /// row `first`.
+    /// The panels from a column on, of a block of so many rows that begins at row `first`.
+    ///
+    /// # Panics
+    /// Where no panel begins at the column, or there are not so many.
     pub(super) fn panels(&self, first: usize, rows: usize, column: usize) -> &[T] {
+        assert!(column.is_multiple_of(self.width), "chunks and tiles begin at panels");
         let block = &self.elements[self.start..][first * self.columns..][..rows * self.columns];
         &block[rows * column..]
     }
