@@ -2,14 +2,17 @@
 
 use std::cell::Cell;
 
+use super::tile::form;
 use super::{Alone, BLOCK, Crew, Descent, Job, Output, Packed, Scratch, Team, accumulate, product};
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::{MatMut, MatRef};
 
 thread_local! {
-    /// How many panels were packed by their first tile on this thread.
+    /// How many tiles packed B on this thread.
     pub(super) static PACKED: Cell<usize> = const { Cell::new(0) };
+    /// How often wide tiles went down two panels on this thread, by the form of the operands.
+    pub(super) static WIDE: Cell<[usize; 4]> = const { Cell::new([0; 4]) };
 }
 
 /// C = A B on every instruction set, of numbers from `draw`.
@@ -62,17 +65,22 @@ fn check_packing<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usi
             product(isa, a, b, &mut MatMut::new(&mut c, m, n));
             let what = format!("{} ({m}, {k}) ({k}, {n})", isa.name());
             assert_bits(&c, &expected, &what);
-            // Tiles of at most 64 columns and 8 rows; of short columns of A several panels are met
-            // together, and packed beforehand.
-            assert!(PACKED.get() > before || k < 255 || n < 64 || m < 16, "{what}");
+            // Tiles have at most 8 rows, wide ones 6; and at most 32 columns, wide ones 64, so 49 to 63
+            // may be a wide one that is not whole. A by columns is not packed for so few as 32 of C's,
+            // and of its short ones several panels are met together, and packed beforehand.
+            let tall = m >= 16 || m >= 12 && n >= 64;
+            let whole = (32..=48).contains(&n) || n >= 64;
+            let by_rows = a.column_stride() == 1 || k == 1;
+            let packs = tall && whole && (by_rows || k >= 255 && n > 32);
+            assert!(PACKED.get() > before || !packs, "{what}");
         }
     }
 }
 
 #[test]
 fn panels_are_packed_by_their_first_tile() {
-    let shapes = [(4, 32), (6, 33), (8, 64), (13, 64), (16, 64), (17, 97), (24, 65), (49, 128)];
-    for (m, n) in shapes {
+    let narrow = [(8, 64), (12, 64), (13, 64), (14, 96), (16, 48), (16, 64), (25, 32)];
+    for (m, n) in [&narrow[..], &[(17, 97), (24, 65), (49, 128)]].concat() {
         for k in [1, 3, 4, 255, 256, 257] {
             check_packing::<f32>(mild, (m, n, k));
             check_packing::<f64>(mild, (m, n, k));
@@ -94,22 +102,61 @@ fn panels_side_by_side() {
     }
 }
 
+/// Of more than three registers' columns AVX-512 takes two panels at a time, in each form.
+fn check_wide<T: Real>(n: usize) {
+    let (x, y) = (mild::<T>(1, 300), mild::<T>(2, 5 * (n + 40)));
+    // B's rows lie so far apart that of thirty rows of A none reads it in place.
+    let b = MatRef::with_strides(&y, 5, n, n + 40, 1);
+    let by_columns = if n <= 32 { form::COLUMNS } else { form::PACKED };
+    let cases = [
+        (form::ROWS, MatRef::new(&x, 30, 5)),
+        (form::PACKED, MatRef::with_strides(&x, 30, 5, 10, 2)),
+        (form::DIRECT, MatRef::new(&x, 3, 5)),
+        (by_columns, MatRef::new(&x, 5, 30).transposed()),
+    ];
+    for (form, a) in cases {
+        let expected = oracle::product(a, b);
+        for isa in Isa::available() {
+            let mut c = vec![T::from_f64(7.0); a.rows() * n];
+            let before = WIDE.get();
+            product(isa, a, b, &mut MatMut::new(&mut c, a.rows(), n));
+            let what = format!("{} {n} columns, form {form}", isa.name());
+            assert_bits(&c, &expected, &what);
+            let is_wide = isa.name() == "avx512" && n > 3 * 64 / size_of::<T>();
+            for (of, (before, after)) in before.into_iter().zip(WIDE.get()).enumerate() {
+                assert_eq!(after > before, is_wide && of == usize::from(form), "{what}: {of}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wide_tiles_span_two_panels() {
+    (44..=70).for_each(check_wide::<f32>);
+    (20..=40).for_each(check_wide::<f64>);
+}
+
 /// The same of a matrix that is packed once, whatever comes and however workers share it.
 fn check_packed<T: Real>(draw: fn(u64, usize) -> Vec<T>, n: usize, k: usize) {
     let b = draw(2, k * n);
     let b = MatRef::new(&b, k, n);
     for isa in Isa::available() {
-        let scratch = Scratch::alone();
-        let team = Team { isa, crew: &Alone, scratch: &scratch };
-        let packed = Packed::new(&team, b).unwrap();
+        let scratch = Scratch::new();
+        scratch.prepare(8).unwrap();
+        let alone = Team { isa, crew: &Alone, scratch: &scratch };
+        let packed = Packed::new(&alone, b).unwrap();
         for m in [1, 2, 3, 6, 7, 8, 9, 11, 20, 300] {
             let a = draw(1, m * k);
             let a = MatRef::new(&a, m, k);
             let expected = oracle::product(a, b);
-            let mut c = vec![T::from_f64(7.0); m * n];
-            let mut to = MatMut::new(&mut c, m, n);
-            team.product_with(a, b, Some(&packed), &mut to, &|_, _, _| 0);
-            assert_bits(&c, &expected, &format!("{} ({m}, {k}) ({k}, {n})", isa.name()));
+            for team in [alone, Team { crew: &Many(1), ..alone }] {
+                let mut c = vec![T::from_f64(7.0); m * n];
+                let mut to = MatMut::new(&mut c, m, n);
+                team.product_with(a, b, Some(&packed), &mut to, &|_, _, _| 0);
+                let workers = team.crew.workers();
+                let what = format!("{} of {workers} ({m}, {k}) ({k}, {n})", isa.name());
+                assert_bits(&c, &expected, &what);
+            }
         }
     }
 }
@@ -117,7 +164,8 @@ fn check_packed<T: Real>(draw: fn(u64, usize) -> Vec<T>, n: usize, k: usize) {
 #[test]
 fn products_of_what_is_packed() {
     for k in [1, 2, 255, 256, 257, 600] {
-        for n in [1, 5, 8, 16, 17, 31, 33, 49, 64, 127, 300] {
+        // 640 columns are 40 for each of two chunks a worker: not whole panels.
+        for n in [1, 5, 8, 16, 17, 31, 33, 49, 64, 127, 300, 640] {
             check_packed::<f32>(mild, n, k);
             check_packed::<f64>(extreme, n, k);
         }
@@ -146,7 +194,7 @@ fn a_lone_row_of_many_blocks() {
 /// What is packed next is then fetched ahead, and a chunk has more columns.
 #[test]
 fn products_of_matrices_that_are_far_from_the_core() {
-    let (m, n, k) = (9, 2600, 257);
+    let (m, n, k) = (27, 2600, 257);
     let (a, b) = (extreme::<f32>(1, m * k), extreme::<f32>(2, k * n));
     let lying = [MatRef::new(&a, m, k), MatRef::new(&a, k, m).transposed()];
     let crossing = [MatRef::new(&b, k, n), MatRef::new(&b, n, k).transposed()];
@@ -177,18 +225,20 @@ fn products_of_every_shape_and_block() {
 
 #[test]
 fn products_of_any_strides() {
-    let (m, n, k) = (6, 21, 300);
-    let data = extreme::<f32>(3, 40_000);
-    let dense: Vec<f32> = (0..m * k).map(|i| data[(i / k) * 2 + (i % k) * 13]).collect();
-    let b = MatRef::with_strides(&data, k, n, 29, 1);
-    let expected = oracle::product(MatRef::new(&dense, m, k), b);
-    for isa in Isa::available() {
-        let mut c = vec![5.0; m * 33];
+    let (data, k) = (extreme::<f32>(3, 40_000), 300);
+    // Six rows read B in place, twenty-seven of A are packed.
+    for (m, n) in [(6, 21), (6, 85), (27, 21), (27, 85)] {
+        let dense: Vec<f32> = (0..m * k).map(|i| data[(i / k) * 2 + (i % k) * 13]).collect();
         let a = MatRef::with_strides(&data, m, k, 2, 13);
-        product(isa, a, b, &mut MatMut::with_row_stride(&mut c, m, n, 33));
-        for (row, expected) in c.chunks_exact(33).zip(expected.chunks_exact(n)) {
-            assert_bits(&row[..n], expected, isa.name());
-            assert_eq!(row[n..], [5.0; 12], "nothing is written beside the columns");
+        let b = MatRef::with_strides(&data, k, n, n + 8, 1);
+        let (expected, stride) = (oracle::product(MatRef::new(&dense, m, k), b), n + 12);
+        for isa in Isa::available() {
+            let mut c = vec![5.0; m * stride];
+            product(isa, a, b, &mut MatMut::with_row_stride(&mut c, m, n, stride));
+            for (row, expected) in c.chunks_exact(stride).zip(expected.chunks_exact(n)) {
+                assert_bits(&row[..n], expected, &format!("{} ({m}, {n})", isa.name()));
+                assert_eq!(row[n..], [5.0; 12], "nothing is written beside the columns");
+            }
         }
     }
 }
@@ -287,12 +337,12 @@ fn a_step_in_the_epilogue_is_that_of_the_gradient() {
     }
 }
 
-/// Of few rows B is packed in groups of panels: more than one group.
+/// Both operands are packed; where they have few rows, B in groups of panels: in more than one.
 #[test]
 fn a_step_from_few_rows_is_that_of_the_gradient() {
-    for (k, n) in [(1, 8_300), (17, 530), (100, 139)] {
-        check_descent::<f32>(mild, (11, n, k));
-        check_descent::<f64>(extreme, (19, n, k));
+    for (k, n) in [(17, 530), (30, 300), (100, 139)] {
+        check_descent::<f32>(mild, (27, n, k));
+        check_descent::<f64>(extreme, (29, n, k));
     }
 }
 
@@ -315,8 +365,8 @@ fn products_of_transposes() {
     }
 }
 
-/// Eight workers, on one thread: chunk by chunk, from the last to the first.
-struct Many;
+/// Eight workers, on one thread: chunk by chunk, at least so many, from the last to the first.
+struct Many(usize);
 
 impl Crew for Many {
     fn workers(&self) -> usize {
@@ -324,7 +374,7 @@ impl Crew for Many {
     }
 
     fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
-        assert!(chunks > 1, "the test is about sharing");
+        assert!(chunks >= self.0, "the test is about sharing");
         for chunk in (0..chunks).rev() {
             work(chunk % 8, chunk);
         }
@@ -346,7 +396,7 @@ fn how_a_product_is_cut_changes_no_bit() {
             let b = MatRef::new(&b, k, n);
             let expected = oracle::product(a, b);
             for isa in Isa::available() {
-                let team = Team { isa, crew: &Many, scratch: &scratch };
+                let team = Team { isa, crew: &Many(2), scratch: &scratch };
                 let seen = std::sync::Mutex::new(vec![0; m * n]);
                 let mut c = vec![7.0; m * n];
                 let sum = team.product(a, b, &mut MatMut::new(&mut c, m, n), &|row, i, j| {

@@ -240,29 +240,69 @@ impl<'a, T: Real> Chunk<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::super::tile::Output;
-    use super::{Job, Part, form, form_of};
-    use crate::kernels::portable::Portable;
-    use crate::kernels::simd::Simd;
+    use super::{Job, Part, form, form_of, simd_kernel};
+    use crate::kernels::{Isa, Real};
     use crate::matrix::MatRef;
 
-    /// How a product of so many rows reads its operands, A row by row.
-    fn form(m: usize, b: MatRef<'_, f32>) -> u8 {
-        let a = vec![0.0; m * b.rows()];
-        let (a, n) = (MatRef::new(&a, m, b.rows()), b.columns());
-        let job = Job { a, b, packed: None, output: Output::Set(std::ptr::null_mut()), stride: n };
-        form_of::<Portable<f32>>(&job, Part { i: 0, m, j: 0, n })
+    simd_kernel! {
+        /// How a product reads its operands.
+        fn form_on<T, S>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> u8 {
+            let (m, n, output) = (a.rows(), b.columns(), Output::Set(std::ptr::null_mut()));
+            let job = Job { a, b, packed: None, output, stride: n };
+            form_of::<S>(&job, Part { i: 0, m, j: 0, n })
+        }
+    }
+
+    /// A row by row, column by column, and of any strides: how each reads a B that has three rows, of
+    /// which so many rows of A read it in place.
+    fn check<T: Real>(isa: Isa, b: MatRef<'_, T>, few: usize) {
+        let x = vec![T::ZERO; 2 * 3 * 30];
+        for m in 1..=30 {
+            let few_columns = if b.columns() <= 32 { form::COLUMNS } else { form::PACKED };
+            for (a, many) in [
+                (MatRef::new(&x, m, 3), form::ROWS),
+                (MatRef::new(&x, 3, m).transposed(), few_columns),
+                (MatRef::with_strides(&x, m, 3, 6, 2), form::PACKED),
+            ] {
+                let lone = a.row_stride() == 1 && a.column_stride() == 1;
+                let expected = match many {
+                    _ if m <= few => form::DIRECT,
+                    _ if lone => form::ROWS,
+                    many => many,
+                };
+                let what = format!("{} ({m}, 3) (3, {}), {many}", isa.name(), b.columns());
+                assert_eq!(form_on(isa, a, b), expected, "{what}");
+            }
+        }
+    }
+
+    fn check_widths<T: Real>() {
+        let y = vec![T::ZERO; 3 * 500];
+        // Of an AVX-512 register; 128 bytes are two.
+        let lanes = 64 / size_of::<T>();
+        for isa in Isa::available() {
+            // Rows of at most so many bytes, or columns enough for a wide tile, or neither.
+            let (short, wide, other) = match isa.name() {
+                "avx512" => (24, 11, 15),
+                "avx2" => (18, 11, 11),
+                _ => (12, 7, 7),
+            };
+            for n in [1, 2 * lanes, 2 * lanes + 1, 3 * lanes, 3 * lanes + 1, 4 * lanes, 500] {
+                let few = match n {
+                    _ if n <= 2 * lanes => short,
+                    _ if n > 3 * lanes => wide,
+                    _ => other,
+                };
+                check(isa, MatRef::new(&y, 3, n), few);
+                // Rows of B that lie across are packed for a lone row of A, too.
+                check(isa, MatRef::new(&y, n, 3).transposed(), if n == 1 { short } else { 0 });
+            }
+        }
     }
 
     #[test]
     fn few_rows_read_b_where_it_lies() {
-        const ROWS: usize = <Portable<f32> as Simd>::ROWS;
-        let data = vec![0.0; 3 * 500];
-        for (n, most) in [(1, 3 * ROWS), (32, 3 * ROWS), (33, 2 * ROWS - 1), (500, 2 * ROWS - 1)] {
-            for m in 1..4 * ROWS {
-                let expected = if m <= most { form::DIRECT } else { form::ROWS };
-                assert_eq!(form(m, MatRef::new(&data, 3, n)), expected, "{m} rows, {n} columns");
-            }
-        }
-        assert_eq!(form(2, MatRef::new(&data, 32, 3).transposed()), form::ROWS);
+        check_widths::<f32>();
+        check_widths::<f64>();
     }
 }

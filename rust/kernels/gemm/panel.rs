@@ -114,6 +114,14 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
 ) {
+    #[cfg(test)]
+    if V == 4 {
+        super::tests::WIDE.with(|wide| {
+            let mut met = wide.get();
+            met[usize::from(FORM)] += 1;
+            wide.set(met);
+        });
+    }
     let mut sums = Sums::<S::T>::new();
     let to = sums.0.as_mut_ptr();
     let most = match V {
