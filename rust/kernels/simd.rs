@@ -19,12 +19,13 @@ pub trait Simd: Copy + 'static {
     type V: Copy;
     /// How many elements it holds.
     const LANES: usize;
-    /// How many rows of a product are worked on together, so that two registers a row, the
-    /// operands beside them, fill the register file.
+    /// How many rows of a product are worked on together where a row has two registers: so many sums
+    /// keep the units busy, and leave registers for the operands. The tiles of a panel, in
+    /// `gemm/panel.rs`, know 4, 6 and 8.
     const ROWS: usize;
     /// How many where a row has four registers, of two panels: such a tile reads less for each
     /// multiply-add, which counts where another program shares the core. 0 where that is too many
-    /// registers.
+    /// registers; the tiles know 6.
     const WIDE_ROWS: usize;
 
     /// The same element in every lane.

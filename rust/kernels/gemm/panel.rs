@@ -49,7 +49,8 @@ pub(super) unsafe fn group<S: Simd>(
             at.columns = across::<S>(left);
             // SAFETY: the caller's word.
             unsafe {
-                if is_wide::<S>(left) {
+                // Of what an instruction set has not, nothing is compiled.
+                if S::WIDE_ROWS > 0 && is_wide::<S>(left) {
                     tiles_of::<S, 4>(form, at, rows, output, check, ahead);
                 } else if left > S::LANES {
                     tiles_of::<S, 2>(form, at, rows, output, check, ahead);
@@ -68,13 +69,16 @@ pub(super) unsafe fn group<S: Simd>(
     }
 }
 
+/// How many elements a tile's sums are at most: six rows of four registers of sixteen.
+const SUMS: usize = 6 * 4 * 16;
+
 /// Where a tile's sums stand, a cache line each register.
 #[repr(align(64))]
-pub(super) struct Sums<T>(pub(super) [T; 6 * 4 * 16]);
+pub(super) struct Sums<T>(pub(super) [T; SUMS]);
 
 impl<T: Real> Sums<T> {
     pub(super) fn new() -> Self {
-        Self([T::ZERO; 6 * 4 * 16])
+        Self([T::ZERO; SUMS])
     }
 }
 
@@ -114,6 +118,10 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
 ) {
+    const {
+        assert!(matches!(S::ROWS, 4 | 6 | 8) && matches!(S::WIDE_ROWS, 0 | 6), "tiles below");
+        assert!(2 * S::ROWS * S::LANES <= SUMS && 4 * S::WIDE_ROWS * S::LANES <= SUMS);
+    }
     #[cfg(test)]
     if V == 4 {
         super::tests::WIDE.with(|wide| {
@@ -133,8 +141,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     while i < m {
         ahead.fetch();
         let rows = height(m - i, most);
-        // SAFETY: the caller's word; eight rows of two registers of at most sixteen elements fit into
-        // the space, and six of four.
+        // SAFETY: the caller's word; the sums fit into the space.
         unsafe {
             fetch::<S>(&place, output, rows);
             let settled = match rows {
@@ -147,10 +154,10 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
                 2 => S::tile::<2, V, FORM>(&place, output, to, check),
                 3 => S::tile::<3, V, FORM>(&place, output, to, check),
                 4 => S::tile::<4, V, FORM>(&place, output, to, check),
-                5 if S::ROWS >= 5 => S::tile::<5, V, FORM>(&place, output, to, check),
-                6 if S::ROWS >= 6 => S::tile::<6, V, FORM>(&place, output, to, check),
-                7 if S::ROWS >= 7 && V < 4 => S::tile::<7, V, FORM>(&place, output, to, check),
-                8 if S::ROWS >= 8 && V < 4 => S::tile::<8, V, FORM>(&place, output, to, check),
+                5 if S::ROWS > 4 => S::tile::<5, V, FORM>(&place, output, to, check),
+                6 if S::ROWS > 4 => S::tile::<6, V, FORM>(&place, output, to, check),
+                7 if S::ROWS > 6 && V < 4 => S::tile::<7, V, FORM>(&place, output, to, check),
+                8 if S::ROWS > 6 && V < 4 => S::tile::<8, V, FORM>(&place, output, to, check),
                 _ => unreachable!("a tile has at most S::ROWS rows, a wide one S::WIDE_ROWS"),
             };
             if !settled {
@@ -176,21 +183,38 @@ unsafe fn packing<S: Simd, const V: usize, const FORM: u8>(
     to: *mut S::T,
     check: &mut S::V,
 ) -> bool {
-    const ROWS: u8 = form::ROWS | form::PACKING;
-    const PACKED: u8 = form::PACKED | form::PACKING;
+    const IN_PLACE: u8 = form::ROWS | form::PACKING;
+    const COPIED: u8 = form::PACKED | form::PACKING;
     #[cfg(test)]
     super::tests::PACKED.with(|packed| packed.set(packed.get() + 1));
     // SAFETY: the caller's word.
     unsafe {
         match (FORM, V, rows) {
-            (form::ROWS, 2, 4) => S::tile::<4, 2, ROWS>(place, output, to, check),
-            (form::ROWS, 2, 6) => S::tile::<6, 2, ROWS>(place, output, to, check),
-            (form::ROWS, 2, 8) => S::tile::<8, 2, ROWS>(place, output, to, check),
-            (form::PACKED, 2, 4) => S::tile::<4, 2, PACKED>(place, output, to, check),
-            (form::PACKED, 2, 6) => S::tile::<6, 2, PACKED>(place, output, to, check),
-            (form::PACKED, 2, 8) => S::tile::<8, 2, PACKED>(place, output, to, check),
-            (form::ROWS, 4, 6) => S::tile::<6, 4, ROWS>(place, output, to, check),
-            (form::PACKED, 4, 6) => S::tile::<6, 4, PACKED>(place, output, to, check),
+            (form::ROWS, 2, 4) if S::ROWS == 4 => {
+                S::tile::<4, 2, IN_PLACE>(place, output, to, check)
+            }
+            (form::ROWS, 2, 6) if S::ROWS == 6 => {
+                S::tile::<6, 2, IN_PLACE>(place, output, to, check)
+            }
+            (form::ROWS, 2, 8) if S::ROWS == 8 => {
+                S::tile::<8, 2, IN_PLACE>(place, output, to, check)
+            }
+            (form::PACKED, 2, 4) if S::ROWS == 4 => {
+                S::tile::<4, 2, COPIED>(place, output, to, check)
+            }
+            // A part that begins with wide tiles is packed by their height.
+            (form::PACKED, 2, 6) if S::ROWS == 6 || S::WIDE_ROWS == 6 => {
+                S::tile::<6, 2, COPIED>(place, output, to, check)
+            }
+            (form::PACKED, 2, 8) if S::ROWS == 8 => {
+                S::tile::<8, 2, COPIED>(place, output, to, check)
+            }
+            (form::ROWS, 4, 6) if S::WIDE_ROWS == 6 => {
+                S::tile::<6, 4, IN_PLACE>(place, output, to, check)
+            }
+            (form::PACKED, 4, 6) if S::WIDE_ROWS == 6 => {
+                S::tile::<6, 4, COPIED>(place, output, to, check)
+            }
             _ => unreachable!("other panels are packed beforehand"),
         }
     }
