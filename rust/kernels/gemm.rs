@@ -49,7 +49,8 @@ pub fn product<T: Real>(isa: Isa, a: MatRef<'_, T>, b: MatRef<'_, T>, c: &mut Ma
 }
 
 /// C += A B for one block: A (m, k) with k <= [`BLOCK`], B (k, n), both of any strides, C (m, n).
-/// The `first` block is added to +0.0 instead of to what C held.
+/// The `first` block is added to +0.0 instead of to what C held. That must be without -0.0, as each sum
+/// of blocks is: else whether products with 0 are left out could show in the sign of a zero.
 ///
 /// # Panics
 /// Where the shapes do not belong together.
@@ -71,7 +72,7 @@ pub struct Descent<'a, T> {
     pub w: &'a mut [T],
     /// The velocity, where there is momentum.
     pub v: Option<&'a mut [T]>,
-    /// The sum of the blocks before, where there are any.
+    /// The sum of the blocks before, where there are any: without -0.0, as for [`accumulate`].
     pub before: Option<&'a [T]>,
     /// The learning rate.
     pub rate: T,
@@ -101,8 +102,9 @@ impl<T: Real> Team<'_, T> {
     /// The same where B may be packed already.
     ///
     /// # Panics
-    /// Where the shapes do not belong together, or what is packed is another matrix, or A's columns
-    /// do not lie side by side.
+    /// Where the shapes do not belong together, or what is packed is of another shape or for another
+    /// instruction set, or A's columns do not lie side by side. That it is a copy of this B is the
+    /// caller's word: elements are not compared.
     pub fn product_with(
         &self,
         a: MatRef<'_, T>,
@@ -136,7 +138,7 @@ impl<T: Real> Team<'_, T> {
         count.into_inner()
     }
 
-    /// C += A B for one block, as the function [`accumulate`].
+    /// C += A B for one block, as the function [`accumulate`]; so for what C holds.
     ///
     /// # Panics
     /// Where the shapes do not belong together.

@@ -174,7 +174,7 @@ fn products_of_what_is_packed() {
 
 #[test]
 #[should_panic(expected = "is packed otherwise")]
-fn what_is_packed_is_of_the_same_matrix() {
+fn what_is_packed_is_of_the_same_shape() {
     let (scratch, x) = (Scratch::alone(), [1.0_f32; 12]);
     let team = Team { isa: Isa::detect(), crew: &Alone, scratch: &scratch };
     let packed = Packed::new(&team, MatRef::new(&x, 3, 4)).unwrap();
@@ -239,6 +239,22 @@ fn products_of_any_strides() {
                 assert_bits(&row[..n], expected, &format!("{} ({m}, {n})", isa.name()));
                 assert_eq!(row[n..], [5.0; 12], "nothing is written beside the columns");
             }
+        }
+    }
+}
+
+/// The stride of a lone row is never gone, so it may be anything.
+#[test]
+fn lone_rows_of_any_stride() {
+    let (x, y) = (mild::<f32>(6, 27), mild::<f32>(7, 85));
+    let b = MatRef::with_strides(&y, 1, 85, usize::MAX, 1);
+    for m in [1, 2, 27] {
+        let a = MatRef::with_strides(&x, m, 1, 1, usize::MAX);
+        let expected = oracle::product(MatRef::new(&x, m, 1), MatRef::new(&y, 1, 85));
+        for isa in Isa::available() {
+            let mut c = vec![7.0; m * 85];
+            product(isa, a, b, &mut MatMut::new(&mut c, m, 85));
+            assert_bits(&c, &expected, &format!("{} {m} rows", isa.name()));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::kernels::Real;
 use crate::kernels::simd::{Simd, simd_kernel};
 use crate::matrix::MatRef;
 
-/// Rows of B of at most so many bytes: a block of them stays in the first cache as it lies.
+/// Rows of B of at most so many bytes: a block of them, 32 KiB, is as good as a copy where it lies.
 const SHORT: usize = 128;
 
 /// How many elements of B stay in the first cache beside the rest.
@@ -91,7 +91,8 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
 /// How the operands of a part lie best.
 #[inline(always)]
 fn form_of<S: Simd>(job: &Job<'_, S::T>, part: Part) -> u8 {
-    let short = job.b.row_stride() * size_of::<S::T>() <= SHORT;
+    // Of a lone row the stride may be anything.
+    let short = job.b.row_stride().saturating_mul(size_of::<S::T>()) <= SHORT;
     let few = if short { 3 * S::ROWS } else { 2 * tallest::<S>(part.n) - 1 };
     if job.packed.is_some() {
         form::ROWS
@@ -101,7 +102,7 @@ fn form_of<S: Simd>(job: &Job<'_, S::T>, part: Part) -> u8 {
     } else if job.rows_in_place() {
         form::ROWS
     } else if job.a.row_stride() == 1 && part.n <= FEW_COLUMNS {
-        form::COLUMNS // A would be packed for one panel, or two
+        form::COLUMNS // A would be packed for a few panels
     } else {
         form::PACKED
     }

@@ -18,8 +18,8 @@ pub(super) fn height(left: usize, most: usize) -> usize {
     }
 }
 
-/// Copies A (m, k) tile by tile: of each column the tile's rows, of which there are at most `most`,
-/// [`Simd::ROWS`] or [`Simd::WIDE_ROWS`], and which stand so far apart.
+/// Copies A (m, k) tile by tile, column by column: of each the tile's rows, at most `most`, which is
+/// [`Simd::ROWS`] or [`Simd::WIDE_ROWS`]. So far apart the columns stand, however low the tile.
 ///
 /// # Safety
 /// As for [`Simd`]; `to` has room for `most * k` elements a tile.

@@ -64,7 +64,8 @@ impl<T: Real> Packed<T> {
         })
     }
 
-    /// Whether it is a copy, for an instruction set, of a matrix of such a shape.
+    /// Whether it is a copy, for an instruction set, of a matrix of such a shape; of which, only the
+    /// caller knows.
     pub(super) fn is_for(&self, isa: Isa, b: MatRef<'_, T>) -> bool {
         self.isa == isa && self.shape == (b.rows(), b.columns())
     }

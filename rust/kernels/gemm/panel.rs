@@ -5,19 +5,19 @@ use super::tile::{Output, Place, fetch, form, settle};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
 
-/// Whether a tile of so many columns, or more, spans two panels.
+/// Whether the next tile spans two panels, where so many columns are left.
 #[inline(always)]
 pub(super) fn is_wide<S: Simd>(columns: usize) -> bool {
     S::WIDE_ROWS > 0 && columns > 3 * S::LANES
 }
 
-/// How many rows such a tile has at most.
+/// How many rows the next tile has at most, where so many columns are left.
 #[inline(always)]
 pub(super) fn tallest<S: Simd>(columns: usize) -> usize {
     if is_wide::<S>(columns) { S::WIDE_ROWS } else { S::ROWS }
 }
 
-/// How many columns there are in a tile where so many are left.
+/// How many columns the next tile has, where so many are left.
 #[inline(always)]
 pub(super) fn across<S: Simd>(left: usize) -> usize {
     left.min(if is_wide::<S>(left) { 4 } else { 2 } * S::LANES)
@@ -101,7 +101,8 @@ unsafe fn tiles_of<S: Simd, const V: usize>(
             form::ROWS => panel::<S, V, { form::ROWS }>(place, m, output, check, ahead),
             form::PACKED => panel::<S, V, { form::PACKED }>(place, m, output, check, ahead),
             form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, m, output, check, ahead),
-            _ => panel::<S, V, { form::DIRECT }>(place, m, output, check, ahead),
+            form::DIRECT => panel::<S, V, { form::DIRECT }>(place, m, output, check, ahead),
+            _ => unreachable!("other forms have no panels"),
         }
     }
 }

@@ -73,13 +73,13 @@ pub struct Place<T> {
     /// B from the tile's first column on, and its row stride where it lies in place.
     pub(super) b: *const T,
     pub(super) b_stride: usize,
-    /// Where B lies, if its panel is still to be packed: whole registers, side by side; null where it is
-    /// packed. Then `b` can be written to, too.
+    /// Where B lies, if the panel, or the two that a wide tile spans, is still to be packed: whole
+    /// registers, side by side; else null. Where it is not, `b` can be written to, too.
     pub(super) unpacked: *const T,
     /// The tile's first element in C, and C's row stride.
     pub(super) c: usize,
     pub(super) c_stride: usize,
-    /// How many columns are left.
+    /// How many columns the tile has, or all tiles that begin here.
     pub(super) columns: usize,
     /// The length of the block, or of the list.
     pub(super) k: usize,
@@ -209,7 +209,7 @@ unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
             let b = b.add(if packed { in_panels::<S>(v, place.k) } else { v * S::LANES });
             if FORM == DIRECT || FORM & PACKING != 0 {
                 // Rows of B in place lie too far apart for the processor to see what comes next.
-                S::prefetch(b.wrapping_add(AHEAD * place.b_stride));
+                S::prefetch(b.wrapping_add(AHEAD.wrapping_mul(place.b_stride)));
             }
             row[v] = if in_place(FORM) && v + 1 == V {
                 S::load_part(b, place.columns - v * S::LANES)
