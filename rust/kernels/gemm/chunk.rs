@@ -1,7 +1,7 @@
 //! One chunk of a product: block by block along the summation, panel by panel.
 
 use super::job::{CHUNK_ROWS, Job, Part};
-use super::pack::{Ahead, height, pack_panels, pack_rows, panels_at};
+use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
 use super::panel::{across, group, is_wide, is_zero, tallest};
 use super::tile::{Output, Place, form};
 use super::{BLOCK, nonzero, thin};
@@ -54,7 +54,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
     if let (form::DIRECT, 1, Output::Set(c)) = (form, part.m, job.output)
         && a.columns() > BLOCK
     {
-        // SAFETY: the caller's word; the row is within C.
+        // SAFETY: the caller's word; a B that is read in place lies so; the row is within C.
         unsafe { thin::lone_row::<S>(a, b, c.add(part.i * job.stride + part.j)) };
         return true;
     }
@@ -200,6 +200,9 @@ impl<'a, T: Real> Chunk<'a, T> {
     /// Panels of B: its rows of a block, and some of the part's columns, packed now if they are not
     /// yet.
     ///
+    /// # Panics
+    /// Where the scratch has no room for so many.
+    ///
     /// # Safety
     /// As for [`Simd`].
     #[inline(always)]
@@ -212,8 +215,9 @@ impl<'a, T: Real> Chunk<'a, T> {
         if let Some(packed) = self.job.packed {
             return packed.panels(first, k, self.part.j + j).as_ptr();
         }
-        let to = self.panels.as_mut_ptr();
-        // SAFETY: the caller's word; there is room for as many panels as are met together.
+        let room = columns.next_multiple_of(S::LANES) * k + behind::<S>(k);
+        let to = self.panels[..room].as_mut_ptr();
+        // SAFETY: the caller's word; there is the room.
         unsafe { pack_panels::<S>(self.b(first, k, (j, columns)), to) };
         to
     }

@@ -52,11 +52,19 @@ pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, most: usize, mut to
     }
 }
 
+/// How many elements behind the last panel of k rows may be written, too: of fewer rows than a
+/// register has lanes, if B lies across.
+#[inline(always)]
+pub(super) const fn behind<S: Simd>(k: usize) -> usize {
+    2 * S::LANES * S::LANES.saturating_sub(k)
+}
+
 /// Copies B (k, n) panel by panel of two registers' columns, one behind the other; the last may have
-/// one register.
+/// one register. In this order: what one writes behind its rows is the place of the next.
 ///
 /// # Safety
-/// As for [`pack_panel`] with two registers a panel.
+/// As for [`Simd`]; `to` has room for n columns, filled up to whole registers, of k rows, and for what
+/// is written [`behind`] them where B's columns do not lie side by side.
 #[inline(always)]
 pub(super) unsafe fn pack_panels<S: Simd>(b: MatRef<'_, S::T>, mut to: *mut S::T) {
     let width = 2 * S::LANES;
@@ -78,8 +86,8 @@ pub(super) unsafe fn pack_panels<S: Simd>(b: MatRef<'_, S::T>, mut to: *mut S::T
 /// Copies a panel B (k, n) of at most `V` registers' columns, row by row, filled up with 0.
 ///
 /// # Safety
-/// As for [`Simd`]; `to` has room for `V * LANES` elements a row, of which there are k, or [`Simd::LANES`]
-/// where that is more.
+/// As for [`Simd`]; `to` has room for `V * LANES` elements a row, of which there are k, or
+/// [`Simd::LANES`] where that is more and B's columns do not lie side by side.
 #[inline(always)]
 unsafe fn pack_panel<S: Simd, const V: usize>(b: MatRef<'_, S::T>, to: *mut S::T) {
     let (k, n) = (b.rows(), b.columns());
@@ -111,10 +119,12 @@ unsafe fn pack_panel<S: Simd, const V: usize>(b: MatRef<'_, S::T>, to: *mut S::T
     }
 }
 
-/// Copies a panel B (k, n) whose rows lie across: block by block where its columns are contiguous.
+/// Copies a panel B (k, n) whose rows lie across, to rows of so many elements, filled up with 0: block
+/// by block where its columns are contiguous.
 ///
 /// # Safety
-/// As for [`pack_panel`].
+/// As for [`Simd`]; `width` is at least n, and `to` has room for so many rows of it as B has, or
+/// [`Simd::LANES`] where that is more.
 #[inline(always)]
 pub(super) unsafe fn transposed<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T, width: usize) {
     let (k, n) = (b.rows(), b.columns());
@@ -132,7 +142,8 @@ pub(super) unsafe fn transposed<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T, wid
                 if last + at + S::LANES > b.data().len() {
                     break;
                 }
-                // SAFETY: as there; what is read lies within the slice.
+                // SAFETY: the caller's word, as at + LANES is LANES or at most k, and j + LANES at most n;
+                // what is read lies within the slice.
                 unsafe {
                     S::transpose(from.add(j * column + at), column, to.add(at * width + j), width);
                 }
@@ -144,7 +155,7 @@ pub(super) unsafe fn transposed<S: Simd>(b: MatRef<'_, S::T>, to: *mut S::T, wid
             done = j + S::LANES;
         }
     }
-    // SAFETY: as there.
+    // SAFETY: every element read is within B; `to` is the caller's word.
     unsafe {
         for t in 0..k {
             for j in done..n {

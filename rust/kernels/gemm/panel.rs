@@ -41,6 +41,7 @@ pub(super) unsafe fn group<S: Simd>(
     let packed = form == form::PACKED;
     let most = if packed { place.a_strides.1 } else { tallest::<S>(columns) };
     let several = columns > across::<S>(columns);
+    debug_assert!(place.unpacked.is_null() || !several, "one tile packs what it meets");
     let mut i = 0;
     while i < m {
         let rows = if several { height(m - i, most) } else { m };
@@ -138,6 +139,13 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
         4 => S::WIDE_ROWS,
         _ => S::ROWS,
     };
+    debug_assert!(
+        place.unpacked.is_null()
+            || V >= 2
+                && matches!(FORM, form::ROWS | form::PACKED)
+                && (place.columns, height(m, most)) == (V * S::LANES, most),
+        "the first tile packs whole registers, and is as tall as can be"
+    );
     let mut i = 0;
     while i < m {
         ahead.fetch();
@@ -148,7 +156,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
             let settled = match rows {
                 _ if V >= 2 && !place.unpacked.is_null() => {
                     let settled = packing::<S, V, FORM>(&place, rows, output, to, check);
-                    place.unpacked = std::ptr::null();
+                    place.unpacked = std::ptr::null(); // the tiles below read what is packed
                     settled
                 }
                 1 => S::tile::<1, V, FORM>(&place, output, to, check),

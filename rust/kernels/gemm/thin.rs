@@ -15,7 +15,8 @@ const WIDE: usize = 8;
 /// four blocks are under way at a time, and added in order.
 ///
 /// # Safety
-/// As for [`Simd`]; `c` has room for a row of B.
+/// As for [`Simd`]; A has columns, those of B lie side by side, or there is one; `c` has room for a
+/// row of B.
 #[inline(always)]
 pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mut S::T) {
     let mut sums = Sums::<S::T>::new();

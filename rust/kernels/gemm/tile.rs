@@ -74,7 +74,8 @@ pub struct Place<T> {
     pub(super) b: *const T,
     pub(super) b_stride: usize,
     /// Where B lies, if the panel, or the two that a wide tile spans, is still to be packed: whole
-    /// registers, side by side; else null. Where it is not, `b` can be written to, too.
+    /// registers, side by side; else null. The first tile packs it to `b`, which can be written to, and is
+    /// as tall as can be; for the tiles below it this is null.
     pub(super) unpacked: *const T,
     /// The tile's first element in C, and C's row stride.
     pub(super) c: usize,
