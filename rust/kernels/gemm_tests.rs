@@ -13,6 +13,8 @@ thread_local! {
     pub(super) static PACKED: Cell<usize> = const { Cell::new(0) };
     /// How often wide tiles went down two panels on this thread, by the form of the operands.
     pub(super) static WIDE: Cell<[usize; 4]> = const { Cell::new([0; 4]) };
+    /// How many elements of B were fetched ahead on this thread.
+    pub(super) static FETCHED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// C = A B on every instruction set, of numbers from `draw`.
@@ -191,7 +193,8 @@ fn a_lone_row_of_many_blocks() {
     }
 }
 
-/// What is packed next is then fetched ahead, and a chunk has more columns.
+/// What is packed next is then fetched ahead, all but what a chunk begins with; and a chunk has more
+/// columns.
 #[test]
 fn products_of_matrices_that_are_far_from_the_core() {
     let (m, n, k) = (27, 2600, 257);
@@ -205,8 +208,23 @@ fn products_of_matrices_that_are_far_from_the_core() {
         );
         let expected = oracle::product(a, b);
         for isa in Isa::available() {
+            let before = FETCHED.get();
             product(isa, a, b, &mut MatMut::new(&mut c, m, n));
             assert_bits(&c, &expected, isa.name());
+            // The columns of the first tile, where so many are left.
+            let (tile, wide) = match isa.name() {
+                "avx512" => (32, 64),
+                "avx2" => (16, 16),
+                _ => (8, 8),
+            };
+            let begins = |columns: usize| columns.min(if columns > 48 { wide } else { tile });
+            let first = if a.column_stride() == 1 {
+                (0..n).step_by(256).map(|j| begins(256.min(n - j))).sum()
+            } else {
+                begins(n) // one chunk takes whole rows
+            };
+            let fetched = FETCHED.get() - before;
+            assert_eq!(fetched, k * n - BLOCK * first, "{}", isa.name());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::job::{CHUNK_ROWS, Job, Part};
 use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
-use super::panel::{across, group, is_wide, is_zero, tallest};
+use super::panel::{abreast, across, group, is_wide, is_zero, tallest};
 use super::tile::{Output, Place, form};
 use super::{BLOCK, nonzero, thin};
 use crate::kernels::Real;
@@ -129,16 +129,14 @@ unsafe fn block<S: Simd>(
             pack_rows::<S>(a, place.a_strides.1, chunk.rows.as_mut_ptr());
             place.a = chunk.rows.as_ptr();
         }
-        let panel = 2 * S::LANES * place.k.max(1);
-        let panels = if form == form::PACKED { (GROUP / panel).max(1) } else { 1 };
+        let panels = panels_together::<S>(form, place.k);
         // Whether whole panels are packed by the first of their tiles.
         let packs = matches!(form, form::ROWS | form::PACKED)
             && (chunk.job.packed.is_none() && chunk.job.b.column_stride() == 1)
             && panels == 1;
         let mut j = 0;
         while j < part.n {
-            let left = part.n - j;
-            place.columns = across::<S>(left).max(left.min(panels * 2 * S::LANES));
+            place.columns = columns_together::<S>(panels, part.n - j);
             let packed = form == form::PACKED;
             let most = if packed { place.a_strides.1 } else { tallest::<S>(place.columns) };
             let b = chunk.b(first, place.k, (j, place.columns));
@@ -152,11 +150,31 @@ unsafe fn block<S: Simd>(
                 place.b = chunk.pack_b::<S>(first, place.k, (j, place.columns));
             }
             j += place.columns;
-            let mut ahead = chunk.ahead(first, (j, place.columns), part.m / most);
+            let next = if j < part.n {
+                columns_together::<S>(panels, part.n - j)
+            } else {
+                let k = BLOCK.min(chunk.job.b.rows().saturating_sub(first + BLOCK));
+                columns_together::<S>(panels_together::<S>(form, k), part.n)
+            };
+            let tiles = part.m / most * abreast::<S>(place.columns);
+            let mut ahead = chunk.ahead(first, (j, next), tiles);
             group::<S>(form, place, part.m, output, check, &mut ahead);
             place.c += place.columns;
         }
     }
+}
+
+/// How many panels of so many rows are packed together, where a tile does not span more: of few rows
+/// as many as stay in the first cache.
+#[inline(always)]
+fn panels_together<S: Simd>(form: u8, k: usize) -> usize {
+    if form == form::PACKED { (GROUP / (2 * S::LANES * k.max(1))).max(1) } else { 1 }
+}
+
+/// How many columns that are, where so many are left.
+#[inline(always)]
+fn columns_together<S: Simd>(panels: usize, left: usize) -> usize {
+    across::<S>(left).max(left.min(panels * 2 * S::LANES))
 }
 
 /// Whether a tile's columns fill its registers.

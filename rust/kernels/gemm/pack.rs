@@ -228,6 +228,8 @@ impl<T> Ahead<T> {
     fn fetch_lines(&mut self) {
         for _ in 0..self.each.min(self.left) {
             fetch_far(self.at, self.length);
+            #[cfg(test)]
+            super::tests::FETCHED.with(|fetched| fetched.set(fetched.get() + self.length));
             self.at = self.at.wrapping_add(self.stride);
             self.left -= 1;
         }

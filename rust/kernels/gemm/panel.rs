@@ -23,6 +23,17 @@ pub(super) fn across<S: Simd>(left: usize) -> usize {
     left.min(if is_wide::<S>(left) { 4 } else { 2 } * S::LANES)
 }
 
+/// How many tiles so many columns take.
+#[inline(always)]
+pub(super) fn abreast<S: Simd>(mut columns: usize) -> usize {
+    let mut tiles = 0;
+    while columns > 0 {
+        columns -= across::<S>(columns);
+        tiles += 1;
+    }
+    tiles
+}
+
 /// Some panels of B, packed one behind the other, and all rows of A. Where there are several tiles
 /// side by side, a tile's rows meet all of them before the next, so that C is passed row by row.
 ///
