@@ -116,9 +116,11 @@ impl<T: Real> Team<'_, T> {
         check_shapes(a, b, (c.rows(), c.columns()));
         let stride = c.row_stride();
         let data = c.data().as_mut_ptr();
-        let job = Job { a, b, packed, output: Output::Set(data), stride };
-        let fits = |packed: &Packed<T>| packed.is_for(self.isa, b) && job.rows_in_place();
-        assert!(packed.is_none_or(fits), "B is packed otherwise");
+        assert!(packed.is_none_or(|packed| packed.is_for(self.isa, b)), "B is packed otherwise");
+        // SAFETY: C is borrowed for the call, of the product's shape, and only `finish` is handed pieces
+        // of it, when its part is done.
+        let job = unsafe { Job::new((a, b), packed, (Output::Set(data), stride)) };
+        assert!(packed.is_none() || job.rows_in_place(), "A lies otherwise");
         let count = AtomicU64::new(0);
         self.run(&job, &|part| {
             let mut sum = 0;
@@ -154,7 +156,8 @@ impl<T: Real> Team<'_, T> {
         let stride = c.row_stride();
         let data = c.data().as_mut_ptr();
         let output = if first { Output::Set(data) } else { Output::Add(data) };
-        self.run(&Job { a, b, packed: None, output, stride }, &|_| {});
+        // SAFETY: C is borrowed for the call, and of the product's shape.
+        self.run(&unsafe { Job::new((a, b), None, (output, stride)) }, &|_| {});
     }
 
     /// Moves W against its gradient A B, one block that is added to the blocks before. Returns
@@ -181,13 +184,14 @@ impl<T: Real> Team<'_, T> {
             before: descent.before.map_or(std::ptr::null(), <[T]>::as_ptr),
             hyper: [rate, momentum, l2],
         };
-        self.run(&Job { a, b, packed: None, output, stride: shape.1 }, &|_| {})
+        // SAFETY: the vectors are borrowed for the call, all of the product's shape.
+        self.run(&unsafe { Job::new((a, b), None, (output, shape.1)) }, &|_| {})
     }
 
-    /// Shares the chunks of a product; `after` is called behind each. Returns whether all moved
-    /// parameters are finite.
+    /// Shares the chunks of a product, which do not overlap; `after` is called behind each. Returns
+    /// whether all moved parameters are finite.
     fn run(&self, job: &Job<'_, T>, after: &(dyn Fn(Part) + Sync)) -> bool {
-        let (m, n) = (job.a.rows(), job.b.columns());
+        let (m, n) = (job.a().rows(), job.b().columns());
         if m == 0 || n == 0 {
             return true;
         }

@@ -27,7 +27,8 @@ pub(super) const fn scratch<T>() -> usize {
 simd_kernel! {
     /// One chunk. Returns whether its moved parameters are finite.
     pub(super) fn work<T, S>(job: &Job<'_, T>, part: Part, scratch: &mut [T]) -> bool {
-        // SAFETY: `simd_kernel` has compiled this for S; the job's shapes are checked.
+        // SAFETY: `simd_kernel` has compiled this for S; who made the job answers for C, and that the
+        // part lies within it is checked.
         unsafe { blocks::<S>(job, part, scratch) }
     }
 }
@@ -49,18 +50,18 @@ pub(super) struct Chunk<'a, T> {
 #[inline(always)]
 unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T]) -> bool {
     assert!(scratch.len() >= self::scratch::<S::T>() && part.m <= CHUNK_ROWS);
-    let (a, b) = (job.a.rows_from(part.i, part.m), job.b.columns_from(part.j, part.n));
+    let (a, b) = (job.a().rows_from(part.i, part.m), job.b().columns_from(part.j, part.n));
     let form = form_of::<S>(job, part);
-    if let (form::DIRECT, 1, Output::Set(c)) = (form, part.m, job.output)
+    if let (form::DIRECT, 1, Output::Set(c)) = (form, part.m, job.output())
         && a.columns() > BLOCK
     {
         // SAFETY: the caller's word; a B that is read in place lies so; the row is within C.
-        unsafe { thin::lone_row::<S>(a, b, c.add(part.i * job.stride + part.j)) };
+        unsafe { thin::lone_row::<S>(a, b, c.add(part.i * job.stride() + part.j)) };
         return true;
     }
     let (panels, rest) = scratch.split_at_mut(nonzero::width::<S::T>() * BLOCK);
     let (sums, rows) = rest.split_at_mut(nonzero::width::<S::T>() * CHUNK_ROWS);
-    let far = job.packed.is_none() && form != form::DIRECT && job.is_far();
+    let far = job.packed().is_none() && form != form::DIRECT && job.is_far();
     let mut chunk = Chunk { job, part, panels, sums, rows, far };
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
@@ -68,7 +69,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
         let mut first = 0;
         loop {
             let a = a.columns_from(first, BLOCK.min(a.columns() - first));
-            let output = match job.output {
+            let output = match job.output() {
                 Output::Set(c) if first > 0 => Output::Add(c),
                 output => output,
             };
@@ -80,7 +81,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
                 block::<S>(&mut chunk, (form, a), first, &output, &mut check);
             }
             first += BLOCK;
-            if first >= job.a.columns() {
+            if first >= job.a().columns() {
                 break;
             }
         }
@@ -92,16 +93,16 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
 #[inline(always)]
 fn form_of<S: Simd>(job: &Job<'_, S::T>, part: Part) -> u8 {
     // Of a lone row the stride may be anything.
-    let short = job.b.row_stride().saturating_mul(size_of::<S::T>()) <= SHORT;
+    let short = job.b().row_stride().saturating_mul(size_of::<S::T>()) <= SHORT;
     let few = if short { 3 * S::ROWS } else { 2 * tallest::<S>(part.n) - 1 };
-    if job.packed.is_some() {
+    if job.packed().is_some() {
         form::ROWS
-    } else if part.m <= few && (job.b.column_stride() == 1 || part.n == 1) {
+    } else if part.m <= few && (job.b().column_stride() == 1 || part.n == 1) {
         // A copy of B pays where more tiles read it.
         form::DIRECT
     } else if job.rows_in_place() {
         form::ROWS
-    } else if job.a.row_stride() == 1 && part.n <= FEW_COLUMNS {
+    } else if job.a().row_stride() == 1 && part.n <= FEW_COLUMNS {
         form::COLUMNS // A would be packed for a few panels
     } else {
         form::PACKED
@@ -132,7 +133,7 @@ unsafe fn block<S: Simd>(
         let panels = panels_together::<S>(form, place.k);
         // Whether whole panels are packed by the first of their tiles.
         let packs = matches!(form, form::ROWS | form::PACKED)
-            && (chunk.job.packed.is_none() && chunk.job.b.column_stride() == 1)
+            && (chunk.job.packed().is_none() && chunk.job.b().column_stride() == 1)
             && panels == 1;
         let mut j = 0;
         while j < part.n {
@@ -153,7 +154,7 @@ unsafe fn block<S: Simd>(
             let next = if j < part.n {
                 columns_together::<S>(panels, part.n - j)
             } else {
-                let k = BLOCK.min(chunk.job.b.rows().saturating_sub(first + BLOCK));
+                let k = BLOCK.min(chunk.job.b().rows().saturating_sub(first + BLOCK));
                 columns_together::<S>(panels_together::<S>(form, k), part.n)
             };
             let tiles = part.m / most * abreast::<S>(place.columns);
@@ -191,10 +192,10 @@ impl<'a, T: Real> Chunk<'a, T> {
             a: a.data().as_ptr(),
             a_strides: (a.row_stride(), a.column_stride()),
             b: std::ptr::null(),
-            b_stride: self.job.b.row_stride(),
+            b_stride: self.job.b().row_stride(),
             unpacked: std::ptr::null(),
-            c: self.part.i * self.job.stride + self.part.j,
-            c_stride: self.job.stride,
+            c: self.part.i * self.job.stride() + self.part.j,
+            c_stride: self.job.stride(),
             columns: self.part.n,
             k: a.columns(),
             list: std::ptr::null(),
@@ -212,7 +213,7 @@ impl<'a, T: Real> Chunk<'a, T> {
     /// B's rows of a block, and some of the part's columns.
     #[inline(always)]
     pub(super) fn b(&self, first: usize, k: usize, (j, columns): (usize, usize)) -> MatRef<'a, T> {
-        self.job.b.rows_from(first, k).columns_from(self.part.j + j, columns)
+        self.job.b().rows_from(first, k).columns_from(self.part.j + j, columns)
     }
 
     /// Panels of B: its rows of a block, and some of the part's columns, packed now if they are not
@@ -230,7 +231,7 @@ impl<'a, T: Real> Chunk<'a, T> {
         k: usize,
         (j, columns): (usize, usize),
     ) -> *const T {
-        if let Some(packed) = self.job.packed {
+        if let Some(packed) = self.job.packed() {
             return packed.panels(first, k, self.part.j + j).as_ptr();
         }
         let room = columns.next_multiple_of(S::LANES) * k + behind::<S>(k);
@@ -243,19 +244,19 @@ impl<'a, T: Real> Chunk<'a, T> {
     /// Whether B is packed already.
     #[inline(always)]
     pub(super) fn is_packed(&self) -> bool {
-        self.job.packed.is_some()
+        self.job.packed().is_some()
     }
 
     /// Whether B is packed already, and known to be finite.
     #[inline(always)]
     pub(super) fn is_finite(&self) -> bool {
-        self.job.packed.is_some_and(super::Packed::is_finite)
+        self.job.packed().is_some_and(super::Packed::is_finite)
     }
 
     /// What is packed next: so many columns from `j` on, or from the first on of the next block.
     #[inline(always)]
     pub(super) fn ahead(&self, first: usize, (j, width): (usize, usize), tiles: usize) -> Ahead<T> {
-        let b = self.job.b.columns_from(self.part.j, self.part.n);
+        let b = self.job.b().columns_from(self.part.j, self.part.n);
         Ahead::new(if self.far { panels_at(b, first, j, width) } else { None }, tiles)
     }
 }
@@ -271,7 +272,8 @@ mod tests {
         /// How a product reads its operands.
         fn form_on<T, S>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> u8 {
             let (m, n, output) = (a.rows(), b.columns(), Output::Set(std::ptr::null_mut()));
-            let job = Job { a, b, packed: None, output, stride: n };
+            // SAFETY: nothing is worked on.
+            let job = unsafe { Job::new((a, b), None, (output, n)) };
             form_of::<S>(&job, Part { i: 0, m, j: 0, n })
         }
     }

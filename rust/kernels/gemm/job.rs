@@ -31,19 +31,53 @@ const NEAR: usize = 5 << 19;
 
 /// A product and what becomes of it.
 pub(super) struct Job<'a, T> {
-    pub(super) a: MatRef<'a, T>,
-    pub(super) b: MatRef<'a, T>,
-    /// B as panels, where they are made already.
-    pub(super) packed: Option<&'a Packed<T>>,
-    pub(super) output: Output<T>,
-    pub(super) stride: usize,
+    a: MatRef<'a, T>,
+    b: MatRef<'a, T>,
+    packed: Option<&'a Packed<T>>,
+    output: Output<T>,
+    stride: usize,
 }
 
-// SAFETY: the pointers of `output` come from exclusive borrows that outlive the job, or are only
-// read; workers write to parts that do not overlap.
+// SAFETY: [`Job::new`] asks that workers write to parts that do not overlap, and no one else to any.
 unsafe impl<T: Real> Sync for Job<'_, T> {}
 
-impl<T: Real> Job<'_, T> {
+impl<'a, T: Real> Job<'a, T> {
+    /// A B, of shapes that belong together; B as panels, where they are made already; and C, its rows
+    /// `stride` apart.
+    ///
+    /// # Safety
+    /// As long as the job is worked on, the vectors of `output` hold C, and no one else uses them; of
+    /// parts that are worked on at the same time none overlap. What is packed is for B's shape and the
+    /// instruction set.
+    pub(super) unsafe fn new(
+        (a, b): (MatRef<'a, T>, MatRef<'a, T>),
+        packed: Option<&'a Packed<T>>,
+        (output, stride): (Output<T>, usize),
+    ) -> Self {
+        Self { a, b, packed, output, stride }
+    }
+
+    pub(super) fn a(&self) -> MatRef<'a, T> {
+        self.a
+    }
+
+    pub(super) fn b(&self) -> MatRef<'a, T> {
+        self.b
+    }
+
+    /// B as panels, where they are made already.
+    pub(super) fn packed(&self) -> Option<&'a Packed<T>> {
+        self.packed
+    }
+
+    pub(super) fn output(&self) -> Output<T> {
+        self.output
+    }
+
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// Where C begins.
     pub(super) fn pointer(&self) -> *mut T {
         match self.output {
