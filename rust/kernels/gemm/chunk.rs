@@ -2,7 +2,7 @@
 
 use super::job::{CHUNK_ROWS, Job, Part};
 use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
-use super::panel::{abreast, across, group, is_wide, is_zero, tallest};
+use super::panel::{Shape, abreast, group, is_zero, tallest};
 use super::tile::{Output, Place, form};
 use super::{BLOCK, nonzero, thin};
 use crate::kernels::Real;
@@ -94,7 +94,7 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
 fn form_of<S: Simd>(job: &Job<'_, S::T>, part: Part) -> u8 {
     // Of a lone row the stride may be anything.
     let short = job.b().row_stride().saturating_mul(size_of::<S::T>()) <= SHORT;
-    let few = if short { 3 * S::ROWS } else { 2 * tallest::<S>(part.n) - 1 };
+    let few = if short { 3 * S::ROWS } else { 2 * Shape::of::<S>(part.n).rows - 1 };
     if job.packed().is_some() {
         form::ROWS
     } else if part.m <= few && (job.b().column_stride() == 1 || part.n == 1) {
@@ -126,39 +126,17 @@ unsafe fn block<S: Simd>(
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         if form == form::PACKED {
-            place.a_strides.1 = tallest::<S>(part.n);
+            place.a_strides.1 = Shape::of::<S>(part.n).rows;
             pack_rows::<S>(a, place.a_strides.1, chunk.rows.as_mut_ptr());
             place.a = chunk.rows.as_ptr();
         }
         let panels = panels_together::<S>(form, place.k);
-        // Whether whole panels are packed by the first of their tiles.
-        let packs = matches!(form, form::ROWS | form::PACKED)
-            && (chunk.job.packed().is_none() && chunk.job.b().column_stride() == 1)
-            && panels == 1;
         let mut j = 0;
         while j < part.n {
             place.columns = columns_together::<S>(panels, part.n - j);
-            let packed = form == form::PACKED;
-            let most = if packed { place.a_strides.1 } else { tallest::<S>(place.columns) };
-            let b = chunk.b(first, place.k, (j, place.columns));
-            place.unpacked = std::ptr::null();
-            if form == form::DIRECT {
-                place.b = b.data().as_ptr();
-            } else if packs && is_whole::<S>(place.columns) && height(part.m, most) == most {
-                place.b = chunk.panels.as_mut_ptr();
-                place.unpacked = b.data().as_ptr();
-            } else {
-                place.b = chunk.pack_b::<S>(first, place.k, (j, place.columns));
-            }
+            chunk.place_b::<S>(form, &mut place, (first, j), panels);
             j += place.columns;
-            let next = if j < part.n {
-                columns_together::<S>(panels, part.n - j)
-            } else {
-                let k = BLOCK.min(chunk.job.b().rows().saturating_sub(first + BLOCK));
-                columns_together::<S>(panels_together::<S>(form, k), part.n)
-            };
-            let tiles = part.m / most * abreast::<S>(place.columns);
-            let mut ahead = chunk.ahead(first, (j, next), tiles);
+            let mut ahead = chunk.ahead_of::<S>(form, &place, (first, j), panels);
             group::<S>(form, place, part.m, output, check, &mut ahead);
             place.c += place.columns;
         }
@@ -175,13 +153,7 @@ fn panels_together<S: Simd>(form: u8, k: usize) -> usize {
 /// How many columns that are, where so many are left.
 #[inline(always)]
 fn columns_together<S: Simd>(panels: usize, left: usize) -> usize {
-    across::<S>(left).max(left.min(panels * 2 * S::LANES))
-}
-
-/// Whether a tile's columns fill its registers.
-#[inline(always)]
-fn is_whole<S: Simd>(columns: usize) -> bool {
-    columns == 2 * S::LANES || is_wide::<S>(columns) && columns == 4 * S::LANES
+    Shape::of::<S>(left).columns.max(left.min(panels * 2 * S::LANES))
 }
 
 impl<'a, T: Real> Chunk<'a, T> {
@@ -239,6 +211,58 @@ impl<'a, T: Real> Chunk<'a, T> {
         // SAFETY: the caller's word; there is the room.
         unsafe { pack_panels::<S>(self.b(first, k, (j, columns)), to) };
         to
+    }
+
+    /// Says where a group of tiles reads B, from a row and a column on: where it lies; or from panels,
+    /// packed before, by the first tile, or else now.
+    ///
+    /// # Safety
+    /// As for [`Simd`].
+    #[inline(always)]
+    unsafe fn place_b<S: Simd<T = T>>(
+        &mut self,
+        form: u8,
+        place: &mut Place<T>,
+        (first, j): (usize, usize),
+        panels: usize,
+    ) {
+        let b = self.b(first, place.k, (j, place.columns));
+        let most = tallest::<S>(form, place);
+        let by_first_tile = matches!(form, form::ROWS | form::PACKED)
+            && (self.job.packed().is_none() && b.column_stride() == 1 && panels == 1)
+            && Shape::of::<S>(place.columns).is_whole::<S>()
+            && height(self.part.m, most) == most;
+        place.unpacked = if by_first_tile { b.data().as_ptr() } else { std::ptr::null() };
+        place.b = if form == form::DIRECT {
+            b.data().as_ptr()
+        } else if by_first_tile {
+            self.panels[..place.columns * place.k].as_mut_ptr()
+        } else {
+            // SAFETY: the caller's word.
+            unsafe { self.pack_b::<S>(first, place.k, (j, place.columns)) }
+        };
+    }
+
+    /// What is packed behind a group, up to column `j`, fetched while that is worked on.
+    #[inline(always)]
+    fn ahead_of<S: Simd<T = T>>(
+        &self,
+        form: u8,
+        group: &Place<T>,
+        (first, j): (usize, usize),
+        panels: usize,
+    ) -> Ahead<T> {
+        if !self.far {
+            return Ahead::new(None, 0);
+        }
+        let next = if j < self.part.n {
+            columns_together::<S>(panels, self.part.n - j)
+        } else {
+            let k = BLOCK.min(self.job.b().rows().saturating_sub(first + BLOCK));
+            columns_together::<S>(panels_together::<S>(form, k), self.part.n)
+        };
+        let tiles = self.part.m / tallest::<S>(form, group) * abreast::<S>(group.columns);
+        self.ahead(first, (j, next), tiles)
     }
 
     /// Whether B is packed already.

@@ -5,22 +5,39 @@ use super::tile::{Output, Place, fetch, form, settle};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
 
-/// Whether the next tile spans two panels, where so many columns are left.
-#[inline(always)]
-pub(super) fn is_wide<S: Simd>(columns: usize) -> bool {
-    S::WIDE_ROWS > 0 && columns > 3 * S::LANES
+/// What the columns that are left make of the next tile.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    /// How many registers a row has; four span two panels.
+    registers: usize,
+    /// How many columns it has: the last register may be incomplete.
+    pub(super) columns: usize,
+    /// How many rows it has at most.
+    pub(super) rows: usize,
 }
 
-/// How many rows the next tile has at most, where so many columns are left.
-#[inline(always)]
-pub(super) fn tallest<S: Simd>(columns: usize) -> usize {
-    if is_wide::<S>(columns) { S::WIDE_ROWS } else { S::ROWS }
+impl Shape {
+    #[inline(always)]
+    pub(super) fn of<S: Simd>(left: usize) -> Self {
+        let (registers, rows) = match left {
+            _ if S::WIDE_ROWS > 0 && left > 3 * S::LANES => (4, S::WIDE_ROWS),
+            _ if left > S::LANES => (2, S::ROWS),
+            _ => (1, S::ROWS),
+        };
+        Self { registers, columns: left.min(registers * S::LANES), rows }
+    }
+
+    /// Whether its columns are whole panels.
+    #[inline(always)]
+    pub(super) fn is_whole<S: Simd>(self) -> bool {
+        self.registers > 1 && self.columns == self.registers * S::LANES
+    }
 }
 
-/// How many columns the next tile has, where so many are left.
+/// How many rows the tiles that begin at a place have at most: as A was copied, or as suits the columns.
 #[inline(always)]
-pub(super) fn across<S: Simd>(left: usize) -> usize {
-    left.min(if is_wide::<S>(left) { 4 } else { 2 } * S::LANES)
+pub(super) fn tallest<S: Simd>(form: u8, place: &Place<S::T>) -> usize {
+    if form == form::PACKED { place.a_strides.1 } else { Shape::of::<S>(place.columns).rows }
 }
 
 /// How many tiles so many columns take.
@@ -28,7 +45,7 @@ pub(super) fn across<S: Simd>(left: usize) -> usize {
 pub(super) fn abreast<S: Simd>(mut columns: usize) -> usize {
     let mut tiles = 0;
     while columns > 0 {
-        columns -= across::<S>(columns);
+        columns -= Shape::of::<S>(columns).columns;
         tiles += 1;
     }
     tiles
@@ -49,31 +66,33 @@ pub(super) unsafe fn group<S: Simd>(
     ahead: &mut Ahead<S::T>,
 ) {
     let columns = place.columns;
-    let packed = form == form::PACKED;
-    let most = if packed { place.a_strides.1 } else { tallest::<S>(columns) };
-    let several = columns > across::<S>(columns);
+    let most = tallest::<S>(form, &place);
+    let several = columns > Shape::of::<S>(columns).columns;
     debug_assert!(place.unpacked.is_null() || !several, "one tile packs what it meets");
     let mut i = 0;
     while i < m {
         let rows = if several { height(m - i, most) } else { m };
         let (mut at, mut left) = (place, columns);
         while left > 0 {
-            at.columns = across::<S>(left);
+            let shape = Shape::of::<S>(left);
+            at.columns = shape.columns;
+            let size = (rows, most);
             // SAFETY: the caller's word.
             unsafe {
-                // Of what an instruction set has not, nothing is compiled.
-                if S::WIDE_ROWS > 0 && is_wide::<S>(left) {
-                    tiles_of::<S, 4>(form, at, rows, output, check, ahead);
-                } else if left > S::LANES {
-                    tiles_of::<S, 2>(form, at, rows, output, check, ahead);
-                } else {
-                    tiles_of::<S, 1>(form, at, rows, output, check, ahead);
+                match shape.registers {
+                    // Of what an instruction set has not, nothing is compiled.
+                    4 if S::WIDE_ROWS > 0 => {
+                        tiles_of::<S, 4>(form, at, size, output, check, ahead);
+                    }
+                    2 => tiles_of::<S, 2>(form, at, size, output, check, ahead),
+                    _ => tiles_of::<S, 1>(form, at, size, output, check, ahead),
                 }
             }
             left -= at.columns;
             at.b = at.b.wrapping_add(at.columns * place.k);
             at.c += at.columns;
         }
+        let packed = form == form::PACKED;
         let skip = if packed { most * place.k } else { rows * place.a_strides.0 };
         place.a = place.a.wrapping_add(skip);
         place.c += rows * place.c_stride;
@@ -94,7 +113,8 @@ impl<T: Real> Sums<T> {
     }
 }
 
-/// All tiles of a panel of `V` registers' columns, by the form of the operands.
+/// All tiles of a panel of `V` registers' columns, m rows in all and each tile at most so many, by the
+/// form of the operands.
 ///
 /// # Safety
 /// As for [`panel`].
@@ -102,7 +122,7 @@ impl<T: Real> Sums<T> {
 unsafe fn tiles_of<S: Simd, const V: usize>(
     form: u8,
     place: Place<S::T>,
-    m: usize,
+    size: (usize, usize),
     output: &Output<S::T>,
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
@@ -110,10 +130,10 @@ unsafe fn tiles_of<S: Simd, const V: usize>(
     // SAFETY: the caller's word.
     unsafe {
         match form {
-            form::ROWS => panel::<S, V, { form::ROWS }>(place, m, output, check, ahead),
-            form::PACKED => panel::<S, V, { form::PACKED }>(place, m, output, check, ahead),
-            form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, m, output, check, ahead),
-            form::DIRECT => panel::<S, V, { form::DIRECT }>(place, m, output, check, ahead),
+            form::ROWS => panel::<S, V, { form::ROWS }>(place, size, output, check, ahead),
+            form::PACKED => panel::<S, V, { form::PACKED }>(place, size, output, check, ahead),
+            form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, size, output, check, ahead),
+            form::DIRECT => panel::<S, V, { form::DIRECT }>(place, size, output, check, ahead),
             _ => unreachable!("other forms have no panels"),
         }
     }
@@ -126,7 +146,7 @@ unsafe fn tiles_of<S: Simd, const V: usize>(
 #[inline(always)]
 unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     mut place: Place<S::T>,
-    m: usize,
+    (m, most): (usize, usize),
     output: &Output<S::T>,
     check: &mut S::V,
     ahead: &mut Ahead<S::T>,
@@ -145,11 +165,6 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     }
     let mut sums = Sums::<S::T>::new();
     let to = sums.0.as_mut_ptr();
-    let most = match V {
-        _ if FORM == form::PACKED => place.a_strides.1,
-        4 => S::WIDE_ROWS,
-        _ => S::ROWS,
-    };
     debug_assert!(
         place.unpacked.is_null()
             || V >= 2

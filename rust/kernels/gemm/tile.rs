@@ -18,7 +18,8 @@ const AHEAD: usize = 8;
 pub(super) mod form {
     /// A in place, its columns side by side; B packed.
     pub(in super::super) const ROWS: u8 = 0;
-    /// Both packed, A's columns so far apart as its second stride says.
+    /// Both packed; A tile by tile, its columns so far apart as its second stride says, which is how many
+    /// rows a tile has at most.
     pub(in super::super) const PACKED: u8 = 1;
     /// Both in place, A of any strides.
     pub(in super::super) const DIRECT: u8 = 2;
