@@ -26,29 +26,49 @@ pub(super) fn height(left: usize, most: usize) -> usize {
 #[inline(always)]
 pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, most: usize, mut to: *mut S::T) {
     let (m, k) = (a.rows(), a.columns());
-    let (row, column) = (a.row_stride(), a.column_stride());
     let mut i = 0;
     while i < m {
         let rows = height(m - i, most);
-        // SAFETY: row i + r and column t are within A, whose elements are within its slice; `to`
-        // is the caller's word.
+        // SAFETY: the tile's rows are within A, whose elements are within its slice; `to` is the
+        // caller's word.
         unsafe {
-            let from = a.data().as_ptr().add(i * row);
-            for t in 0..k {
-                let (from, to) = (from.add(t * column), to.add(t * most));
-                if row == 1 && rows == S::ROWS {
-                    to.copy_from_nonoverlapping(from, S::ROWS);
-                } else if row == 1 && rows == S::WIDE_ROWS {
-                    to.copy_from_nonoverlapping(from, S::WIDE_ROWS);
-                } else {
-                    for r in 0..rows {
-                        to.add(r).write(from.add(r * row).read());
-                    }
-                }
+            let tile = a.rows_from(i, rows);
+            match rows {
+                1 => pack_tile::<S, 1>(tile, most, to),
+                2 => pack_tile::<S, 2>(tile, most, to),
+                3 => pack_tile::<S, 3>(tile, most, to),
+                4 => pack_tile::<S, 4>(tile, most, to),
+                5 => pack_tile::<S, 5>(tile, most, to),
+                6 => pack_tile::<S, 6>(tile, most, to),
+                7 => pack_tile::<S, 7>(tile, most, to),
+                8 => pack_tile::<S, 8>(tile, most, to),
+                _ => unreachable!("no tile has more rows"),
             }
             to = to.add(most * k);
         }
         i += rows;
+    }
+}
+
+/// The same of one tile, of `R` rows.
+///
+/// # Safety
+/// As for [`pack_rows`].
+#[inline(always)]
+unsafe fn pack_tile<S: Simd, const R: usize>(a: MatRef<'_, S::T>, most: usize, to: *mut S::T) {
+    let (row, column) = (a.row_stride(), a.column_stride());
+    for t in 0..a.columns() {
+        // SAFETY: the caller's word.
+        unsafe {
+            let (from, to) = (a.data().as_ptr().add(t * column), to.add(t * most));
+            if row == 1 {
+                to.copy_from_nonoverlapping(from, R); // in few moves, as R is known
+            } else {
+                for r in 0..R {
+                    to.add(r).write(from.add(r * row).read());
+                }
+            }
+        }
     }
 }
 
