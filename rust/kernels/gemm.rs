@@ -11,6 +11,7 @@
 //! a few rows; tiles of A's rows, in place where their columns lie side by side, that span two panels
 //! where there are registers for it. Where much of A is 0, row by row instead, by what is not 0.
 
+mod chain;
 mod chunk;
 mod job;
 mod lit;

@@ -85,7 +85,7 @@ unsafe fn block<S: Simd, const FORM: u8>(
     let n = b.columns();
     let c = c.as_mut_ptr();
     let output = if first { Output::Set(c) } else { Output::Add(c) };
-    let to = sums.0.as_mut_ptr();
+    let to = sums.start();
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let mut check = S::splat(S::T::ZERO);

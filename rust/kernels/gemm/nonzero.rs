@@ -10,9 +10,8 @@
 // Reason: as in `tile.rs`.
 #![allow(clippy::needless_range_loop)]
 
-use std::sync::atomic::{Ordering, compiler_fence};
-
 use super::BLOCK;
+use super::chain::{Next, Piece, Rows, chain};
 use super::chunk::Chunk;
 use super::job::CHUNK_ROWS;
 use super::pack::{Ahead, pack_panels, transposed};
@@ -24,7 +23,7 @@ use crate::kernels::simd::Simd;
 use crate::matrix::MatRef;
 
 /// So many rows of B are met at a time: their elements of a row of A have a bit each.
-const PIECE: usize = u64::BITS as usize;
+pub(super) const PIECE: usize = u64::BITS as usize;
 
 /// So many bytes of a row of B are met at a time at most: with [`PIECE`] rows, two thirds of a first
 /// cache of 48 KB.
@@ -80,14 +79,6 @@ pub(super) unsafe fn pays<S: Simd>(a: MatRef<'_, S::T>, columns: usize, ready: b
         }
     }
     met * MOST.1 <= looks * MOST.0
-}
-
-/// A block of A (m, k), row by row, and a bit for each element: piece by piece, row by row.
-struct Rows<T> {
-    a: *const T,
-    stride: usize,
-    size: (usize, usize),
-    marks: [[u64; CHUNK_ROWS]; BLOCK / PIECE],
 }
 
 /// One block of a chunk, A (m, k), some panels at a time.
@@ -306,13 +297,6 @@ unsafe fn pieces<S: Simd, const P: usize>(
     true
 }
 
-/// A piece of B, packed: where its first panel begins, and how far one is from the next.
-struct Piece<T> {
-    number: usize,
-    b: *const T,
-    panel: usize,
-}
-
 /// Panels of a piece of B, which is packed now if it is not yet, and how far one is from the next;
 /// none where the piece is not finite or, of what was packed before, anything.
 ///
@@ -389,9 +373,8 @@ unsafe fn begin<S: Simd, const P: usize>(
         // SAFETY: the caller's word.
         unsafe {
             let sums = sums.add(i * P * 2 * S::LANES);
-            let now = next;
-            next = Next::first(rows, (i + 1).min(rows.size.0 - 1), piece);
-            let chains = chain::<S, P>(now, piece, begun::<S, P>(sums, piece.number));
+            let begun = begun::<S, P>(sums, piece.number);
+            let chains = chain::<S, P>(rows, i, piece, &mut next, begun);
             for p in 0..P {
                 S::store(sums.add(2 * p * S::LANES), chains[p][0]);
                 S::store(sums.add((2 * p + 1) * S::LANES), chains[p][1]);
@@ -423,14 +406,13 @@ unsafe fn end<S: Simd, const P: usize>(
         // SAFETY: the caller's word.
         unsafe {
             let sums = sums.add(i * P * 2 * S::LANES);
-            let now = next;
-            next = Next::first(rows, (i + 1).min(rows.size.0 - 1), piece);
             if i + AHEAD < rows.size.0 {
                 let mut next = place;
                 next.c += AHEAD * place.c_stride;
                 fetch::<S>(&next, output, 1);
             }
-            let chains = chain::<S, P>(now, piece, begun::<S, P>(sums, piece.number));
+            let begun = begun::<S, P>(sums, piece.number);
+            let chains = chain::<S, P>(rows, i, piece, &mut next, begun);
             let mut at = place;
             for p in 0..P {
                 let here = [chains[p]];
@@ -444,89 +426,6 @@ unsafe fn end<S: Simd, const P: usize>(
             }
         }
         place.c += place.c_stride;
-    }
-}
-
-/// The next element of a row of A that is not 0, and where its row of B begins; and those behind it.
-#[derive(Clone, Copy)]
-struct Next<S: Simd> {
-    x: S::V,
-    b: *const S::T,
-    a: *const S::T,
-    marks: u64,
-}
-
-impl<S: Simd> Next<S> {
-    /// The first of a row in a piece; of a row without any, something that is not 0 times.
-    ///
-    /// # Safety
-    /// As for [`panels`].
-    #[inline(always)]
-    unsafe fn first(rows: &Rows<S::T>, i: usize, piece: &Piece<S::T>) -> Self {
-        // SAFETY: the caller's word.
-        unsafe {
-            let a = rows.a.add(i * rows.stride + piece.number * PIECE);
-            Self::of(a, rows.marks[piece.number][i], piece.b)
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn of(a: *const S::T, marks: u64, b: *const S::T) -> Self {
-        // The place is in bounds also where there is no mark.
-        let t = marks.trailing_zeros() as usize % PIECE;
-        // SAFETY: the caller's word.
-        let next = unsafe { Self { x: S::splat(*a.add(t)), b: b.add(t * 2 * S::LANES), a, marks } };
-        // The compiler would put the load off.
-        compiler_fence(Ordering::SeqCst);
-        next
-    }
-}
-
-/// The chains of a row of A through a piece, from its first element that is not 0 on. The next is
-/// always there before it is needed: else the loads behind a branch that was guessed wrong are waited
-/// for.
-///
-/// # Safety
-/// As for [`panels`].
-#[inline(always)]
-unsafe fn chain<S: Simd, const P: usize>(
-    first: Next<S>,
-    piece: &Piece<S::T>,
-    mut chains: [[S::V; 2]; P],
-) -> [[S::V; 2]; P] {
-    let mut now = first;
-    if now.marks == 0 {
-        return chains;
-    }
-    // SAFETY: the caller's word; so in the whole body.
-    unsafe {
-        loop {
-            let marks = now.marks & (now.marks - 1);
-            if marks == 0 {
-                meet::<S, P>(&now, piece.panel, &mut chains);
-                return chains;
-            }
-            let next = Next::of(now.a, marks, piece.b);
-            meet::<S, P>(&now, piece.panel, &mut chains);
-            now = next;
-        }
-    }
-}
-
-/// An element of A times its row of B, onto all chains.
-///
-/// # Safety
-/// As for [`panels`].
-#[inline(always)]
-unsafe fn meet<S: Simd, const P: usize>(now: &Next<S>, panel: usize, chains: &mut [[S::V; 2]; P]) {
-    for p in 0..P {
-        for v in 0..2 {
-            // SAFETY: the caller's word.
-            unsafe {
-                let b = S::load(now.b.add(p * panel + v * S::LANES));
-                chains[p][v] = S::mul_add(now.x, b, chains[p][v]);
-            }
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Panels of a product: tile by tile.
 
+use std::mem::MaybeUninit;
+
 use super::pack::{Ahead, height};
 use super::tile::{Output, Place, fetch, form, settle};
 use crate::kernels::Real;
@@ -103,13 +105,20 @@ pub(super) unsafe fn group<S: Simd>(
 /// How many elements a tile's sums are at most: six rows of four registers of sixteen.
 const SUMS: usize = 6 * 4 * 16;
 
-/// Where a tile's sums stand, a cache line each register.
+/// Where a tile's sums stand, a cache line each register; a tile writes what is read of them.
 #[repr(align(64))]
-pub(super) struct Sums<T>(pub(super) [T; SUMS]);
+pub(super) struct Sums<T>(MaybeUninit<[T; SUMS]>);
 
 impl<T: Real> Sums<T> {
+    /// Not even zeros: to write these takes as long as a small tile.
+    #[inline(always)]
     pub(super) fn new() -> Self {
-        Self([T::ZERO; SUMS])
+        Self(MaybeUninit::uninit())
+    }
+
+    #[inline(always)]
+    pub(super) fn start(&mut self) -> *mut T {
+        self.0.as_mut_ptr().cast()
     }
 }
 
@@ -164,7 +173,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
         });
     }
     let mut sums = Sums::<S::T>::new();
-    let to = sums.0.as_mut_ptr();
+    let to = sums.start();
     debug_assert!(
         place.unpacked.is_null()
             || V >= 2

@@ -47,7 +47,7 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
                 ahead: 0,
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
-            let to = sums.0.as_mut_ptr();
+            let to = sums.start();
             // SAFETY: the caller's word; the blocks lie within A and B.
             unsafe {
                 let mut check = S::splat(S::T::ZERO);
@@ -82,7 +82,7 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
 unsafe fn wide_columns<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mut S::T) -> usize {
     let columns = WIDE * S::LANES;
     let mut sums = Sums::<S::T>::new();
-    let to = sums.0.as_mut_ptr();
+    let to = sums.start();
     let mut j = 0;
     while j + columns <= b.columns() {
         for first in (0..a.columns()).step_by(BLOCK) {

@@ -1,0 +1,124 @@
+//! Chains of a lone row of A through a piece of B, by the elements that are not 0.
+
+// Reason: as in `tile.rs`.
+#![allow(clippy::needless_range_loop)]
+
+use std::sync::atomic::{Ordering, compiler_fence};
+
+use super::BLOCK;
+use super::job::CHUNK_ROWS;
+use super::nonzero::PIECE;
+use crate::kernels::simd::Simd;
+
+/// A block of A (m, k), row by row, and a bit for each element: piece by piece, row by row.
+pub(super) struct Rows<T> {
+    pub(super) a: *const T,
+    pub(super) stride: usize,
+    pub(super) size: (usize, usize),
+    pub(super) marks: [[u64; CHUNK_ROWS]; BLOCK / PIECE],
+}
+
+/// A piece of B, packed: where its first panel begins, and how far one is from the next.
+pub(super) struct Piece<T> {
+    pub(super) number: usize,
+    pub(super) b: *const T,
+    pub(super) panel: usize,
+}
+
+/// The next element of a row of A that is not 0, and where its row of B begins; and those behind it.
+#[derive(Clone, Copy)]
+pub(super) struct Next<S: Simd> {
+    x: S::V,
+    b: *const S::T,
+    a: *const S::T,
+    marks: u64,
+}
+
+impl<S: Simd> Next<S> {
+    /// The first of row `i` in a piece; where there is none, what stands first, and no mark.
+    ///
+    /// # Safety
+    /// As for `panels` in `nonzero.rs`.
+    #[inline(always)]
+    pub(super) unsafe fn first(rows: &Rows<S::T>, i: usize, piece: &Piece<S::T>) -> Self {
+        // SAFETY: the caller's word.
+        unsafe {
+            let a = rows.a.add(i * rows.stride + piece.number * PIECE);
+            Self::of(a, rows.marks[piece.number][i], piece.b)
+        }
+    }
+
+    /// The first of those that are marked, in the row from `a` on, and its row of B from `b` on.
+    ///
+    /// # Safety
+    /// As for [`Next::first`].
+    #[inline(always)]
+    unsafe fn of(a: *const S::T, marks: u64, b: *const S::T) -> Self {
+        // The place is in bounds also where there is no mark.
+        let t = marks.trailing_zeros() as usize % PIECE;
+        // SAFETY: the caller's word.
+        let next = unsafe { Self { x: S::splat(*a.add(t)), b: b.add(t * 2 * S::LANES), a, marks } };
+        if looks_ahead::<S>() {
+            compiler_fence(Ordering::SeqCst); // else the compiler puts the load off
+        }
+        next
+    }
+}
+
+/// Whether there are registers for what is next, beside the sums and what is now. It is then loaded
+/// before it is needed: else the loads behind a branch that was guessed wrong are waited for.
+#[inline(always)]
+const fn looks_ahead<S: Simd>() -> bool {
+    S::WIDE_ROWS > 0
+}
+
+/// The chains of row `i` of A through a piece, by the elements that are not 0; `next` is the first of
+/// them, and then that of the row below.
+///
+/// # Safety
+/// As for `panels` in `nonzero.rs`.
+#[inline(always)]
+pub(super) unsafe fn chain<S: Simd, const P: usize>(
+    rows: &Rows<S::T>,
+    i: usize,
+    piece: &Piece<S::T>,
+    next: &mut Next<S>,
+    mut chains: [[S::V; 2]; P],
+) -> [[S::V; 2]; P] {
+    let mut now = *next;
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        *next = Next::first(rows, (i + 1).min(rows.size.0 - 1), piece);
+        if !looks_ahead::<S>() {
+            while now.marks != 0 {
+                now = Next::of(now.a, now.marks, piece.b);
+                meet::<S, P>(&now, piece.panel, &mut chains);
+                now.marks &= now.marks - 1;
+            }
+            return chains;
+        }
+        while now.marks != 0 {
+            let behind = Next::of(now.a, now.marks & (now.marks - 1), piece.b);
+            meet::<S, P>(&now, piece.panel, &mut chains);
+            now = behind;
+        }
+    }
+    chains
+}
+
+/// An element of A times its row of B, onto all chains.
+///
+/// # Safety
+/// As for `panels` in `nonzero.rs`.
+#[inline(always)]
+unsafe fn meet<S: Simd, const P: usize>(now: &Next<S>, panel: usize, chains: &mut [[S::V; 2]; P]) {
+    for p in 0..P {
+        for v in 0..2 {
+            // SAFETY: the caller's word.
+            unsafe {
+                let b = S::load(now.b.add(p * panel + v * S::LANES));
+                chains[p][v] = S::mul_add(now.x, b, chains[p][v]);
+            }
+        }
+    }
+}
