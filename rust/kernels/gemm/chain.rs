@@ -48,6 +48,18 @@ impl<S: Simd> Next<S> {
         }
     }
 
+    /// What is next now; then it is the first of the row below, if there is one.
+    ///
+    /// # Safety
+    /// As for [`Next::first`].
+    #[inline(always)]
+    pub(super) unsafe fn take(&mut self, rows: &Rows<S::T>, i: usize, piece: &Piece<S::T>) -> Self {
+        let now = *self;
+        // SAFETY: the caller's word.
+        *self = unsafe { Self::first(rows, (i + 1).min(rows.size.0 - 1), piece) };
+        now
+    }
+
     /// The first of those that are marked, in the row from `a` on, and its row of B from `b` on.
     ///
     /// # Safety
@@ -72,23 +84,19 @@ const fn looks_ahead<S: Simd>() -> bool {
     S::WIDE_ROWS > 0
 }
 
-/// The chains of row `i` of A through a piece, by the elements that are not 0; `next` is the first of
-/// them, and then that of the row below.
+/// The chains of a row of A through a piece, from its first element that is not 0 on.
 ///
 /// # Safety
 /// As for `panels` in `nonzero.rs`.
 #[inline(always)]
 pub(super) unsafe fn chain<S: Simd, const P: usize>(
-    rows: &Rows<S::T>,
-    i: usize,
+    first: Next<S>,
     piece: &Piece<S::T>,
-    next: &mut Next<S>,
     mut chains: [[S::V; 2]; P],
 ) -> [[S::V; 2]; P] {
-    let mut now = *next;
+    let mut now = first;
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
-        *next = Next::first(rows, (i + 1).min(rows.size.0 - 1), piece);
         if !looks_ahead::<S>() {
             while now.marks != 0 {
                 now = Next::of(now.a, now.marks, piece.b);
@@ -97,13 +105,21 @@ pub(super) unsafe fn chain<S: Simd, const P: usize>(
             }
             return chains;
         }
-        while now.marks != 0 {
-            let behind = Next::of(now.a, now.marks & (now.marks - 1), piece.b);
+        if now.marks == 0 {
+            return chains;
+        }
+        // Whether it is the last is asked before it is met, so that a wrong guess shows sooner.
+        loop {
+            let marks = now.marks & (now.marks - 1);
+            if marks == 0 {
+                meet::<S, P>(&now, piece.panel, &mut chains);
+                return chains;
+            }
+            let behind = Next::of(now.a, marks, piece.b);
             meet::<S, P>(&now, piece.panel, &mut chains);
             now = behind;
         }
     }
-    chains
 }
 
 /// An element of A times its row of B, onto all chains.

@@ -373,8 +373,8 @@ unsafe fn begin<S: Simd, const P: usize>(
         // SAFETY: the caller's word.
         unsafe {
             let sums = sums.add(i * P * 2 * S::LANES);
-            let begun = begun::<S, P>(sums, piece.number);
-            let chains = chain::<S, P>(rows, i, piece, &mut next, begun);
+            let first = next.take(rows, i, piece);
+            let chains = chain::<S, P>(first, piece, begun::<S, P>(sums, piece.number));
             for p in 0..P {
                 S::store(sums.add(2 * p * S::LANES), chains[p][0]);
                 S::store(sums.add((2 * p + 1) * S::LANES), chains[p][1]);
@@ -411,8 +411,8 @@ unsafe fn end<S: Simd, const P: usize>(
                 next.c += AHEAD * place.c_stride;
                 fetch::<S>(&next, output, 1);
             }
-            let begun = begun::<S, P>(sums, piece.number);
-            let chains = chain::<S, P>(rows, i, piece, &mut next, begun);
+            let first = next.take(rows, i, piece);
+            let chains = chain::<S, P>(first, piece, begun::<S, P>(sums, piece.number));
             let mut at = place;
             for p in 0..P {
                 let here = [chains[p]];
