@@ -1,14 +1,22 @@
 //! Memory, and hints about it: they change when data arrive, never what is computed.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::Error;
 
 /// How many bytes the first data cache of a core holds, at least 32 KB.
 pub(super) fn first_cache() -> usize {
-    // The question takes a virtual machine tens of microseconds.
-    static BYTES: OnceLock<usize> = OnceLock::new();
-    *BYTES.get_or_init(|| told_first_cache().max(32 << 10))
+    // The question takes a virtual machine tens of microseconds. No lock, in which a fork could catch
+    // a thread: two that ask at a time are told the same.
+    static BYTES: AtomicUsize = AtomicUsize::new(0);
+    match BYTES.load(Ordering::Relaxed) {
+        0 => {
+            let bytes = told_first_cache().max(32 << 10);
+            BYTES.store(bytes, Ordering::Relaxed);
+            bytes
+        }
+        bytes => bytes,
+    }
 }
 
 /// As the processor tells it: 0 where it does not.
