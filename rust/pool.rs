@@ -166,7 +166,8 @@ impl Drop for Party {
     }
 }
 
-impl Crew for Party {
+// SAFETY: [`Pool::share`] hands each chunk out once, and a worker takes one at a time.
+unsafe impl Crew for Party {
     fn workers(&self) -> usize {
         self.workers
     }

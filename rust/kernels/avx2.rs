@@ -64,6 +64,7 @@ impl Simd for F32 {
     const LANES: usize = 8;
     const ROWS: usize = 6;
     const WIDE_ROWS: usize = 0;
+    const LOOKS_AHEAD: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
@@ -224,6 +225,7 @@ impl Simd for F64 {
     const LANES: usize = 4;
     const ROWS: usize = 6;
     const WIDE_ROWS: usize = 0;
+    const LOOKS_AHEAD: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> __m256d {

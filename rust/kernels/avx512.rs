@@ -95,6 +95,7 @@ impl Simd for F32 {
     const LANES: usize = 16;
     const ROWS: usize = 8;
     const WIDE_ROWS: usize = 6;
+    const LOOKS_AHEAD: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
@@ -264,6 +265,7 @@ impl Simd for F64 {
     const LANES: usize = 8;
     const ROWS: usize = 8;
     const WIDE_ROWS: usize = 6;
+    const LOOKS_AHEAD: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> __m512d {

@@ -50,8 +50,8 @@ pub fn product<T: Real>(isa: Isa, a: MatRef<'_, T>, b: MatRef<'_, T>, c: &mut Ma
 }
 
 /// C += A B for one block: A (m, k) with k <= [`BLOCK`], B (k, n), both of any strides, C (m, n).
-/// The `first` block is added to +0.0 instead of to what C held. That must be without -0.0, as each sum
-/// of blocks is: else whether products with 0 are left out could show in the sign of a zero.
+/// The `first` block is added to +0.0 instead of to what C held. C must hold no -0.0, and no sum
+/// of blocks is one: else to leave out a product with 0 could change the sign of a zero.
 ///
 /// # Panics
 /// Where the shapes do not belong together.
@@ -118,7 +118,8 @@ impl<T: Real> Team<'_, T> {
         let stride = c.row_stride();
         let data = c.data().as_mut_ptr();
         assert!(packed.is_none_or(|packed| packed.is_for(self.isa, b)), "B is packed otherwise");
-        // SAFETY: C is borrowed for the call, of the product's shape, and only `finish` is handed pieces
+        // SAFETY: C is borrowed for the call, of the product's shape, a crew takes each of the parts that
+        // `run` cuts once, and only `finish` is handed pieces
         // of it, when its part is done.
         let job = unsafe { Job::new((a, b), packed, (Output::Set(data), stride)) };
         assert!(packed.is_none() || job.rows_in_place(), "A lies otherwise");
@@ -157,7 +158,7 @@ impl<T: Real> Team<'_, T> {
         let stride = c.row_stride();
         let data = c.data().as_mut_ptr();
         let output = if first { Output::Set(data) } else { Output::Add(data) };
-        // SAFETY: C is borrowed for the call, and of the product's shape.
+        // SAFETY: C is borrowed for the call, of the product's shape, and a crew takes each part once.
         self.run(&unsafe { Job::new((a, b), None, (output, stride)) }, &|_| {});
     }
 
@@ -185,7 +186,8 @@ impl<T: Real> Team<'_, T> {
             before: descent.before.map_or(std::ptr::null(), <[T]>::as_ptr),
             hyper: [rate, momentum, l2],
         };
-        // SAFETY: the vectors are borrowed for the call, all of the product's shape.
+        // SAFETY: the vectors are borrowed for the call, all of the product's shape, and a crew takes each
+        // part once.
         self.run(&unsafe { Job::new((a, b), None, (output, shape.1)) }, &|_| {})
     }
 

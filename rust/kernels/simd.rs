@@ -27,6 +27,9 @@ pub trait Simd: Copy + 'static {
     /// multiply-add, which counts where another program shares the core. 0 where that is too many
     /// registers; the tiles know 6.
     const WIDE_ROWS: usize;
+    /// Whether products that leave out zeros load what is next before they need it, for which they
+    /// take registers beside the sums and what is now.
+    const LOOKS_AHEAD: bool;
 
     /// The same element in every lane.
     ///

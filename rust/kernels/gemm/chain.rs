@@ -7,8 +7,10 @@ use std::sync::atomic::{Ordering, compiler_fence};
 
 use super::BLOCK;
 use super::job::CHUNK_ROWS;
-use super::nonzero::PIECE;
 use crate::kernels::simd::Simd;
+
+/// So many rows of B are met at a time: their elements of a row of A have a bit each.
+pub(super) const PIECE: usize = u64::BITS as usize;
 
 /// A block of A (m, k), row by row, and a bit for each element: piece by piece, row by row.
 pub(super) struct Rows<T> {
@@ -38,7 +40,8 @@ impl<S: Simd> Next<S> {
     /// The first of row `i` in a piece; where there is none, what stands first, and no mark.
     ///
     /// # Safety
-    /// As for `panels` in `nonzero.rs`.
+    /// As for [`Simd`]; of A there are the rows and columns of its size, and no mark beyond these;
+    /// row `i` is one of them, a column of the piece too; the piece's rows of B are there, in panels.
     #[inline(always)]
     pub(super) unsafe fn first(rows: &Rows<S::T>, i: usize, piece: &Piece<S::T>) -> Self {
         // SAFETY: the caller's word.
@@ -70,24 +73,17 @@ impl<S: Simd> Next<S> {
         let t = marks.trailing_zeros() as usize % PIECE;
         // SAFETY: the caller's word.
         let next = unsafe { Self { x: S::splat(*a.add(t)), b: b.add(t * 2 * S::LANES), a, marks } };
-        if looks_ahead::<S>() {
+        if S::LOOKS_AHEAD {
             compiler_fence(Ordering::SeqCst); // else the compiler puts the load off
         }
         next
     }
 }
 
-/// Whether there are registers for what is next, beside the sums and what is now. It is then loaded
-/// before it is needed: else the loads behind a branch that was guessed wrong are waited for.
-#[inline(always)]
-const fn looks_ahead<S: Simd>() -> bool {
-    S::WIDE_ROWS > 0
-}
-
 /// The chains of a row of A through a piece, from its first element that is not 0 on.
 ///
 /// # Safety
-/// As for `panels` in `nonzero.rs`.
+/// As for [`Next::first`]; there are `P` panels, so far apart.
 #[inline(always)]
 pub(super) unsafe fn chain<S: Simd, const P: usize>(
     first: Next<S>,
@@ -97,7 +93,7 @@ pub(super) unsafe fn chain<S: Simd, const P: usize>(
     let mut now = first;
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
-        if !looks_ahead::<S>() {
+        if !S::LOOKS_AHEAD {
             while now.marks != 0 {
                 now = Next::of(now.a, now.marks, piece.b);
                 meet::<S, P>(&now, piece.panel, &mut chains);
@@ -125,7 +121,7 @@ pub(super) unsafe fn chain<S: Simd, const P: usize>(
 /// An element of A times its row of B, onto all chains.
 ///
 /// # Safety
-/// As for `panels` in `nonzero.rs`.
+/// As for [`chain`].
 #[inline(always)]
 unsafe fn meet<S: Simd, const P: usize>(now: &Next<S>, panel: usize, chains: &mut [[S::V; 2]; P]) {
     for p in 0..P {

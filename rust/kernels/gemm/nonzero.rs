@@ -11,7 +11,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::BLOCK;
-use super::chain::{Next, Piece, Rows, chain};
+use super::chain::{Next, PIECE, Piece, Rows, chain};
 use super::chunk::Chunk;
 use super::job::CHUNK_ROWS;
 use super::pack::{Ahead, pack_panels, transposed};
@@ -21,9 +21,6 @@ use crate::kernels::Real;
 use crate::kernels::memory::first_cache;
 use crate::kernels::simd::Simd;
 use crate::matrix::MatRef;
-
-/// So many rows of B are met at a time: their elements of a row of A have a bit each.
-pub(super) const PIECE: usize = u64::BITS as usize;
 
 /// So many bytes of a row of B are met at a time at most: with [`PIECE`] rows, two thirds of a first
 /// cache of 48 KB.
@@ -112,12 +109,14 @@ pub(super) unsafe fn leave_out<S: Simd>(
         while j < n {
             let columns = together::<S>(n - j);
             let next = together::<S>(if j + columns < n { n - j - columns } else { n });
-            let fetches = size.0.div_ceil(S::ROWS) * size.1.div_ceil(PIECE);
+            // A panel of one register is soon done as it is.
+            let narrow = columns <= S::LANES;
+            let passes = if narrow { 1 } else { size.1.div_ceil(PIECE) };
+            let fetches = size.0.div_ceil(S::ROWS) * passes;
             let mut ahead = chunk.ahead(first, (j + columns, next), fetches);
             place.columns = columns;
-            // A panel of one register is soon done as it is.
-            let whole = columns <= S::LANES
-                || !panels::<S>(chunk, (first, j), &rows, place, output, check, &mut ahead);
+            let whole =
+                narrow || !panels::<S>(chunk, (first, j), &rows, place, output, check, &mut ahead);
             if whole {
                 place.b = chunk.pack_b::<S>(first, place.k, (j, columns));
                 group::<S>(form::ROWS, place, size.0, output, check, &mut ahead);
@@ -174,8 +173,8 @@ unsafe fn bits<S: Simd>(from: *const S::T, count: usize) -> u64 {
     bits
 }
 
-/// How many columns of B, which has so many left, are met together: panels of two registers, as
-/// many in each turn as in the others but for one. A panel of one register comes last, by itself.
+/// How many columns of B, which has so many left, are met together: panels of two registers, of
+/// which turns differ by one at most. A panel of one register comes last, by itself.
 #[inline(always)]
 fn together<S: Simd>(left: usize) -> usize {
     let panel = 2 * S::LANES;
@@ -183,8 +182,9 @@ fn together<S: Simd>(left: usize) -> usize {
     if panels == 0 {
         return left;
     }
-    let bytes = if is_roomy() { WIDTH } else { NARROW };
-    let turns = panels.div_ceil(most_panels::<S>(bytes));
+    const { assert!(most_panels::<S>(NARROW) >= 3, "so that no turn has a lone panel") }
+    let (least, most) = const { (most_panels::<S>(NARROW), most_panels::<S>(WIDTH)) };
+    let turns = panels.div_ceil(if least < most && is_roomy() { most } else { least });
     left.min(panels.div_ceil(turns) * panel)
 }
 
@@ -425,7 +425,7 @@ unsafe fn end<S: Simd, const P: usize>(
                 at.columns = at.columns.saturating_sub(2 * S::LANES);
             }
         }
-        place.c += place.c_stride;
+        place.c = place.c.wrapping_add(place.c_stride); // of the last row it may be anything
     }
 }
 

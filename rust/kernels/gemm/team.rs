@@ -9,7 +9,10 @@ use super::chunk::scratch;
 use crate::error::Error;
 
 /// Workers that share chunks of work.
-pub trait Crew: Sync {
+///
+/// # Safety
+/// [`Crew::share`] calls the work as it says: chunks are parts of what workers write to.
+pub unsafe trait Crew: Sync {
     /// How many there are, at least one.
     fn workers(&self) -> usize;
 
@@ -33,7 +36,8 @@ pub trait Crew: Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct Alone;
 
-impl Crew for Alone {
+// SAFETY: as [`Sole`] shares.
+unsafe impl Crew for Alone {
     fn workers(&self) -> usize {
         1
     }
@@ -47,7 +51,8 @@ impl Crew for Alone {
 #[derive(Clone, Copy, Debug)]
 pub struct Sole(pub usize);
 
-impl Crew for Sole {
+// SAFETY: one chunk after the other.
+unsafe impl Crew for Sole {
     fn workers(&self) -> usize {
         1
     }
