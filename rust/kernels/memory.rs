@@ -29,20 +29,23 @@ fn told_first_cache() -> usize {
     // Intel's list of caches, and AMD's, which has the same form.
     for leaf in [0x4, 0x8000_001D] {
         // SAFETY: every processor of the kind answers; so below.
-        if unsafe { __cpuid(leaf & 0x8000_0000) }.eax < leaf {
-            continue;
-        }
-        for i in 0..4 {
-            let told = unsafe { __cpuid_count(leaf, i) };
-            let (is_data, level) = (told.eax & 31 == 1, told.eax >> 5 & 7);
-            let (ways, parts, line) = (told.ebx >> 22, told.ebx >> 12 & 1023, told.ebx & 4095);
-            if is_data && level == 1 {
-                // Each is told less one.
-                return [ways, parts, line, told.ecx].map(|n| n as usize + 1).iter().product();
+        if unsafe { __cpuid(leaf & 0x8000_0000) }.eax >= leaf {
+            let mut told = (0..4).map(|i| unsafe { __cpuid_count(leaf, i) });
+            if let Some(bytes) = told.find_map(|told| data_cache(told.eax, told.ebx, told.ecx)) {
+                return bytes;
             }
         }
     }
     0
+}
+
+/// How many bytes the cache holds that these registers tell of, where it is a first one, of data.
+#[cfg(target_arch = "x86_64")]
+fn data_cache(eax: u32, ebx: u32, ecx: u32) -> Option<usize> {
+    let (kind, level) = (eax & 31, eax >> 5 & 7);
+    // Ways, partitions, bytes of a line, and sets; each is told less one.
+    let factors = [ebx >> 22, ebx >> 12 & 1023, ebx & 4095, ecx];
+    ((kind, level) == (1, 1)).then(|| factors.map(|n| n as usize + 1).iter().product())
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -170,9 +173,33 @@ mod tests {
     use super::{advise_huge, copied, first_cache, prefetch, zeros};
     use crate::error::Error;
 
+    #[cfg(target_arch = "x86_64")]
     #[test]
-    fn the_first_cache_is_as_large_as_they_are() {
-        assert!((32 << 10..=1 << 20).contains(&first_cache()), "{}", first_cache());
+    fn first_caches_of_data_are_known_by_their_registers() {
+        use super::data_cache;
+        let (twelve, eight) = (0x02C0_003F, 0x01C0_003F); // ways of 64 sets of 64 bytes
+        assert_eq!(data_cache(0x21, twelve, 63), Some(48 << 10));
+        assert_eq!(data_cache(0x0400_4121, eight, 63), Some(32 << 10));
+        for (eax, which) in [(0x22, "instructions"), (0x41, "a second one"), (0, "none")] {
+            assert_eq!(data_cache(eax, eight, 63), None, "{which}");
+        }
+    }
+
+    /// As the system tells it, which asks the processor by itself.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    #[test]
+    fn the_first_cache_is_as_the_system_has_it() {
+        let folder = "/sys/devices/system/cpu/cpu0/cache";
+        let read = |i, what| std::fs::read_to_string(format!("{folder}/index{i}/{what}")).ok();
+        let is_ours = |&i: &usize| {
+            read(i, "level").as_deref() == Some("1\n")
+                && read(i, "type").as_deref() == Some("Data\n")
+        };
+        let Some(size) = (0..4).find(is_ours).and_then(|i| read(i, "size")) else {
+            return; // it tells nothing
+        };
+        let told: usize = size.trim_end().trim_end_matches('K').parse().unwrap();
+        assert_eq!(first_cache(), (told << 10).max(32 << 10));
     }
 
     #[test]
