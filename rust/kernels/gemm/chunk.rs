@@ -277,7 +277,7 @@ impl<'a, T: Real> Chunk<'a, T> {
         self.job.packed().is_some_and(super::Packed::is_finite)
     }
 
-    /// What is packed next: so many columns from `j` on, or from the first on of the next block.
+    /// What is packed next: so many columns from `j` on, or the first ones of the next block.
     #[inline(always)]
     pub(super) fn ahead(&self, first: usize, (j, width): (usize, usize), tiles: usize) -> Ahead<T> {
         let b = self.job.b().columns_from(self.part.j, self.part.n);

@@ -80,7 +80,7 @@ pub(super) const fn behind<S: Simd>(k: usize) -> usize {
 }
 
 /// Copies B (k, n) panel by panel of two registers' columns, one behind the other; the last may have
-/// one register. In this order: what one writes behind its rows is the place of the next.
+/// one register. In this order: what one writes behind its rows the next overwrites.
 ///
 /// # Safety
 /// As for [`Simd`]; `to` has room for n columns, filled up to whole registers, of k rows, and for what
@@ -204,7 +204,7 @@ pub(super) fn panels_at<T: Copy>(
     width: usize,
 ) -> Option<MatRef<'_, T>> {
     let (first, j) = if j < b.columns() { (first, j) } else { (first + BLOCK, 0) };
-    let k = b.rows().checked_sub(first)?.min(BLOCK);
+    let k = b.rows().checked_sub(first).filter(|&k| k > 0)?.min(BLOCK);
     Some(b.rows_from(first, k).columns_from(j, width.min(b.columns() - j)))
 }
 
@@ -275,6 +275,7 @@ mod tests {
             assert_eq!(panel(0, n), (begins(BLOCK, 0), 3, 32));
             assert_eq!(panel(BLOCK, 64), (begins(BLOCK, 64), 3, 6));
             assert!(panels_at(b, BLOCK, n, 32).is_none());
+            assert!(panels_at(b.rows_from(0, BLOCK), 0, n, 32).is_none());
         }
     }
 

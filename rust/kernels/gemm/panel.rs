@@ -82,7 +82,7 @@ pub(super) unsafe fn group<S: Simd>(
             // SAFETY: the caller's word.
             unsafe {
                 match shape.registers {
-                    // Of what an instruction set has not, nothing is compiled.
+                    // Not compiled for sets without wide tiles.
                     4 if S::WIDE_ROWS > 0 => {
                         tiles_of::<S, 4>(form, at, size, output, check, ahead);
                     }
@@ -97,7 +97,7 @@ pub(super) unsafe fn group<S: Simd>(
         let packed = form == form::PACKED;
         let skip = if packed { most * place.k } else { rows * place.a_strides.0 };
         place.a = place.a.wrapping_add(skip);
-        place.c += rows * place.c_stride;
+        place.c = place.c.wrapping_add(rows.wrapping_mul(place.c_stride));
         i += rows;
     }
 }
@@ -210,7 +210,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
         }
         let skip = if FORM == form::PACKED { most * place.k } else { rows * place.a_strides.0 };
         place.a = place.a.wrapping_add(skip);
-        place.c += rows * place.c_stride;
+        place.c = place.c.wrapping_add(rows.wrapping_mul(place.c_stride));
         i += rows;
     }
 }
