@@ -71,8 +71,14 @@ impl Layer {
     }
 
     /// W x for each row, on this thread, for rows that are mostly 0.
-    pub fn product_lit<T: Real>(&self, isa: Isa, parameters: &[T], x: Source<'_, T>, z: &mut [T]) {
-        gemm::product_lit(isa, x, self.matrix(parameters), z);
+    pub fn product_lit<T: Real>(
+        &self,
+        isa: Isa,
+        (parameters, packed): Parameters<'_, T>,
+        x: Source<'_, T>,
+        z: &mut [T],
+    ) {
+        gemm::product_lit(isa, x, self.matrix(parameters), packed, z);
     }
 
     /// W x for each row (Eq. 6), then `with_bias` for pieces of rows, or whole ones, beside their

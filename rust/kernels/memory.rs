@@ -4,8 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::Error;
 
+/// Bytes of a cache line.
+pub(super) const LINE: usize = 64;
+
 /// How many bytes the first data cache of a core holds, at least 32 KB.
-pub(super) fn first_cache() -> usize {
+fn first_cache() -> usize {
     // The question takes a virtual machine tens of microseconds. No lock, in which a fork could catch
     // a thread: two that ask at a time are told the same.
     static BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -17,6 +20,11 @@ pub(super) fn first_cache() -> usize {
         }
         bytes => bytes,
     }
+}
+
+/// Whether it holds half as much again as most.
+pub(super) fn is_first_cache_roomy() -> bool {
+    first_cache() >= 48 << 10
 }
 
 /// As the processor tells it: 0 where it does not.
@@ -60,13 +68,14 @@ pub fn prefetch<T>(slice: &[T]) {
     let mut at = 0;
     while at < size_of_val(slice) {
         fetch(start.wrapping_add(at));
-        at += 64;
+        at += LINE;
     }
 }
 
+/// Asks for the line of an address in the first cache.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn fetch(address: *const i8) {
+pub(super) fn fetch(address: *const i8) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: a hint; it reads nothing, whatever the address.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(address) }
@@ -74,15 +83,15 @@ fn fetch(address: *const i8) {
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-fn fetch(_address: *const i8) {}
+pub(super) fn fetch(_address: *const i8) {}
 
 /// Asks for the cache lines that hold `count` elements, for reading later: they wait in the second
 /// cache, and what is in the first stays there. Any address will do.
 #[inline(always)]
 pub(super) fn fetch_far<T>(elements: *const T, count: usize) {
     let start = elements.cast::<i8>();
-    // A line holds 64 bytes, and the last may begin within the last 64.
-    for at in (0..count * size_of::<T>()).step_by(64) {
+    // The last line may begin within the last step.
+    for at in (0..count * size_of::<T>()).step_by(LINE) {
         fetch_to_second(start.wrapping_add(at));
     }
     fetch_to_second(elements.wrapping_add(count).cast::<i8>().wrapping_sub(1));

@@ -149,7 +149,7 @@ impl<T: Real> Work<T> for ForwardDark<'_, T> {
         let (n, stride) = (part.n_out, lines::lines(part.n_out) * lines::LINE);
         let w = MatRef::with_strides(lines::flat(&part.w), x.len(), n, stride, 1);
         let z = &mut lines::flat_mut(&mut part.z)[..n];
-        gemm::product_lit(isa, x, w, z);
+        gemm::product_lit(isa, x, w, None, z);
         part.activate(s, isa);
     }
 }

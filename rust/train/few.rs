@@ -29,8 +29,8 @@ impl<T: Real> Few<T> {
     }
 }
 
-/// A copy of the weights, packed as products read them, by layers. None of a layer that leaves out
-/// zeros, or that has few outputs.
+/// A copy of the weights, packed as products read them, by layers. None of a layer that has few
+/// outputs.
 #[derive(Debug)]
 pub(super) struct Panels<T>(Vec<Option<Packed<T>>>);
 
@@ -39,12 +39,11 @@ const PACKED_OUTPUTS: usize = 8;
 
 impl<T: Real> Panels<T> {
     fn new(network: &Network<T>, team: &Team<'_, T>) -> Result<Self, Error> {
-        let lit = usize::from(plan::small(network) && plan::lit(network));
-        let packed = |(l, layer): (usize, &Layer)| {
-            let wanted = l >= lit && layer.n_out >= PACKED_OUTPUTS;
+        let packed = |layer: &Layer| {
+            let wanted = layer.n_out >= PACKED_OUTPUTS;
             wanted.then(|| layer.packed(team, network.parameters())).transpose()
         };
-        network.layers().iter().enumerate().map(packed).collect::<Result<_, _>>().map(Self)
+        network.layers().iter().map(packed).collect::<Result<_, _>>().map(Self)
     }
 
     /// Those of a layer, if there are any.

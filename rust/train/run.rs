@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{Panels, Totals, Trainer, forward, forward_behind, gradient, judge};
 use crate::data::{Dataset, Inputs, Rows, Source};
 use crate::error::Error;
-use crate::kernels::gemm::{Alone, Sole, Team};
+use crate::kernels::gemm::{Alone, Packed, Sole, Team};
 use crate::kernels::memory::zeros;
 use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::matrix::checked_product;
@@ -265,7 +265,8 @@ fn predict_tile<T: Real>(
 ) -> bool {
     let rows = outputs.len() / network.n_out();
     let finite = if lit {
-        activate_lit(network, team.isa, (x, first), scratch, rows)
+        let packed = panels.and_then(|panels| panels.of(0));
+        activate_lit(network, (team.isa, packed), (x, first), scratch, rows)
     } else {
         read(network, team, (x, first), scratch, rows)
     };
@@ -297,23 +298,24 @@ fn read<T: Real>(
 /// Returns whether all inputs are finite.
 fn activate_lit<T: Real>(
     network: &Network<T>,
-    isa: Isa,
+    (isa, packed): (Isa, Option<&Packed<T>>),
     (x, first): (Source<'_, T>, usize),
     scratch: &mut Forward<T>,
     rows: usize,
 ) -> bool {
     let (layer, parameters) = (&network.layers()[0], network.parameters());
+    let by = (parameters, packed);
     let (inputs, a) = scratch.a.split_at_mut(1);
     let a = &mut a[0][..rows * layer.n_out];
     // What is not finite makes every sum that it goes into so, whatever the weight: the inputs need a
     // look only where a sum has a reason for it.
     let x = x.part(first * layer.n_in, rows * layer.n_in);
-    layer.product_lit(isa, parameters, x, a);
+    layer.product_lit(isa, by, x, a);
     if !elementwise::all_finite(isa, a) {
         // The look is at a copy, which then is what goes into the sums.
         let inputs = &mut inputs[0][..x.len()];
         x.copy(isa, 0, inputs);
-        layer.product_lit(isa, parameters, Source::Values((&*inputs).into()), a);
+        layer.product_lit(isa, by, Source::Values((&*inputs).into()), a);
         if !elementwise::all_finite(isa, a) && !elementwise::all_finite(isa, inputs) {
             return false;
         }

@@ -4,56 +4,119 @@
 // Reason: as in `tile.rs`.
 #![allow(clippy::needless_range_loop)]
 
+use std::ops::Range;
 use std::ptr::null;
 
 use super::super::Real;
 use super::super::foreign::Source;
+use super::super::memory;
 use super::super::simd::{Simd, simd_kernel};
-use super::BLOCK;
 use super::list::List;
 use super::pack::height;
+use super::packed::Packed;
 use super::panel::Sums;
-use super::tile::{Output, Place, form, settle};
+use super::tile::{Next, Output, Place, form, settle};
+use super::{BLOCK, Isa};
 use crate::matrix::MatRef;
 
-/// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other. Others may write to A
-/// meanwhile: each sum is one of elements that stood there.
+/// So many rows meet a block of B, which then stays in the first cache, before they meet the next.
+const ROWS: usize = 64;
+
+/// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other; by a copy of B, where
+/// there is one for this. Others may write to A meanwhile: each sum is one of elements that stood there.
 ///
 /// # Panics
 /// Where the sizes do not belong together.
-pub fn product_lit<T: Real>(isa: super::Isa, a: Source<'_, T>, b: MatRef<'_, T>, c: &mut [T]) {
+pub fn product_lit<T: Real>(
+    isa: Isa,
+    a: Source<'_, T>,
+    b: MatRef<'_, T>,
+    packed: Option<&Packed<T>>,
+    c: &mut [T],
+) {
     let (k, n) = (b.rows(), b.columns());
     assert!(k > 0 && n > 0 && b.column_stride() == 1, "rows of weights");
     assert!(c.len().is_multiple_of(n) && a.len() == c.len() / n * k, "a row of C for a row of A");
-    rows(isa, a, b, c);
+    let packed = packed.filter(|packed| packed.is_for(isa, b));
+    let to_first = memory::is_first_cache_roomy();
+    for (chunk, c) in c.chunks_mut(ROWS * n).enumerate() {
+        for first in (0..k).step_by(BLOCK) {
+            let inputs = first..k.min(first + BLOCK);
+            rows(isa, &Block { a, at: chunk * ROWS * k, b, packed, inputs, to_first }, c);
+        }
+    }
+}
+
+/// One block of rule 1 for some rows.
+struct Block<'a, T> {
+    a: Source<'a, T>,
+    /// Where in A the first of the rows begins.
+    at: usize,
+    b: MatRef<'a, T>,
+    packed: Option<&'a Packed<T>>,
+    inputs: Range<usize>,
+    /// Whether what comes next is fetched to the first cache.
+    to_first: bool,
+}
+
+impl<T: Real> Block<'_, T> {
+    /// Where row `i` of `m` has the block; behind the last, what comes after it: the next block of the
+    /// first row, or of further rows.
+    fn place(&self, i: usize, m: usize) -> usize {
+        let k = self.b.rows();
+        if i < m {
+            self.at + i * k + self.inputs.start
+        } else if self.inputs.end < k {
+            self.at + self.inputs.end
+        } else {
+            self.at + i * k
+        }
+    }
+
+    /// The rows from there on, of which a look will be had at as many inputs.
+    fn next(&self, start: *const T) -> Next {
+        let lines = (self.inputs.len() * size_of::<T>()).div_ceil(memory::LINE);
+        let stride = self.b.rows() * size_of::<T>();
+        Next { start: start.cast(), stride, lines, to_first: self.to_first }
+    }
+
+    /// B from a column on, and how far apart its rows are there: of a copy, in the panel of so many
+    /// elements a row that begins at the column.
+    fn weights(&self, column: usize, width: usize) -> (*const T, usize) {
+        let Range { start, end } = self.inputs;
+        match self.packed {
+            Some(packed) => (packed.panels(start, end - start, column).as_ptr(), width),
+            None => (
+                self.b.rows_from(start, end - start).data()[column..].as_ptr(),
+                self.b.row_stride(),
+            ),
+        }
+    }
 }
 
 simd_kernel! {
-    fn rows<T, S>(a: Source<'_, T>, b: MatRef<'_, T>, c: &mut [T]) {
-        let (k, n) = (b.rows(), b.columns());
+    fn rows<T, S>(block: &Block<'_, T>, c: &mut [T]) {
+        let (k, n) = (block.b.rows(), block.b.columns());
         let (mut list, mut sums) = (List::new(), Sums::new());
-        let mut i = 0;
-        while i < c.len() / n {
-            let rows = height(c.len() / n - i, S::ROWS);
-            let c = &mut c[i * n..(i + rows) * n];
-            for first in (0..k).step_by(BLOCK) {
-                let inputs = first..k.min(first + BLOCK);
-                let at = i * k + first;
-                let b = b.rows_from(first, inputs.len());
-                let to = (&mut *c, &mut sums);
-                // SAFETY: `simd_kernel` has compiled this for S; the sizes are checked.
-                unsafe {
-                    let count = list.fill::<S>(a, i * k, (rows, k), inputs);
-                    let listed = Listed { start: list.start(), count, rows, width: k };
-                    match a {
-                        Source::Values(a) => {
-                            let a = (a.start().add(at), null());
-                            block::<S, { form::LISTED }>(a, &listed, b, to, first == 0);
-                        }
-                        Source::Pixels(a) => {
-                            let a = (null(), a.start().add(at));
-                            block::<S, { form::PIXELS }>(a, &listed, b, to, first == 0);
-                        }
+        let (m, mut i) = (c.len() / n, 0);
+        while i < m {
+            let rows = height(m - i, S::ROWS);
+            let (at, next) = (block.place(i, m), block.place(i + rows, m));
+            let c = (&mut c[i * n..(i + rows) * n], &mut sums);
+            // SAFETY: `simd_kernel` has compiled this for S; `product_lit` has looked at the sizes.
+            unsafe {
+                let inputs = block.inputs.clone();
+                let count = list.fill::<S>(block.a, at - inputs.start, (rows, k), inputs);
+                let tile = Tile { list: list.start(), count, rows };
+                match block.a {
+                    Source::Values(a) => {
+                        let next = block.next(a.start().wrapping_add(next));
+                        let a = (a.start().add(at), null());
+                        tile.product::<S, { form::LISTED }>(a, next, block, c);
+                    }
+                    Source::Pixels(a) => {
+                        let a = (null(), a.start().add(at)); // `list.rs` fetches the next ones
+                        tile.product::<S, { form::PIXELS }>(a, Next::NONE, block, c);
                     }
                 }
             }
@@ -62,59 +125,62 @@ simd_kernel! {
     }
 }
 
-/// So many columns that are listed, of a tile of rows of A.
-struct Listed {
-    start: *const u8,
+/// A tile of rows of A, and the columns of the block that are listed.
+struct Tile {
+    list: *const u8,
     count: usize,
     rows: usize,
-    width: usize,
 }
 
-/// One block of rule 1 for one tile of A, its values or its pixels.
-///
-/// # Safety
-/// As for [`Simd`]; A has the rows and columns, B the block's rows, and C (rows, n) the columns of B.
-#[inline(always)]
-unsafe fn block<S: Simd, const FORM: u8>(
-    (values, pixels): (*const S::T, *const u8),
-    listed: &Listed,
-    b: MatRef<'_, S::T>,
-    (c, sums): (&mut [S::T], &mut Sums<S::T>),
-    first: bool,
-) {
-    let n = b.columns();
-    let c = c.as_mut_ptr();
-    let output = if first { Output::Set(c) } else { Output::Add(c) };
-    let to = sums.start();
-    // SAFETY: the caller's word; so in the whole body.
-    unsafe {
-        let mut check = S::splat(S::T::ZERO);
-        let mut j = 0;
-        while j < n {
-            let place = Place {
-                a: values,
-                a_strides: (listed.width, 1),
-                b: b.data().as_ptr().add(j),
-                b_stride: b.row_stride(),
-                unpacked: std::ptr::null(),
-                c: j,
-                c_stride: n,
-                columns: (n - j).min(2 * S::LANES),
-                k: listed.count,
-                list: listed.start,
-                pixels,
-                ahead: S::ROWS * listed.width,
-            };
-            let registers = place.columns.div_ceil(S::LANES);
-            let settled = if registers == 1 {
-                tile::<S, 1, FORM>(&place, &output, listed.rows, to, &mut check)
-            } else {
-                tile::<S, 2, FORM>(&place, &output, listed.rows, to, &mut check)
-            };
-            if !settled {
-                settle::<S>(&place, &output, (listed.rows, registers), to, &mut check);
+impl Tile {
+    /// Its sums of the block go to C (rows, n): of A's values, or of its pixels, that stand there.
+    ///
+    /// # Safety
+    /// As for [`Simd`]; A has the rows and the columns.
+    #[inline(always)]
+    unsafe fn product<S: Simd, const FORM: u8>(
+        &self,
+        (values, pixels): (*const S::T, *const u8),
+        next: Next,
+        block: &Block<'_, S::T>,
+        (c, sums): (&mut [S::T], &mut Sums<S::T>),
+    ) {
+        let (k, n) = (block.b.rows(), block.b.columns());
+        let c = c.as_mut_ptr();
+        let output = if block.inputs.start == 0 { Output::Set(c) } else { Output::Add(c) };
+        let to = sums.start();
+        // SAFETY: the caller's word; so in the whole body.
+        unsafe {
+            let mut check = S::splat(S::T::ZERO);
+            let mut j = 0;
+            while j < n {
+                let columns = (n - j).min(2 * S::LANES);
+                let registers = columns.div_ceil(S::LANES);
+                let (b, b_stride) = block.weights(j, registers * S::LANES);
+                let place = Place {
+                    a: values,
+                    a_strides: (k, 1),
+                    b,
+                    b_stride,
+                    unpacked: null(),
+                    c: j,
+                    c_stride: n,
+                    columns,
+                    k: self.count,
+                    list: self.list,
+                    pixels,
+                    next: if j == 0 { next } else { Next::NONE },
+                };
+                let settled = if registers == 1 {
+                    tile::<S, 1, FORM>(&place, &output, self.rows, to, &mut check)
+                } else {
+                    tile::<S, 2, FORM>(&place, &output, self.rows, to, &mut check)
+                };
+                if !settled {
+                    settle::<S>(&place, &output, (self.rows, registers), to, &mut check);
+                }
+                j += columns;
             }
-            j += place.columns;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::product_lit;
 use crate::kernels::foreign::{Foreign, Source};
+use crate::kernels::gemm::{Alone, Packed, Scratch, Team};
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
@@ -23,10 +24,18 @@ fn check<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, k, n): (usize, usize, usiz
     let b = MatRef::new(&b, k, n);
     let expected = oracle::product(MatRef::new(&a, m, k), b);
     for isa in Isa::available() {
-        let mut c = vec![T::from_f64(7.0); m * n];
-        product_lit(isa, Source::Values(a[..].into()), b, &mut c);
-        assert_bits(&c, &expected, &format!("{} ({m}, {k}) ({k}, {n})", isa.name()));
+        let copy = copy(isa, b);
+        for packed in [None, Some(&copy)] {
+            let mut c = vec![T::from_f64(7.0); m * n];
+            product_lit(isa, Source::Values(a[..].into()), b, packed, &mut c);
+            let copied = packed.is_some();
+            assert_bits(&c, &expected, &format!("{} ({m}, {k}) ({k}, {n}) {copied}", isa.name()));
+        }
     }
+}
+
+fn copy<T: Real>(isa: Isa, b: MatRef<'_, T>) -> Packed<T> {
+    Packed::new(&Team { isa, crew: &Alone, scratch: &Scratch::new() }, b).unwrap()
 }
 
 #[test]
@@ -37,6 +46,13 @@ fn each_number_of_rows_around_each_width_and_block() {
                 check::<f32>(mild, (m, k, n));
                 check::<f64>(mild, (m, k, n));
             }
+        }
+    }
+    // So many that they meet the blocks in several turns.
+    for m in [64, 65, 130] {
+        for (k, n) in [(1, 10), (256, 3), (600, 70)] {
+            check::<f32>(mild, (m, k, n));
+            check::<f64>(mild, (m, k, n));
         }
     }
     for k in 1..=50 {
@@ -55,9 +71,12 @@ fn check_pixels<T: Real>() {
         let b = MatRef::new(&b, k, 3);
         let expected = oracle::product(MatRef::new(&x, 17, k), b);
         for isa in Isa::available() {
-            let mut c = vec![T::ZERO; 17 * 3];
-            product_lit(isa, Source::Pixels(pixels[..].into()), b, &mut c);
-            assert_bits(&c, &expected, isa.name());
+            let copy = copy(isa, b);
+            for packed in [None, Some(&copy)] {
+                let mut c = vec![T::ZERO; 17 * 3];
+                product_lit(isa, Source::Pixels(pixels[..].into()), b, packed, &mut c);
+                assert_bits(&c, &expected, isa.name());
+            }
         }
     }
 }
@@ -80,7 +99,7 @@ fn what_changes_meanwhile_is_one_of_what_stood_there() {
             let (mut last, mut changes) = (0.0, 0);
             while changes < 30 {
                 let b = MatRef::new(&ones, k, k);
-                product_lit(isa, Source::Pixels(x), b, &mut c);
+                product_lit(isa, Source::Pixels(x), b, None, &mut c);
                 changes += usize::from(c[0] != last);
                 last = c[0];
                 assert!(c.iter().all(|&x| [0.0, 1.0, 2.0].contains(&x)), "{isa:?}");
@@ -99,12 +118,39 @@ fn numbers_that_change_meanwhile_are_some_that_stood_there() {
             let mut c = vec![0.0; 8 * n];
             let (mut before, mut changes) = (0.0, 0);
             while changes < 30 {
-                product_lit(isa, Source::Values(bytes.numbers()), MatRef::new(&last, k, n), &mut c);
+                product_lit(
+                    isa,
+                    Source::Values(bytes.numbers()),
+                    MatRef::new(&last, k, n),
+                    None,
+                    &mut c,
+                );
                 changes += usize::from(c[0] != before);
                 before = c[0];
                 let there = |z: &f64| z.to_ne_bytes().iter().all(|&byte| byte <= 2);
                 assert!(c.iter().all(there), "{isa:?}");
             }
         });
+    }
+}
+
+#[test]
+fn a_copy_for_another_matrix_is_left_alone() {
+    // Of another shape, or for other registers: it is not looked at.
+    let (k, n) = (20, 16);
+    let (a, b) = (dark::<f32>(mild, 3 * k, k), mild(2, k * n));
+    let b = MatRef::new(&b, k, n);
+    let expected = oracle::product(MatRef::new(&a, 3, k), b);
+    let other = vec![1.0; 2 * k * n];
+    for isa in Isa::available() {
+        let others = Isa::available().into_iter().filter(|&each| each != isa);
+        let mut copies: Vec<_> =
+            others.map(|each| copy(each, MatRef::new(&other[..k * n], k, n))).collect();
+        copies.push(copy(isa, MatRef::new(&other, 2 * k, n)));
+        for packed in &copies {
+            let mut c = vec![7.0; 3 * n];
+            product_lit(isa, Source::Values(a[..].into()), b, Some(packed), &mut c);
+            assert_bits(&c, &expected, isa.name());
+        }
     }
 }

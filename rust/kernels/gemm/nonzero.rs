@@ -18,7 +18,7 @@ use super::pack::{Ahead, pack_panels, transposed};
 use super::panel::{group, is_zero};
 use super::tile::{Output, Place, fetch, form, settle, settle_here};
 use crate::kernels::Real;
-use crate::kernels::memory::first_cache;
+use crate::kernels::memory::is_first_cache_roomy;
 use crate::kernels::simd::Simd;
 use crate::matrix::MatRef;
 
@@ -202,7 +202,7 @@ fn is_roomy() -> bool {
     if let Some(roomy) = tests::ROOMY.get() {
         return roomy;
     }
-    first_cache() >= 48 << 10
+    is_first_cache_roomy()
 }
 
 /// Whether panels of B are finite: else what is 0 in A counts.

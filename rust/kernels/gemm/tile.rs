@@ -89,8 +89,8 @@ pub struct Place<T> {
     pub(super) list: *const u8,
     /// A's pixels, in the place of A.
     pub(super) pixels: *const u8,
-    /// How far behind an element of a listed block the one of the next rows lies.
-    pub(super) ahead: usize,
+    /// What is fetched on the way, where columns of numbers are listed.
+    pub(super) next: Next,
 }
 
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
@@ -110,16 +110,13 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
             rows[r] = a.wrapping_add(r * a_strides.0);
         }
         let mut sums = [[S::splat(S::T::ZERO); V]; R];
-        let mut t = 0;
+        let (mut t, mut fetched) = (0, 0);
         // With stores between the steps the compiler would load more of A ahead than registers hold.
         while FORM & PACKING == 0 && t + 4 <= k {
-            if FORM == LISTED {
-                // Else the look at the next rows would wait for the memory. A line of each comes
-                // for every four columns; pixels, 64 a line, are asked for in `list.rs`.
-                let ahead = place.ahead + t / 4 * (64 / size_of::<S::T>());
-                for r in 0..R {
-                    memory::fetch_to_second(rows[r].wrapping_add(ahead).cast());
-                }
+            if FORM == LISTED && fetched < 2 * place.next.lines {
+                // Evenly: a core waits where it asks for more lines than it can keep track of.
+                place.next.fetch_half::<R>(fetched);
+                fetched += 1;
             }
             step::<S, R, V, FORM>(place, &rows, t, &mut sums);
             step::<S, R, V, FORM>(place, &rows, t + 1, &mut sums);
@@ -131,7 +128,45 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
             step::<S, R, V, FORM>(place, &rows, t, &mut sums);
             t += 1;
         }
+        while FORM == LISTED && fetched < 2 * place.next.lines {
+            place.next.fetch_half::<R>(fetched);
+            fetched += 1;
+        }
         sums
+    }
+}
+
+/// Rows that are looked at when the tile is done: the look would wait for them.
+#[derive(Clone, Copy)]
+pub(super) struct Next {
+    /// The first, and how many bytes they are apart.
+    pub(super) start: *const i8,
+    pub(super) stride: usize,
+    /// How many cache lines are fetched of each, from its beginning on.
+    pub(super) lines: usize,
+    /// Whether to the first cache, else to the second.
+    pub(super) to_first: bool,
+}
+
+impl Next {
+    /// None.
+    pub(super) const NONE: Self =
+        Self { start: std::ptr::null(), stride: 0, lines: 0, to_first: false };
+
+    /// Fetches the same line of half of so many rows: line by line, and of each first the upper half.
+    #[inline(always)]
+    fn fetch_half<const R: usize>(&self, half: usize) {
+        let rows = R.div_ceil(2);
+        let first =
+            self.start.wrapping_add(half / 2 * memory::LINE + half % 2 * rows * self.stride);
+        for r in 0..rows {
+            let at = first.wrapping_add(r * self.stride);
+            if self.to_first {
+                memory::fetch(at);
+            } else {
+                memory::fetch_to_second(at);
+            }
+        }
     }
 }
 
