@@ -52,6 +52,18 @@ def run(*arguments, program=MODULE, env=None, timeout=60, **settings):
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+@contextlib.contextmanager
+def started(command, **settings):
+    """A process at work, which ends with the block at the latest: else one that no signal has ended
+    would be waited for, and left, for ever."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **settings) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def call(*arguments, cwd):
     """The same in this process: for what is printed, where the process does not matter."""
     output, errors = io.StringIO(), io.StringIO()

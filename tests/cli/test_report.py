@@ -8,6 +8,7 @@ import sys
 from subprocess import PIPE
 
 import pytest
+from cli.process import started
 
 from chainrule import report
 from chainrule.report._section import Section
@@ -111,7 +112,7 @@ def quickly(small, *arguments, pause=0):
 
 def test_fault_126_ctrl_c(small, here):
     command = quickly(small, "--out", "out", pause=60)
-    with subprocess.Popen(command, cwd=here, stdout=PIPE, stderr=PIPE, text=True) as process:
+    with started(command, cwd=here) as process:
         first = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)

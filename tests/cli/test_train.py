@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from cli import process
-from cli.process import MODULE
+from cli.process import MODULE, started
 
 from chainrule import SGD, Linear, Network, _report_run
 from chainrule.mnist import load
@@ -235,9 +235,7 @@ def test_bar_at_a_terminal_and_lines_elsewhere(here, terminal):
 
 def test_ctrl_c(here):
     command = [*MODULE, "train", "--epochs", "1000", "--backend", "numpy"]
-    with subprocess.Popen(
-        command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with started(command, cwd=here) as process:
         assert process.stderr.readline().startswith("training 784-16-16-10")
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=10)

@@ -7,7 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from cli.process import MODULE, SCRIPT, Done, call, idx, run, write_small_data
+from cli.process import MODULE, SCRIPT, Done, call, idx, run, started, write_small_data
 
 from chainrule import Network
 
@@ -112,9 +112,7 @@ def test_fault_126_failure(tmp_path, small, engine):
 @pytest.mark.parametrize("engine", ["rust", "numpy"])
 def test_fault_126_ctrl_c(tmp_path, small, program, engine):
     command = [*program, "train", "--data", str(small), "--epochs", "100000", "--backend", engine]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with started(command, cwd=tmp_path) as process:
         first = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=9)

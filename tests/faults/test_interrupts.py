@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
@@ -11,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from cli.process import started
 from faults.fits import FOREVER, make, run_in_thread
 
 from chainrule import DivergenceError, Network, training
@@ -162,12 +162,12 @@ def test_fault_099_ctrl_c_at_a_terminal():
             sys.exit(7)
     """)
     command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"training\n"
+    with started(command) as process:
+        assert process.stdout.readline() == "training\n"
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=9)
-    assert output == b"True\n"
-    assert errors == b""
+    assert output == "True\n"
+    assert errors == ""
     assert process.returncode == 7
 
 

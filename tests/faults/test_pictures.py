@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
-from cli.process import MODULE, call, idx, run
+from cli.process import MODULE, call, idx, run, started
 from images.pictures import draw, encoded
 from PIL import Image
 
@@ -227,10 +227,8 @@ sys.exit(cli.main(sys.argv[1:]))
 
 
 def test_fault_126_ctrl_c(tmp_path, model, photo):
-    with subprocess.Popen(
-        [sys.executable, "-c", WAITS, "predict", model, photo],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True,
-    ) as process:  # fmt: skip
+    command = [sys.executable, "-c", WAITS, "predict", model, photo]
+    with started(command, cwd=tmp_path) as process:
         assert process.stderr.readline() == "looking\n"
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
