@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::Error;
 
-/// Bytes of a cache line.
-pub(super) const LINE: usize = 64;
+pub(super) const LINE_BYTES: usize = 64; // of a cache line
 
 /// How many bytes the first data cache of a core holds, at least 32 KB.
 fn first_cache() -> usize {
@@ -22,7 +21,8 @@ fn first_cache() -> usize {
     }
 }
 
-/// Whether it holds half as much again as most.
+/// Whether the first data cache has room for more than a block of narrow weights and the tile that
+/// meets it: 48 KB, where others have 32.
 pub(super) fn is_first_cache_roomy() -> bool {
     first_cache() >= 48 << 10
 }
@@ -68,7 +68,7 @@ pub fn prefetch<T>(slice: &[T]) {
     let mut at = 0;
     while at < size_of_val(slice) {
         fetch(start.wrapping_add(at));
-        at += LINE;
+        at += LINE_BYTES;
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) fn fetch(_address: *const i8) {}
 pub(super) fn fetch_far<T>(elements: *const T, count: usize) {
     let start = elements.cast::<i8>();
     // The last line may begin within the last step.
-    for at in (0..count * size_of::<T>()).step_by(LINE) {
+    for at in (0..count * size_of::<T>()).step_by(LINE_BYTES) {
         fetch_to_second(start.wrapping_add(at));
     }
     fetch_to_second(elements.wrapping_add(count).cast::<i8>().wrapping_sub(1));

@@ -19,11 +19,13 @@ use super::tile::{Next, Output, Place, form, settle};
 use super::{BLOCK, Isa};
 use crate::matrix::MatRef;
 
-/// So many rows meet a block of B, which then stays in the first cache, before they meet the next.
-const ROWS: usize = 64;
+/// So many rows meet a block of B before they meet the next one: of some 30 outputs or fewer it stays in
+/// the first cache meanwhile.
+const TURN: usize = 64;
 
-/// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other; by a copy of B, where
-/// there is one for this. Others may write to A meanwhile: each sum is one of elements that stood there.
+/// C = A B: A (m, k), B (k, n), C (m, n), the rows of each following each other. `packed` is a copy of B
+/// as it is now; one of another shape, or for another instruction set, is passed over. Others may write
+/// to A meanwhile: each sum is one of elements that stood there.
 ///
 /// # Panics
 /// Where the sizes do not belong together.
@@ -39,10 +41,11 @@ pub fn product_lit<T: Real>(
     assert!(c.len().is_multiple_of(n) && a.len() == c.len() / n * k, "a row of C for a row of A");
     let packed = packed.filter(|packed| packed.is_for(isa, b));
     let to_first = memory::is_first_cache_roomy();
-    for (chunk, c) in c.chunks_mut(ROWS * n).enumerate() {
+    for (turn, c) in c.chunks_mut(TURN * n).enumerate() {
+        let rows = turn * TURN..turn * TURN + c.len() / n;
         for first in (0..k).step_by(BLOCK) {
             let inputs = first..k.min(first + BLOCK);
-            rows(isa, &Block { a, at: chunk * ROWS * k, b, packed, inputs, to_first }, c);
+            run(isa, &Block { a, b, packed, rows: rows.clone(), inputs, to_first }, c);
         }
     }
 }
@@ -50,67 +53,69 @@ pub fn product_lit<T: Real>(
 /// One block of rule 1 for some rows.
 struct Block<'a, T> {
     a: Source<'a, T>,
-    /// Where in A the first of the rows begins.
-    at: usize,
     b: MatRef<'a, T>,
     packed: Option<&'a Packed<T>>,
+    rows: Range<usize>,
     inputs: Range<usize>,
     /// Whether what comes next is fetched to the first cache.
     to_first: bool,
 }
 
 impl<T: Real> Block<'_, T> {
-    /// Where row `i` of `m` has the block; behind the last, what comes after it: the next block of the
-    /// first row, or of further rows.
-    fn place(&self, i: usize, m: usize) -> usize {
+    /// What is looked at before row `i` of A is taken, or, behind the last row, when the block is done:
+    /// from which element on, and how many of each row.
+    fn next(&self, i: usize) -> Option<(usize, usize)> {
         let k = self.b.rows();
-        if i < m {
-            self.at + i * k + self.inputs.start
+        if i < self.rows.end {
+            Some((i * k + self.inputs.start, self.inputs.len()))
         } else if self.inputs.end < k {
-            self.at + self.inputs.end
+            let end = self.inputs.end;
+            Some((self.rows.start * k + end, BLOCK.min(k - end)))
         } else {
-            self.at + i * k
+            (i * k < self.a.len()).then_some((i * k, BLOCK.min(k)))
         }
     }
 
-    /// The rows from there on, of which a look will be had at as many inputs.
-    fn next(&self, start: *const T) -> Next {
-        let lines = (self.inputs.len() * size_of::<T>()).div_ceil(memory::LINE);
-        let stride = self.b.rows() * size_of::<T>();
-        Next { start: start.cast(), stride, lines, to_first: self.to_first }
+    /// The same as it is fetched.
+    fn next_of(&self, a: *const T, i: usize) -> Next {
+        self.next(i).map_or(Next::NONE, |(at, inputs)| Next {
+            start: a.wrapping_add(at).cast(),
+            stride: self.b.rows() * size_of::<T>(),
+            lines: (inputs * size_of::<T>()).div_ceil(memory::LINE_BYTES),
+            to_first: self.to_first,
+        })
     }
 
     /// B from a column on, and how far apart its rows are there: of a copy, in the panel of so many
     /// elements a row that begins at the column.
     fn weights(&self, column: usize, width: usize) -> (*const T, usize) {
         let Range { start, end } = self.inputs;
-        match self.packed {
-            Some(packed) => (packed.panels(start, end - start, column).as_ptr(), width),
-            None => (
-                self.b.rows_from(start, end - start).data()[column..].as_ptr(),
-                self.b.row_stride(),
-            ),
+        if let Some(packed) = self.packed {
+            return (packed.panels(start, end - start, column).as_ptr(), width);
         }
+        let b = self.b.rows_from(start, end - start);
+        (b.data()[column..].as_ptr(), b.row_stride())
     }
 }
 
 simd_kernel! {
-    fn rows<T, S>(block: &Block<'_, T>, c: &mut [T]) {
+    /// Takes the rows, whose C this is, through the block, tile by tile.
+    fn run<T, S>(block: &Block<'_, T>, c: &mut [T]) {
         let (k, n) = (block.b.rows(), block.b.columns());
         let (mut list, mut sums) = (List::new(), Sums::new());
-        let (m, mut i) = (c.len() / n, 0);
+        let (m, mut i) = (block.rows.len(), 0);
         while i < m {
             let rows = height(m - i, S::ROWS);
-            let (at, next) = (block.place(i, m), block.place(i + rows, m));
             let c = (&mut c[i * n..(i + rows) * n], &mut sums);
+            let (from, behind) = ((block.rows.start + i) * k, block.rows.start + i + rows);
+            let at = from + block.inputs.start;
             // SAFETY: `simd_kernel` has compiled this for S; `product_lit` has looked at the sizes.
             unsafe {
-                let inputs = block.inputs.clone();
-                let count = list.fill::<S>(block.a, at - inputs.start, (rows, k), inputs);
-                let tile = Tile { list: list.start(), count, rows };
+                let count = list.fill::<S>(block.a, from, (rows, k), block.inputs.clone());
+                let tile = Tile { list: &list, count, rows };
                 match block.a {
                     Source::Values(a) => {
-                        let next = block.next(a.start().wrapping_add(next));
+                        let next = block.next_of(a.start(), behind);
                         let a = (a.start().add(at), null());
                         tile.product::<S, { form::LISTED }>(a, next, block, c);
                     }
@@ -125,18 +130,20 @@ simd_kernel! {
     }
 }
 
-/// A tile of rows of A, and the columns of the block that are listed.
-struct Tile {
-    list: *const u8,
+/// A tile of rows of A, and how many columns of the block are listed.
+struct Tile<'a> {
+    list: &'a List,
     count: usize,
     rows: usize,
 }
 
-impl Tile {
-    /// Its sums of the block go to C (rows, n): of A's values, or of its pixels, that stand there.
+impl Tile<'_> {
+    /// Its sums of the block go to C (rows, n).
     ///
     /// # Safety
-    /// As for [`Simd`]; A has the rows and the columns.
+    /// As for [`Simd`]. The list is of the block's columns; C has the rows and columns; and with
+    /// [`form::LISTED`] there are values, with [`form::PIXELS`] pixels, of as many rows of A from the
+    /// block's first input on.
     #[inline(always)]
     unsafe fn product<S: Simd, const FORM: u8>(
         &self,
@@ -167,7 +174,7 @@ impl Tile {
                     c_stride: n,
                     columns,
                     k: self.count,
-                    list: self.list,
+                    list: self.list.start(),
                     pixels,
                     next: if j == 0 { next } else { Next::NONE },
                 };

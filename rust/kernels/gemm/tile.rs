@@ -27,8 +27,8 @@ pub(super) mod form {
     pub(in super::super) const COLUMNS: u8 = 3;
     /// Both in place; what counts as rows are blocks of a lone row, each with its own rows of B.
     pub(in super::super) const BLOCKS: u8 = 4;
-    /// Both in place, their columns side by side, of which only those are taken that are listed; others
-    /// may write to A meanwhile.
+    /// A in place, its columns side by side, of which only those are taken that are listed, and B, in
+    /// place or a panel of a copy; others may write to A meanwhile.
     pub(in super::super) const LISTED: u8 = 5;
     /// Likewise, and A are pixels.
     pub(in super::super) const PIXELS: u8 = 6;
@@ -38,7 +38,7 @@ pub(super) mod form {
 }
 use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, PACKING, PIXELS, ROWS};
 
-/// Whether B is read where it lies.
+/// Whether the rows of B are so far apart as its stride says.
 const fn in_place(form: u8) -> bool {
     matches!(form, DIRECT | BLOCKS | LISTED | PIXELS)
 }
@@ -71,7 +71,7 @@ pub struct Place<T> {
     /// A from the tile's first row on, and its strides.
     pub(super) a: *const T,
     pub(super) a_strides: (usize, usize),
-    /// B from the tile's first column on, and its row stride where it lies in place.
+    /// B from the tile's first column on, and its row stride, where it is not packed tile by tile.
     pub(super) b: *const T,
     pub(super) b_stride: usize,
     /// Where B lies, if the panel, or the two that a wide tile spans, is still to be packed: whole
@@ -114,7 +114,7 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         // With stores between the steps the compiler would load more of A ahead than registers hold.
         while FORM & PACKING == 0 && t + 4 <= k {
             if FORM == LISTED && fetched < 2 * place.next.lines {
-                // Evenly: a core waits where it asks for more lines than it can keep track of.
+                // A few at a time: a core waits when it has asked for more lines than it can count.
                 place.next.fetch_half::<R>(fetched);
                 fetched += 1;
             }
@@ -128,6 +128,7 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
             step::<S, R, V, FORM>(place, &rows, t, &mut sums);
             t += 1;
         }
+        // Where few columns are listed, the rest.
         while FORM == LISTED && fetched < 2 * place.next.lines {
             place.next.fetch_half::<R>(fetched);
             fetched += 1;
@@ -153,14 +154,19 @@ impl Next {
     pub(super) const NONE: Self =
         Self { start: std::ptr::null(), stride: 0, lines: 0, to_first: false };
 
-    /// Fetches the same line of half of so many rows: line by line, and of each first the upper half.
+    /// A line of half of so many rows: line by line, and of each first the upper half.
+    #[inline(always)]
+    pub(super) fn half<const R: usize>(&self, half: usize) -> impl Iterator<Item = *const i8> {
+        let (first, line) = (half % 2 * R.div_ceil(2), half / 2 * memory::LINE_BYTES);
+        let start = self.start.wrapping_add(line + first * self.stride);
+        let rows = if R.is_multiple_of(2) { R / 2 } else { R.div_ceil(2).min(R - first) };
+        (0..rows).map(move |r| start.wrapping_add(r * self.stride))
+    }
+
+    /// Fetches it.
     #[inline(always)]
     fn fetch_half<const R: usize>(&self, half: usize) {
-        let rows = R.div_ceil(2);
-        let first =
-            self.start.wrapping_add(half / 2 * memory::LINE + half % 2 * rows * self.stride);
-        for r in 0..rows {
-            let at = first.wrapping_add(r * self.stride);
+        for at in self.half::<R>(half) {
             if self.to_first {
                 memory::fetch(at);
             } else {
