@@ -55,9 +55,10 @@ def run(*arguments, program=MODULE, env=None, timeout=60, **settings):
 @contextlib.contextmanager
 def started(command, **settings):
     """A process at work, which ends with the block at the latest: else one that no signal has ended
-    would be waited for, and left, for ever."""
+    would be waited for for ever."""
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **settings) as process:
+    settings = {"stdout": pipe, "stderr": pipe, "text": True} | settings
+    with subprocess.Popen(command, **settings) as process:
         try:
             yield process
         finally:

@@ -194,9 +194,8 @@ def test_value_that_cannot_be_honoured(run, here, small, arguments, parts):
 def test_output_that_cannot_be_replaced(run, here):
     """Said before the training. To a program that runs nobody may write, not even root."""
     shutil.copy(shutil.which("sleep"), here / "busy")
-    with subprocess.Popen(["sleep", "60"], executable=here / "busy") as program:
+    with started(["sleep", "60"], executable=here / "busy"):
         message = run("train", "--steps", 5, "--force", "-o", "busy").only_error(2)
-        program.kill()
     assert message == f"chainrule: busy: {os.strerror(errno.ETXTBSY)}"
 
 
