@@ -114,22 +114,6 @@ def where_and_when(peers: dict, products_alone: dict | None, itself: dict | None
     )
 
 
-def elsewhere(file: Path) -> list[str]:
-    """Our shares on another processor, if `run.py --out` has measured there, too."""
-    if not file.exists():
-        return []
-    measured = json.loads(file.read_text())
-    groups = measured["groups"]
-    return [
-        "### On another processor",
-        where_and_when(measured["measured"], None, None),
-        against(groups["training"], "jax"),
-        times(groups["training"]),
-        against(groups["prediction"], "onnx"),
-        times(groups["prediction"]),
-    ]
-
-
 def missing(results: list[dict]) -> list[str]:
     return [
         f"- {NAMES[peer]} is missing from {result['work']['name']}: {why.splitlines()[-1]}"
@@ -138,17 +122,16 @@ def missing(results: list[dict]) -> list[str]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=HERE / "results")
-    parser.add_argument("--readme", type=Path, default=HERE / "README.md")
-    arguments = parser.parse_args()
-    folder = arguments.results
-    measured = json.loads((folder / "peers.json").read_text())
-    products_alone, itself = (
-        json.loads(file.read_text()) if file.exists() else None
-        for file in (folder / "products.json", folder / "alone.json")
+def read(file: Path) -> dict | None:
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def sections(folder: Path, *, plots: bool = True) -> list[str]:
+    """All that was measured on one machine."""
+    measured, products_alone, itself = (
+        read(folder / name) for name in ("peers.json", "products.json", "alone.json")
     )
+    assert measured, f"{folder} must have peers.json, which run.py writes"
     groups = measured["groups"]
     everything = [result for group in groups.values() for result in group]
     parts = [
@@ -158,7 +141,7 @@ def main() -> None:
     if groups.get("training"):
         parts += [
             "### A step of training",
-            drawings.beside_peers(groups["training"], folder),
+            drawings.beside_peers(groups["training"], folder) if plots else "",
             against(groups["training"], "jax"),
             times(groups["training"]),
         ]
@@ -172,7 +155,7 @@ def main() -> None:
     if groups.get("growth"):
         parts += [
             "### Over size and batch",
-            *drawings.growth(measured, folder),
+            *(drawings.growth(measured, folder) if plots else []),
             times(groups["growth"]),
         ]
     if products_alone:
@@ -190,7 +173,18 @@ def main() -> None:
         ]  # fmt: skip
     if itself:
         parts += report_alone.parts(itself)
-    parts += elsewhere(folder / "elsewhere.json")
+    return parts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--readme", type=Path, default=HERE / "README.md")
+    arguments = parser.parse_args()
+    parts = sections(arguments.results)
+    if (other := arguments.results / "elsewhere").exists():
+        parts.append("### On another processor")
+        parts += [re.sub("^###", "####", part) for part in sections(other, plots=False)]
     text = "\n\n".join(part for part in parts if part)
     page = arguments.readme.read_text(encoding="utf-8")
     marked = re.compile(re.escape(START) + ".*" + re.escape(END), re.DOTALL)

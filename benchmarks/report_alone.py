@@ -77,20 +77,25 @@ def costs(found: dict[str, Any]) -> str:
 
 
 def parts(result: dict[str, Any]) -> list[str]:
-    """All of it, headed."""
-    steep = result["cliffs"]
-    found = [f"- {line}, by two threads" for line in steep["two"]]
-    found += [f"- {line}, by one" for line in steep["one"]]
-    activation = result["growth"][0]["activation"]
-    what = f"784-w-w-10, {activation}, cross-entropy, dense random rows, float32"
-    return [
-        "### Beside itself",
-        f"{what}: a step by up to two threads, as a share of one thread's peak:",
-        growth(result["growth"]),
-        threads(result["growth"]),
-        "Where neighbours differ by more than their arithmetic says and 30 % beside:",
-        "\n".join(found or ["- none"]),
-        fractions(result["fractions"]),
-        company(result["busy"], result["workers"]),
-        costs(result["costs"]),
-    ]
+    """All that was measured, headed."""
+    found = ["### Beside itself"]
+    if "growth" in result:
+        steep = result["cliffs"]
+        lines = [f"- {line}, by two threads" for line in steep["two"]]
+        lines += [f"- {line}, by one" for line in steep["one"]]
+        activation = result["growth"][0]["activation"]
+        what = f"784-w-w-10, {activation}, cross-entropy, dense random rows, float32"
+        found += [
+            f"{what}: a step by up to two threads, as a share of one thread's peak:",
+            growth(result["growth"]),
+            threads(result["growth"]),
+            "Where neighbours differ by more than their arithmetic says and 30 % beside:",
+            "\n".join(lines or ["- none"]),
+        ]
+    if "fractions" in result:
+        found.append(fractions(result["fractions"]))
+    if "busy" in result and "workers" in result:
+        found.append(company(result["busy"], result["workers"]))
+    if "costs" in result:
+        found.append(costs(result["costs"]))
+    return found
