@@ -118,9 +118,8 @@ impl<T: Real> Team<'_, T> {
         let stride = c.row_stride();
         let data = c.data().as_mut_ptr();
         assert!(packed.is_none_or(|packed| packed.is_for(self.isa, b)), "B is packed otherwise");
-        // SAFETY: C is borrowed for the call, of the product's shape, a crew takes each of the parts that
-        // `run` cuts once, and only `finish` is handed pieces
-        // of it, when its part is done.
+        // SAFETY: C is borrowed for the call, of the product's shape, a crew takes each part once, and only
+        // `finish` is handed pieces of C, when its part is done.
         let job = unsafe { Job::new((a, b), packed, (Output::Set(data), stride)) };
         assert!(packed.is_none() || job.rows_in_place(), "A lies otherwise");
         let count = AtomicU64::new(0);

@@ -205,7 +205,8 @@ mod tests {
                 && read(i, "type").as_deref() == Some("Data\n")
         };
         let Some(size) = (0..4).find(is_ours).and_then(|i| read(i, "size")) else {
-            return; // it tells nothing
+            eprintln!("not run: the system tells of no caches");
+            return;
         };
         let told: usize = size.trim_end().trim_end_matches('K').parse().unwrap();
         assert_eq!(first_cache(), (told << 10).max(32 << 10));

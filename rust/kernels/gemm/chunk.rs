@@ -3,7 +3,7 @@
 use super::job::{CHUNK_ROWS, Job, Part};
 use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
 use super::panel::{Shape, abreast, group, is_zero, tallest};
-use super::tile::{Next, Output, Place, form};
+use super::tile::{NextRows, Output, Place, form};
 use super::{BLOCK, nonzero, thin};
 use crate::kernels::Real;
 use crate::kernels::simd::{Simd, simd_kernel};
@@ -172,7 +172,7 @@ impl<'a, T: Real> Chunk<'a, T> {
             k: a.columns(),
             list: std::ptr::null(),
             pixels: std::ptr::null(),
-            next: Next::NONE,
+            next: NextRows::NONE,
         }
     }
 

@@ -15,7 +15,7 @@ use super::list::List;
 use super::pack::height;
 use super::packed::Packed;
 use super::panel::Sums;
-use super::tile::{Next, Output, Place, form, settle};
+use super::tile::{NextRows, Output, Place, form, settle};
 use super::{BLOCK, Isa};
 use crate::matrix::MatRef;
 
@@ -77,8 +77,8 @@ impl<T: Real> Block<'_, T> {
     }
 
     /// The same as it is fetched.
-    fn next_of(&self, a: *const T, i: usize) -> Next {
-        self.next(i).map_or(Next::NONE, |(at, inputs)| Next {
+    fn next_of(&self, a: *const T, i: usize) -> NextRows {
+        self.next(i).map_or(NextRows::NONE, |(at, inputs)| NextRows {
             start: a.wrapping_add(at).cast(),
             stride: self.b.rows() * size_of::<T>(),
             lines: (inputs * size_of::<T>()).div_ceil(memory::LINE_BYTES),
@@ -121,7 +121,7 @@ simd_kernel! {
                     }
                     Source::Pixels(a) => {
                         let a = (null(), a.start().add(at)); // `list.rs` fetches the next ones
-                        tile.product::<S, { form::PIXELS }>(a, Next::NONE, block, c);
+                        tile.product::<S, { form::PIXELS }>(a, NextRows::NONE, block, c);
                     }
                 }
             }
@@ -148,7 +148,7 @@ impl Tile<'_> {
     unsafe fn product<S: Simd, const FORM: u8>(
         &self,
         (values, pixels): (*const S::T, *const u8),
-        next: Next,
+        next: NextRows,
         block: &Block<'_, S::T>,
         (c, sums): (&mut [S::T], &mut Sums<S::T>),
     ) {
@@ -176,7 +176,7 @@ impl Tile<'_> {
                     k: self.count,
                     list: self.list.start(),
                     pixels,
-                    next: if j == 0 { next } else { Next::NONE },
+                    next: if j == 0 { next } else { NextRows::NONE },
                 };
                 let settled = if registers == 1 {
                     tile::<S, 1, FORM>(&place, &output, self.rows, to, &mut check)

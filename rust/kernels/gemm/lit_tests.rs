@@ -1,6 +1,6 @@
 //! Products of rows that are mostly 0, judged by the oracle bit for bit.
 
-use super::{Block, Next, product_lit};
+use super::{Block, NextRows, product_lit};
 use crate::kernels::foreign::{Foreign, Source};
 use crate::kernels::gemm::{Alone, Packed, Scratch, Team};
 use crate::kernels::testing::{assert_bits, extreme, mild};
@@ -179,7 +179,7 @@ fn what_is_fetched_is_what_is_looked_at_next() {
 #[test]
 fn each_line_of_each_row_is_fetched_once() {
     fn fetched<const R: usize>() -> Vec<usize> {
-        let next = Next { start: std::ptr::null(), stride: 1000, lines: 3, to_first: false };
+        let next = NextRows { start: std::ptr::null(), stride: 1000, lines: 3, to_first: false };
         let mut all: Vec<_> =
             (0..6).flat_map(|half| next.half::<R>(half)).map(|p| p as usize).collect();
         all.sort_unstable();

@@ -4,7 +4,7 @@ use super::super::Real;
 use super::super::simd::Simd;
 use super::BLOCK;
 use super::panel::Sums;
-use super::tile::{Next, Output, Place, form, settle};
+use super::tile::{NextRows, Output, Place, form, settle};
 use crate::matrix::MatRef;
 
 /// How many registers' columns are worked on together where there are as many: so many chains fill
@@ -44,7 +44,7 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
                 k,
                 list: std::ptr::null(),
                 pixels: std::ptr::null(),
-                next: Next::NONE,
+                next: NextRows::NONE,
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             let to = sums.start();
@@ -98,7 +98,7 @@ unsafe fn wide_columns<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mu
                 k: BLOCK.min(a.columns() - first),
                 list: std::ptr::null(),
                 pixels: std::ptr::null(),
-                next: Next::NONE,
+                next: NextRows::NONE,
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             // SAFETY: the caller's word; the block lies within A and B, the columns within C.

@@ -39,7 +39,7 @@ pub(super) mod form {
 use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, PACKING, PIXELS, ROWS};
 
 /// Whether the rows of B are so far apart as its stride says.
-const fn in_place(form: u8) -> bool {
+const fn is_strided(form: u8) -> bool {
     matches!(form, DIRECT | BLOCKS | LISTED | PIXELS)
 }
 
@@ -90,7 +90,7 @@ pub struct Place<T> {
     /// A's pixels, in the place of A.
     pub(super) pixels: *const u8,
     /// What is fetched on the way, where columns of numbers are listed.
-    pub(super) next: Next,
+    pub(super) next: NextRows,
 }
 
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
@@ -139,7 +139,7 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
 
 /// Rows that are looked at when the tile is done: the look would wait for them.
 #[derive(Clone, Copy)]
-pub(super) struct Next {
+pub(super) struct NextRows {
     /// The first, and how many bytes they are apart.
     pub(super) start: *const i8,
     pub(super) stride: usize,
@@ -149,7 +149,7 @@ pub(super) struct Next {
     pub(super) to_first: bool,
 }
 
-impl Next {
+impl NextRows {
     /// None.
     pub(super) const NONE: Self =
         Self { start: std::ptr::null(), stride: 0, lines: 0, to_first: false };
@@ -189,7 +189,7 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     sums: &mut [[S::V; V]; R],
 ) {
     let panel = if V < 2 { S::LANES } else { 2 * S::LANES };
-    let stride = if in_place(FORM) { place.b_stride } else { panel };
+    let stride = if is_strided(FORM) { place.b_stride } else { panel };
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let listed = matches!(FORM, LISTED | PIXELS);
@@ -248,13 +248,13 @@ unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
     unsafe {
         let mut row = [S::splat(S::T::ZERO); V];
         for v in 0..V {
-            let packed = !in_place(FORM) && FORM & PACKING == 0;
+            let packed = !is_strided(FORM) && FORM & PACKING == 0;
             let b = b.add(if packed { in_panels::<S>(v, place.k) } else { v * S::LANES });
             if FORM == DIRECT || FORM & PACKING != 0 {
                 // Rows of B in place lie too far apart for the processor to see what comes next.
                 S::prefetch(b.wrapping_add(AHEAD.wrapping_mul(place.b_stride)));
             }
-            row[v] = if in_place(FORM) && v + 1 == V {
+            row[v] = if is_strided(FORM) && v + 1 == V {
                 S::load_part(b, place.columns - v * S::LANES)
             } else {
                 S::load(b)
