@@ -210,7 +210,7 @@ pub(crate) fn few<T: Real>(
 ) -> bool {
     let most = match threads {
         _ if rows <= 1 => return ready || in_lines(network) <= QUICK,
-        _ if !ready => 1 << 17,
+        _ if !ready && !lit(network) => 1 << 17,
         None => SHARED - 1,
         Some(threads) => SHARED << 4 << usize::from(threads > 1),
     };
