@@ -26,7 +26,9 @@ def x(network, rng):
 
 
 def long_way(network, x):
-    return network.predict(x, threads=1)
+    """What `predict` comes to with an array that the quick way does not take."""
+    x = np.array(x, np.uint8 if x.dtype == np.uint8 else network.dtype, order="C")
+    return network._engine.predict(x.reshape(len(x), network.sizes[0]), 1)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 8, 9, 64, 65, MOST])
@@ -128,6 +130,17 @@ def test_what_is_not_finite_is_refused_as_ever(network, x, bad):
 def test_wrong_width_is_refused_as_ever(network, x):
     with pytest.raises(ValueError, match=r"\(n, 30\).*\(n, 29\)"):
         network.predict(np.ascontiguousarray(x[:, 1:]))
+
+
+def test_told_how_many_threads_it_is_as_quick(network, x, monkeypatch):
+    """Checked like any other number, and then no reason to go the long way."""
+    expected = long_way(network, x).tobytes()
+    for wrong in 0, -1, True, 1.0, "1":
+        with pytest.raises((TypeError, ValueError), match="threads"):
+            network.predict(x, threads=wrong)
+    monkeypatch.setattr(type(network), "_predict", None)  # the long way is closed
+    for threads in 1, 2, 2**80:
+        assert network.predict(x, threads=threads).tobytes() == expected
 
 
 def test_a_wrong_environment_is_refused_as_ever(network, x, monkeypatch):

@@ -349,19 +349,18 @@ class Network(Persistence):
             While another thread trains the network.
         """
         # A microsecond does not stand many checks or calls: the engine has those that it needs.
-        if (
-            threads is None
-            and self._guard.writer is None
-            and _told(THREADS) is _backend.threads_checked
-            and (outputs := self._engine.predict_few(x)) is not None
-        ):
+        if threads is None:
+            ok = _told(THREADS) is _backend.threads_checked
+        else:
+            ok = type(threads) is int and threads > 0
+        if ok and not self._guard.writer and (outputs := self._engine.predict_few(x)) is not None:
             return outputs
         return self._predict(x, threads)
 
     @_backend.exactly
     def _predict(self, x: ArrayLike, threads: int | None) -> NDArray[Any]:
         count = _backend.threads(threads)
-        if threads is None and type(x) is np.ndarray:  # once more, now that threads may help
+        if type(x) is np.ndarray:  # once more, now that threads may help
             with self._guard.reading("predict"), _arrays.pinned(x):
                 outputs = self._engine.predict_few(x, count)
             if outputs is not None:

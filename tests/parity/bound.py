@@ -205,14 +205,19 @@ class Step:
             last = backward(names[-1], z[-1], a[-1], (a[-1] - y) * 2.0)
         else:
             last = a[-1] - y
-        self.r, self.dE_da = [last / float(rows) if rows > 1 else last], []
-        self.dE_da.append(loss_derivative(network.loss, a[-1], y))
+        self.r, self.hidden_dE_da = [last / float(rows) if rows > 1 else last], []
+        self.last_dE_da = lambda: loss_derivative(network.loss, a[-1], y)
         for layer in reversed(range(1, len(weights))):
             d = self.r[0] @ weights[layer].astype(float)
-            self.dE_da.insert(0, d)
+            self.hidden_dE_da.insert(0, d)
             self.r.insert(0, backward(names[layer - 1], z[layer - 1], a[layer], d))
         self.dE_dW = [r.T @ a for r, a in zip(self.r, self.a[:-1], strict=True)]
         self.dE_db = [r.sum(0) for r in self.r]
+
+    @property
+    def dE_da(self):  # noqa: N802 - the field's name
+        """A layer's each. The last one's divides by a, so a that may be 0 has no bound; r has."""
+        return [*self.hidden_dE_da, self.last_dE_da()]
 
     def saturated(self):
         """The least and the most units whose derivative is below 2**-10."""
