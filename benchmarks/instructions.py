@@ -5,7 +5,8 @@
 
 valgrind's callgrind counts, on one thread, what AVX2 does: it knows no AVX-512. A count depends on
 the compiler, and a little on the C library, which copies memory as suits the processor: only counts
-by the same minor version of rustc, C library and model of processor are compared.
+by the same minor version of rustc, C library and model of processor are compared. Each has a
+record; what is meant to change is recorded on one, and is then no longer known of the others.
 """
 
 from __future__ import annotations
@@ -105,23 +106,35 @@ def difference(here: dict[str, str], there: dict[str, str]) -> str | None:
         before = there.get(name, "none")
         alike = now.split(".")[:2] == before.split(".")[:2] if name == "rustc" else now == before
         if not alike and name != "valgrind":  # it counts what is done, whatever its version
-            return f"recorded with {name} {before}, this is {now}; to record: --record"
+            return f"{name} {before}, this is {now}"
     return None
 
 
-def compare(found: dict, recorded: dict) -> bool:
-    """Print each work's line; whether all is as recorded, or better."""
+def ratio(new: dict, old: dict) -> float:
+    return new["instructions"] / old["instructions"]
+
+
+def comparable(here: dict[str, str], records: list[dict]) -> dict | None:
+    """The record of a machine like this one."""
+    return next((record for record in records if difference(here, record) is None), None)
+
+
+def compare(found: dict, recorded: dict, elsewhere: frozenset[str] = frozenset()) -> bool:
+    """Print each work's line; whether all is as recorded, or better.
+
+    Works that are only recorded `elsewhere`, on other processors, are named and not compared.
+    """
     good = True
     print(f"{'work':20} {'path':15} {'recorded':>11} {'found':>11}   change")
     for name in {**recorded, **found}:
         new, old = found.get(name), recorded.get(name)
         if new is None or old is None:
-            good = False
-            print(
-                f"{name:20} {'not recorded' if old is None else 'recorded, but not there any more'}"
-            )
+            known = old is None and name in elsewhere
+            good = good and known
+            said = "not recorded" if old is None else "recorded, but not there any more"
+            print(f"{name:20} {said}{': NOT COMPARED on this processor' if known else ''}")
             continue
-        change = new["instructions"] / old["instructions"] - 1
+        change = ratio(new, old) - 1
         said = ""
         if change > ALLOWED:
             good, said = False, f"  SLOWER: more than {ALLOWED:.0%} above"
@@ -136,26 +149,50 @@ def compare(found: dict, recorded: dict) -> bool:
     return good
 
 
+def merged(records: list[dict], before: dict | None, now: dict) -> list[dict]:
+    """With a new record of this processor, after one of a like machine or none.
+
+    What has changed here has changed elsewhere, too, by nobody knows how much.
+    """
+    new = now["works"]
+    old = before["works"] if before else new
+    alike = {
+        name
+        for name in new.keys() & old.keys()
+        if new[name]["path"] == old[name]["path"]
+        and abs(ratio(new[name], old[name]) - 1) <= ALLOWED
+    }
+    others = [
+        record | {"works": {name: work for name, work in record["works"].items() if name in alike}}
+        for record in records
+        if record["processor"] != now["processor"]
+    ]
+    return sorted([*others, now], key=lambda record: record["processor"])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--record", action="store_true", help="write results/instructions.json")
     arguments = parser.parse_args()
     reason = why_not()
-    recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {"works": {}}
+    records = json.loads(RECORD.read_text()) if RECORD.exists() else []
+    known = frozenset(name for record in records for name in record["works"])
     here = machine() if reason is None else {}
-    if not arguments.record:
-        reason = reason or difference(here, recorded)
+    recorded = comparable(here, records)
+    if reason is None and recorded is None and not arguments.record:
+        where = "; ".join(str(difference(here, record)) for record in records) or "nothing"
+        reason = f"recorded with {where}; to record: --record"
     if reason is None:
         found = measure(build())
         if not all(work["instructions"] for work in found.values()):
             reason = "this processor, or this valgrind, has no AVX2"
     if reason is not None:
-        names = ", ".join(recorded["works"])
-        print(f"instructions: NOT COMPARED: {reason}\nnot compared: {names}")
+        print(f"instructions: NOT COMPARED: {reason}\nnot compared: {', '.join(sorted(known))}")
         return 1 if arguments.record else 0
     if arguments.record:
-        RECORD.write_text(json.dumps({**here, "isa": "avx2", "works": found}, indent=2) + "\n")
-    elif not compare(found, recorded["works"]):
+        now = {**here, "isa": "avx2", "works": found}
+        RECORD.write_text(json.dumps(merged(records, recorded, now), indent=2) + "\n")
+    elif not compare(found, recorded["works"], known):
         print(
             "\nA path takes more instructions than are recorded, or is another one. Make it faster "
             "again; or, where that is meant:\n    make instructions ARGS=--record"

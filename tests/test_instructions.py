@@ -62,7 +62,7 @@ def test_another_machine_is_not_compared_and_that_is_said(
     script, capsys, monkeypatch, tmp_path, name, version
 ):
     record = tmp_path / "record.json"
-    record.write_text(json.dumps(HERE | {name: version, "works": works(a=1, b=2)}))
+    record.write_text(json.dumps([HERE | {name: version, "works": works(a=1, b=2)}]))
     monkeypatch.setattr(script, "RECORD", record)
     monkeypatch.setattr(script, "why_not", lambda: None)
     monkeypatch.setattr(script, "machine", lambda: HERE)
@@ -88,6 +88,43 @@ def test_without_valgrind_nothing_is_compared_and_that_is_said(script, capsys, m
     assert script.RECORD.read_bytes() == before
 
 
+def test_each_processor_has_a_record_of_its_own(script, monkeypatch, tmp_path):
+    """One recorded anew leaves the others as they are, but for what it shows to have changed."""
+    other = HERE | {"processor": "B 6 207"}
+    before = [HERE | {"works": works(a=100, b=200, c=300, d=400)}]
+    before.append(other | {"isa": "avx2", "works": works(a=90, b=190, c=290, d=390)})
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps(before))
+    found = works(a=102, b=150, e=5) | {"d": works(d=400)["d"] | {"path": "layered"}}
+    monkeypatch.setattr(script, "RECORD", record)
+    monkeypatch.setattr(script, "why_not", lambda: None)
+    monkeypatch.setattr(script, "machine", lambda: HERE)
+    monkeypatch.setattr(script, "build", lambda: None)
+    monkeypatch.setattr(script, "measure", lambda _: found)
+    monkeypatch.setattr(sys, "argv", ["instructions.py", "--record"])
+    assert script.main() == 0
+    now = json.loads(record.read_text())
+    assert [each["processor"] for each in now] == ["A 25 17", "B 6 207"]
+    assert now[0]["works"] == found
+    assert now[1] == other | {"isa": "avx2", "works": works(a=90)}
+
+
+def test_the_first_record_of_a_processor_takes_nothing_from_others(script):
+    other = HERE | {"works": works(a=100, b=200)}
+    now = HERE | {"processor": "B 6 207", "works": works(a=150, b=200)}
+    assert script.merged([other], None, now) == [other, now]
+
+
+def test_what_is_recorded_on_another_processor_only_is_told_and_passes(script, capsys):
+    assert script.compare(works(a=1, b=2), works(a=1), frozenset("ab"))
+    assert "b not recorded: NOT COMPARED on this processor" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert not script.compare(works(a=1, b=2, c=3), works(a=1), frozenset("ab"))
+    assert not script.compare(works(a=1), works(a=1, b=2), frozenset("ab"))
+
+
 def test_what_is_recorded_can_be_compared(script):
-    recorded = json.loads(script.RECORD.read_text())
-    assert set(HERE) <= set(recorded)
+    records = json.loads(script.RECORD.read_text())
+    assert records
+    assert all(set(HERE) <= set(record) for record in records)
