@@ -126,12 +126,19 @@ def read(file: Path) -> dict | None:
     return json.loads(file.read_text()) if file.exists() else None
 
 
-def sections(folder: Path, *, plots: bool = True) -> list[str]:
-    """All that was measured on one machine."""
+def sections(folder: Path, *, short: bool = False) -> list[str]:
+    """What was measured on one machine; in short, the tables that have goals."""
     measured, products_alone, itself = (
         read(folder / name) for name in ("peers.json", "products.json", "alone.json")
     )
     assert measured, f"{folder} must have peers.json, which run.py writes"
+    if short:
+        measured["measured"].pop("growth", None)
+        measured["groups"].pop("growth", None)
+        itself = itself and {
+            "measured": {"fractions": itself["measured"]["fractions"]},
+            "fractions": itself["fractions"],
+        }
     groups = measured["groups"]
     everything = [result for group in groups.values() for result in group]
     parts = [
@@ -141,7 +148,7 @@ def sections(folder: Path, *, plots: bool = True) -> list[str]:
     if groups.get("training"):
         parts += [
             "### A step of training",
-            drawings.beside_peers(groups["training"], folder) if plots else "",
+            "" if short else drawings.beside_peers(groups["training"], folder),
             against(groups["training"], "jax"),
             times(groups["training"]),
         ]
@@ -155,7 +162,7 @@ def sections(folder: Path, *, plots: bool = True) -> list[str]:
     if groups.get("growth"):
         parts += [
             "### Over size and batch",
-            *(drawings.growth(measured, folder) if plots else []),
+            *drawings.growth(measured, folder),
             times(groups["growth"]),
         ]
     if products_alone:
@@ -184,7 +191,7 @@ def main() -> None:
     parts = sections(arguments.results)
     if (other := arguments.results / "elsewhere").exists():
         parts.append("### On another processor")
-        parts += [re.sub("^###", "####", part) for part in sections(other, plots=False)]
+        parts += [re.sub("^###", "####", part) for part in sections(other, short=True)]
     text = "\n\n".join(part for part in parts if part)
     page = arguments.readme.read_text(encoding="utf-8")
     marked = re.compile(re.escape(START) + ".*" + re.escape(END), re.DOTALL)
