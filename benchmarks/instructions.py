@@ -5,8 +5,8 @@
 
 valgrind's callgrind counts, on one thread, what AVX2 does: it knows no AVX-512. A count depends on
 the compiler, and a little on the C library, which copies memory as suits the processor: only counts
-by the same minor version of rustc, C library and model of processor are compared. Each has a
-record; what is meant to change is recorded on one, and is then no longer known of the others.
+by the same minor version of rustc, C library and model of processor are compared. There is a
+record for each model; what changes in one is taken out of the others, until it is recorded there.
 """
 
 from __future__ import annotations

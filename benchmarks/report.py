@@ -23,6 +23,9 @@ START, END = (
     "<!-- end of report.py -->",
 )
 
+# What is shown of another processor.
+WITH_GOALS = {"training", "prediction", "fractions"}
+
 
 def share(part: float) -> str:
     """A share of another's time: 1/3.2, or times 1.4 where it is more."""
@@ -126,6 +129,10 @@ def read(file: Path) -> dict | None:
     return json.loads(file.read_text()) if file.exists() else None
 
 
+def with_goals(parts: dict) -> dict:
+    return {name: part for name, part in parts.items() if name in WITH_GOALS}
+
+
 def sections(folder: Path, *, short: bool = False) -> list[str]:
     """What was measured on one machine; in short, the tables that have goals."""
     measured, products_alone, itself = (
@@ -133,12 +140,8 @@ def sections(folder: Path, *, short: bool = False) -> list[str]:
     )
     assert measured, f"{folder} must have peers.json, which run.py writes"
     if short:
-        measured["measured"].pop("growth", None)
-        measured["groups"].pop("growth", None)
-        itself = itself and {
-            "measured": {"fractions": itself["measured"]["fractions"]},
-            "fractions": itself["fractions"],
-        }
+        measured = {name: with_goals(parts) for name, parts in measured.items()}
+        itself = itself and with_goals(itself) | {"measured": with_goals(itself["measured"])}
     groups = measured["groups"]
     everything = [result for group in groups.values() for result in group]
     parts = [
