@@ -350,10 +350,11 @@ class Network(Persistence):
         """
         # A microsecond does not stand many checks or calls: the engine has those that it needs.
         if threads is None:
-            ok = _told(THREADS) is _backend.threads_checked
+            checked = _told(THREADS) is _backend.threads_checked
         else:
-            ok = type(threads) is int and threads > 0
-        if ok and not self._guard.writer and (outputs := self._engine.predict_few(x)) is not None:
+            checked = type(threads) is int and threads > 0
+        outputs = self._engine.predict_few(x) if checked and not self._guard.writer else None
+        if outputs is not None:
             return outputs
         return self._predict(x, threads)
 
