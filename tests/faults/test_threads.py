@@ -238,6 +238,7 @@ def test_fault_109_data_resized_meanwhile(backend, rng, during_fit):
 @pytest.mark.parametrize("view", [False, True])
 def test_fault_109_data_resized_while_they_are_predicted(backend, rng, view):
     """NumPy resizes no array that has a weak reference: what the engine reads stays there."""
+    # So many rows that they are not predicted at once, without letting the interpreter go.
     x = np.ascontiguousarray(rng.normal(size=(1500, 5, 6)), dtype=np.float32)
     given = x if view else x.reshape(1500, 30).copy()
     network, refused = make(backend), []

@@ -194,7 +194,7 @@ class Step:
     def __init__(self, network, x, y, rows=1):
         x, y = pixels(x), exact(y)
         names, weights = (*network.activation, network.output_activation), network.weights
-        self.names = names
+        self.names, self.loss, self.y = names, network.loss, y
         self.z, self.a = [], [x]
         for W, b, name in zip(weights, network.biases, names, strict=True):
             self.z.append(self.a[-1] @ W.T.astype(float) + b.astype(float))
@@ -206,7 +206,6 @@ class Step:
         else:
             last = a[-1] - y
         self.r, self.hidden_dE_da = [last / float(rows) if rows > 1 else last], []
-        self.last_dE_da = lambda: loss_derivative(network.loss, a[-1], y)
         for layer in reversed(range(1, len(weights))):
             d = self.r[0] @ weights[layer].astype(float)
             self.hidden_dE_da.insert(0, d)
@@ -216,8 +215,8 @@ class Step:
 
     @property
     def dE_da(self):  # noqa: N802 - the field's name
-        """A layer's each. The last one's divides by a, so a that may be 0 has no bound; r has."""
-        return [*self.hidden_dE_da, self.last_dE_da()]
+        """A layer's each. The last divides by a or 1 - a, which may be 0; a step needs r only."""
+        return [*self.hidden_dE_da, loss_derivative(self.loss, self.a[-1], self.y)]
 
     def saturated(self):
         """The least and the most units whose derivative is below 2**-10."""
