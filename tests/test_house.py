@@ -155,6 +155,12 @@ def test_import_needs_numpy_only() -> None:
     assert added - sys.stdlib_module_names == {"chainrule"}
 
 
+def test_import_leaves_for_later_what_only_files_need() -> None:
+    added = modules_after("import chainrule") - modules_after("import numpy")
+    assert "chainrule" in added
+    assert not added & {"hashlib", "json"}
+
+
 def test_help_loads_nothing_that_is_optional() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "chainrule", "--help"]
     run = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,7 @@ class Counters:
     steps: int = 0
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(NamedTuple):
     """A dataset in the engine's form, and what the loop must know of it."""
 
     dataset: Any
@@ -59,8 +58,7 @@ class Data:
         return -(-self.rows // self.batch_size)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What the caller of `fit` asked for, checked."""
 
     data: Data
