@@ -69,7 +69,10 @@ def test_fault_125_wrong_value(tmp_path, arguments, parts):
 def test_fault_125_missing_model(tmp_path, program, command):
     arguments = [command, "no/such.safetensors", *["images"] * (command == "predict")]
     message = run(*arguments, program=program, cwd=tmp_path).only_error(2)
-    assert message == "chainrule: no/such.safetensors: No such file or directory"
+    assert message == (
+        "chainrule: no/such.safetensors: No such file or directory; "
+        "'chainrule train' makes a model file"
+    )
 
 
 def test_fault_125_missing_images_and_folders(tmp_path, model):

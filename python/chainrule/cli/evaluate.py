@@ -5,13 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 
 from chainrule import mnist
-from chainrule.cli import _show
-from chainrule.network import Network
+from chainrule.cli import _network, _show
 
 
 def run(options: Namespace) -> None:
     """Print loss, accuracy and confusion matrix."""
-    network = Network.load(options.model, backend=options.backend)
+    network = _network.load(options)
     split = mnist.load(options.data).test
     _show.check_fit(f"{options.model}: the network", network.sizes, split)
     result = _show.test(network, split, options.threads)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import __version__, _backend, optimizers, storage
-from chainrule.cli import _show
-from chainrule.network import Network
+from chainrule.cli import _network, _show
 
 
 def run(options: Namespace) -> None:
@@ -44,7 +43,7 @@ def _installation(options: Namespace, threads: int) -> None:
 
 
 def _model(options: Namespace) -> None:
-    network = Network.load(options.model, backend=options.backend)
+    network = _network.load(options)
     document: dict[str, Any] = {
         "sizes": network.sizes,
         "activations": (*network.activation, network.output_activation),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _files, images, mnist
-from chainrule.cli import _seen, _show
+from chainrule.cli import _network, _seen, _show
 from chainrule.images import Digits
 from chainrule.network import Network
 
@@ -43,7 +43,7 @@ def run(options: Namespace) -> None:
     show = None if options.show is None else Path(options.show)
     if show is not None:
         _seen.check(show, [options.model, *options.files], force=options.force)
-    network = Network.load(options.model, backend=options.backend)
+    network = _network.load(options)
     idx = [file for file in options.files if _is_idx(file)]
     if not idx:
         _pictures(network, show, options)
