@@ -7,13 +7,14 @@ mod source;
 pub use lists::{Listed, Lists};
 pub use source::Source;
 
+use order::Order;
+
 use crate::error::Error;
 use crate::kernels::gemm::Team;
 use crate::kernels::memory::{self, zeros};
 use crate::kernels::{Isa, Real, abreast, reduce, sparse};
 use crate::matrix::checked_product;
 use crate::network::check_finite;
-use crate::rng::{SHUFFLE, Words};
 
 /// Inputs (n, n_in), row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,9 +169,7 @@ pub struct Dataset<T> {
     n_in: usize,
     n_out: usize,
     batch_size: usize,
-    shuffle_seed: Option<u64>,
-    order: Vec<u32>,
-    ordered_for: Option<u64>,
+    order: Option<Order>,
     lit_share: Option<f64>,
     /// Of numbers, beside them.
     lists: Option<Lists<T>>,
@@ -184,7 +183,7 @@ impl<T: Real> Dataset<T> {
     ///
     /// # Errors
     /// Where lengths do not belong together, a number is not finite, the batch is empty, or there
-    /// are more than 2^32 - 1 rows.
+    /// are more than 2^32 - 1 rows; [`Error::OutOfMemory`].
     pub fn new(
         inputs: Inputs<T>,
         answers: Answers<T>,
@@ -224,9 +223,7 @@ impl<T: Real> Dataset<T> {
             n_in,
             n_out,
             batch_size: batch_size.min(rows.max(1)),
-            shuffle_seed,
-            order: Vec::new(),
-            ordered_for: None,
+            order: shuffle_seed.map(|seed| Order::new(seed, rows)).transpose()?,
             lit_share: None,
             lists: None,
         })
@@ -314,22 +311,11 @@ impl<T: Real> Dataset<T> {
         Rows::Range(0, self.rows)
     }
 
-    /// Puts the rows in the order of an epoch, once: by one random word each, ties as they stood.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`].
-    pub fn prepare(&mut self, epoch: u64) -> Result<(), Error> {
-        let Some(seed) = self.shuffle_seed else { return Ok(()) };
-        if self.ordered_for == Some(epoch) {
-            return Ok(());
+    /// Puts the rows in the order of an epoch.
+    pub fn prepare(&mut self, epoch: u64) {
+        if let Some(order) = &mut self.order {
+            order.prepare(epoch);
         }
-        if self.order.is_empty() {
-            self.order = zeros(self.rows)?;
-        }
-        self.ordered_for = None; // a shuffle that fails may leave anything
-        order::shuffle(Words::new(seed, SHUFFLE, epoch), &mut self.order)?;
-        self.ordered_for = Some(epoch);
-        Ok(())
     }
 
     /// The rows of some steps from `first` on, of the epoch that was last prepared.
@@ -340,9 +326,9 @@ impl<T: Real> Dataset<T> {
     pub fn batches(&self, first: usize, steps: usize) -> Rows<'_> {
         let start = first * self.batch_size;
         let end = (start + steps * self.batch_size).min(self.rows);
-        match self.shuffle_seed {
+        match &self.order {
             None => Rows::Range(start, end - start),
-            Some(_) => Rows::Listed(&self.order[start..end]),
+            Some(order) => Rows::Listed(&order.rows()[start..end]),
         }
     }
 

@@ -159,7 +159,7 @@ impl<T: Real> Trainer<T> {
         if steps.rates.is_empty() {
             return Ok(Trained { totals, steps: 0, diverged: None });
         }
-        data.prepare(steps.epoch)?;
+        data.prepare(steps.epoch);
         self.forget_copies(); // what they hold will have changed
         self.plan.decide(&self.network, data, !steps.optimizer.vectors().is_empty());
         if self.plan.path.is_online() {

@@ -2,64 +2,158 @@
 
 use crate::error::Error;
 use crate::kernels::memory::zeros;
-use crate::rng::Words;
+use crate::rng::{SHUFFLE, Words};
 
-/// About so many rows share the bits that they are parted by.
-const TOGETHER: usize = 4;
+/// Bits of a word by which a pass parts the rows.
+const DIGIT: u32 = 9;
 
-/// Puts the rows 0, 1, ... in the order of one random word each, ties as they stood.
-///
-/// The words are spread evenly, so rows whose words begin alike are few: each goes to its like, and
-/// those few are sorted.
-///
-/// # Errors
-/// [`Error::OutOfMemory`].
-pub(super) fn shuffle(words: Words, order: &mut [u32]) -> Result<(), Error> {
-    let bits = (order.len() / TOGETHER).max(1).ilog2();
-    // In two steps, as all of a word may go.
-    let head = |word: u64| (word >> 1 >> (u64::BITS - 1 - bits)) as usize;
-    let mut keys = zeros::<u64>(order.len())?;
-    // Where the rows of each head go; at first, one place further, how many they are.
-    let mut places = zeros::<u32>((1 << bits) + 1)?;
-    for (key, word) in keys.iter_mut().zip(words) {
-        *key = word;
-        places[head(word) + 1] += 1;
+/// Into so many lists: their ends, in memory, stay in the first cache.
+const LISTS: usize = 1 << DIGIT;
+
+/// So few are in order as soon as they are counted.
+const FEW: usize = 32;
+
+/// The rows of an epoch, in the order of one random word each, ties as they stood; and room to sort in, so that
+/// no epoch allocates.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    seed: u64,
+    epoch: Option<u64>,
+    rows: Vec<u32>,
+    keys: Vec<u64>,
+    sorted: Vec<u64>,
+}
+
+impl Order {
+    /// Room for so many rows.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(super) fn new(seed: u64, rows: usize) -> Result<Self, Error> {
+        let room = rows.next_multiple_of(4);
+        let (keys, sorted) = (zeros(room)?, zeros(room)?);
+        Ok(Self { seed, epoch: None, rows: zeros(rows)?, keys, sorted })
     }
-    let mut sum = 0;
-    for place in &mut places {
-        sum += *place;
-        *place = sum;
+
+    /// Takes the rows of an epoch, once.
+    pub(super) fn prepare(&mut self, epoch: u64) {
+        if self.epoch != Some(epoch) {
+            self.shuffle(&Words::new(self.seed, SHUFFLE, epoch), bits(self.rows.len()));
+            self.epoch = Some(epoch);
+        }
     }
-    for (row, &key) in (0..).zip(&keys) {
-        let place = &mut places[head(key)];
-        order[*place as usize] = row;
-        *place += 1;
+
+    /// The rows of the epoch that was last prepared.
+    pub(super) fn rows(&self) -> &[u32] {
+        &self.rows
     }
-    // Now each place is where its rows end.
-    let mut first = 0;
-    for &end in &places[..1 << bits] {
-        order[first..end as usize].sort_unstable_by_key(|&row| (keys[row as usize], row));
-        first = end as usize;
+
+    /// Sorts by the words' upper bits, the row standing in the `row_bits` below; what these bits leave
+    /// equal, hardly ever more than a pair, is then sorted by the whole words.
+    fn shuffle(&mut self, words: &Words, row_bits: u32) {
+        let Self { rows, keys, sorted, .. } = self;
+        let row_of = (1 << row_bits) - 1;
+        for (first, keys) in (0..).step_by(4).zip(keys.chunks_exact_mut(4)) {
+            for ((key, word), row) in keys.iter_mut().zip(words.four(first)).zip(first..) {
+                *key = word & !row_of | row;
+            }
+        }
+        let (mut keys, mut sorted) = (&mut keys[..rows.len()], &mut sorted[..rows.len()]);
+        for digit in (0..digits(keys.len())).rev() {
+            by_digit(keys, sorted, digit);
+            std::mem::swap(&mut keys, &mut sorted);
+        }
+        by_insertion(keys);
+        let is_tie = |a: &u64, b: &u64| a >> row_bits == b >> row_bits;
+        if keys.windows(2).any(|pair| is_tie(&pair[0], &pair[1])) {
+            for ties in keys.chunk_by_mut(is_tie) {
+                ties.sort_unstable_by_key(|key| (words.at(key & row_of), key & row_of));
+            }
+        }
+        for (row, key) in rows.iter_mut().zip(keys) {
+            *row = u32::try_from(*key & row_of).expect("a row");
+        }
     }
-    Ok(())
+}
+
+/// How many bits the rows' numbers have.
+fn bits(rows: usize) -> u32 {
+    usize::BITS - rows.leading_zeros()
+}
+
+/// After so many digits the numbers are nearly in order: they could tell twice as many apart, at least.
+fn digits(rows: usize) -> u32 {
+    if rows <= FEW { 0 } else { (bits(rows) + 1).div_ceil(DIGIT) }
+}
+
+/// Sorts by one digit, the upmost being 0; what is equal there stays as it stands.
+fn by_digit(keys: &[u64], sorted: &mut [u64], digit: u32) {
+    #[expect(clippy::cast_possible_truncation, reason = "a digit's bits are left")]
+    let list = |key: u64| (key >> (u64::BITS - DIGIT * (digit + 1))) as usize % LISTS;
+    let mut ends = [0_u32; LISTS];
+    for &key in keys {
+        ends[list(key)] += 1;
+    }
+    let mut start = 0;
+    for end in &mut ends {
+        (*end, start) = (start, start + *end);
+    }
+    for &key in keys {
+        let end = &mut ends[list(key)];
+        sorted[*end as usize] = key;
+        *end += 1;
+    }
+}
+
+/// Sorts what is nearly in order.
+fn by_insertion(keys: &mut [u64]) {
+    for i in 1..keys.len() {
+        let key = keys[i];
+        let mut place = i;
+        while place > 0 && keys[place - 1] > key {
+            keys[place] = keys[place - 1];
+            place -= 1;
+        }
+        keys[place] = key;
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{TOGETHER, shuffle};
+    use super::{DIGIT, FEW, Order};
     use crate::rng::{SHUFFLE, Words};
+
+    /// As rule 13 of `docs/exactness.md` has it.
+    fn expected(words: &Words, n: usize) -> Vec<u32> {
+        let mut rows: Vec<_> = words.clone().zip(0..).take(n).collect();
+        rows.sort_unstable();
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
 
     #[test]
     fn rows_are_in_the_order_of_their_words() {
-        for n in (0..5 * TOGETHER).chain([1023, 1024, 60_000]) {
-            for epoch in 0..3 {
+        // Where there is another digit, and around it.
+        let ends = [FEW, 1 << (DIGIT - 1), 1 << (2 * DIGIT - 1)];
+        let near = ends.iter().flat_map(|n| n - 3..n + 3);
+        for n in (0..5).chain(near).chain([60_000]) {
+            let mut order = Order::new(7, n).unwrap();
+            for epoch in [0, 1, 0] {
+                order.prepare(epoch);
                 let words = Words::new(7, SHUFFLE, epoch);
-                let mut expected: Vec<_> = words.clone().zip(0..).take(n).collect();
-                expected.sort_unstable();
-                let mut order = vec![9; n];
-                shuffle(words, &mut order).unwrap();
-                let found = order.iter().copied();
-                assert!(found.eq(expected.into_iter().map(|(_, row)| row)), "{n} rows");
+                assert!(order.rows() == expected(&words, n), "{n} rows");
+            }
+        }
+    }
+
+    /// Of 60,000 rows no two words begin with the same 48 bits; with the same 10 they do.
+    #[test]
+    fn rows_whose_words_begin_alike_are_parted_by_the_rest() {
+        let words = Words::new(7, SHUFFLE, 0);
+        for n in [FEW, 1000, 60_000] {
+            for row_bits in [40, 54, 63] {
+                let mut order = Order::new(7, n).unwrap();
+                order.shuffle(&words, row_bits);
+                assert!(order.rows() == expected(&words, n), "{n} rows, {row_bits} bits");
             }
         }
     }

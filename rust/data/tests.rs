@@ -13,7 +13,7 @@ fn numbered(n: u8, batch_size: usize, seed: Option<u64>) -> Dataset<f64> {
 
 /// All rows of an epoch, batch by batch.
 fn order(data: &mut Dataset<f64>, epoch: u64) -> Vec<usize> {
-    data.prepare(epoch).unwrap();
+    data.prepare(epoch);
     let batches = (0..data.steps()).map(|step| data.batch(step));
     batches.flat_map(|rows| (0..rows.len()).map(move |i| rows.at(i))).collect()
 }
@@ -32,7 +32,7 @@ fn the_shuffle_is_that_of_numpy() {
 #[test]
 fn the_last_batch_is_shorter_and_a_batch_is_at_most_all_rows() {
     let mut data = numbered(12, 5, Some(1));
-    data.prepare(0).unwrap();
+    data.prepare(0);
     assert_eq!((data.steps(), data.batch(1).len(), data.batch(2).len()), (3, 5, 2));
     let data = numbered(12, 500, None);
     assert_eq!((data.steps(), data.batch_size(), data.batch(0).len()), (1, 12, 12));
