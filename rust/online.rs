@@ -379,8 +379,8 @@ impl<T: Real> Online<T> {
         }
         let part = &mut parts[0];
         match inputs {
-            Row::Pixels(x) if plain => s.apart(StepLit { x, part, by }),
-            Row::Values(x, _) if plain => s.apart(StepLit { x, part, by }),
+            Row::Pixels(x) if plain => s.apart(StepLit { x, largest: T::ONE, part, by }),
+            Row::Values(x, largest) if plain => s.apart(StepLit { x, largest, part, by }),
             Row::Dense(x) => s.apart(StepFirst { x, part, by }),
             Row::Gathered => s.apart(StepFirst { x: gathered, part, by }),
             Row::Pixels(x) => {

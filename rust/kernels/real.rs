@@ -33,6 +33,8 @@ pub trait Real:
     const ONE: Self;
     /// 2.0.
     const TWO: Self;
+    /// From 1.0 to the next number.
+    const EPSILON: Self;
     /// Below it a number is far from overflow.
     const FAR: Self;
     /// Pixels / 255, what a network sees of them.
@@ -65,6 +67,7 @@ macro_rules! real {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const TWO: Self = 2.0;
+            const EPSILON: Self = $t::EPSILON;
             const FAR: Self = $t::MAX / 8.0;
             #[expect(clippy::cast_precision_loss, reason = "a pixel is below 256")]
             const QUOTIENTS: &'static [Self; 256] = &{

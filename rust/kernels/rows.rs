@@ -128,21 +128,6 @@ impl<T: Real> Descent<T> {
         self.down(s, gradient(s, x, r), w)
     }
 
-    /// r, never -0.0, where no product with any x that is at least `least` is -0.0, be it of a zero or
-    /// by underflow: the gradient is then r x, as nothing that is added to it changes it.
-    #[inline(always)]
-    pub(super) fn deltas_for_products<S>(s: S, r: Wide<S>, least: f64) -> Option<Wide<S>>
-    where
-        S: Lines<T = T>,
-    {
-        let zero = Wide::splat(s, T::ZERO);
-        let r = r.add(zero);
-        // 1 / FAR is above the least normal number.
-        let small = Wide::splat(s, T::ONE / T::from_f64(least) / T::FAR);
-        let all = r.abs().above(small) | r.equal(zero) == u32::from(u16::MAX);
-        (least > 0.0 && all).then_some(r)
-    }
-
     /// w = fma(-rate, g, w).
     #[inline(always)]
     pub(super) fn down<S: Lines<T = T>>(self, s: S, g: Wide<S>, w: Wide<S>) -> Wide<S> {
@@ -167,6 +152,36 @@ impl<T: Real> Descent<T> {
         }
         self.down(s, g, w)
     }
+}
+
+/// What no tiny delta exceeds: from products of others with a pixel, which is 1/255 at least, nothing is lost,
+/// as 1 / FAR is above the least normal number. Never are these -0.0 nor subnormal.
+fn tiniest<T: Real>() -> T {
+    T::from_f64(256.0) / T::FAR
+}
+
+/// The deltas of a line, +0.0 in the place of -0.0, and a bit for each that is not tiny, but may be 0.
+#[inline(always)]
+pub(super) fn normal<S: Lines>(s: S, r: &Line<S::T>) -> (Wide<S>, u32) {
+    let zero = Wide::splat(s, S::T::ZERO);
+    let r = Wide::load(s, r).add(zero);
+    (r, r.abs().above(Wide::splat(s, tiniest())) | r.equal(zero))
+}
+
+/// Deltas, finite, in two parts: those that are not tiny, and those that are. In each lane one of them is
+/// the delta and the other +0.0, so a step by one and then by the other is the step by both.
+#[inline(always)]
+pub(super) fn parted<S: Lines>(s: S, r: Wide<S>) -> (Wide<S>, Wide<S>) {
+    let normal = r.unless_off(r.abs().sub(Wide::splat(s, tiniest())));
+    (normal, r.sub(normal))
+}
+
+/// A step by tiny deltas, from inputs of at most this magnitude, leaves a weight above it as it is: what it
+/// subtracts is less than half of the distance to the next number.
+#[inline(always)]
+pub(super) fn moved<S: Lines>(s: S, largest: S::T, by: Descent<S::T>) -> Wide<S> {
+    let steps = S::T::from_f64(8.0) / S::T::EPSILON;
+    Wide::splat(s, by.rate.abs() * steps * tiniest() * largest)
 }
 
 /// A gradient of one product by rule 1: its chain, added to +0.0. Never -0.0.

@@ -5,13 +5,16 @@
 
 use super::Real;
 use super::gemm::BLOCK;
-use super::lines::{Line, Lines, Wide};
-use super::rows::{Descent, added};
+use super::lines::{Line, Lines, Wide, Work};
+use super::rows::{self, Descent, added};
+
+/// A bit for each lane.
+const EVERYWHERE: u32 = u16::MAX as u32;
 
 /// An input that is not zero.
 pub trait Lit<T>: Copy + Default {
-    /// No value is below it; 0 where that says nothing.
-    const LEAST: f64;
+    /// Whether a value is 1/255 at least.
+    const IS_PIXEL: bool;
     /// Its place within its block of 256.
     fn at(self) -> u8;
     /// Its value.
@@ -32,7 +35,7 @@ pub struct LitPixel {
 }
 
 impl<T: Real> Lit<T> for LitPixel {
-    const LEAST: f64 = 1.0 / 256.0;
+    const IS_PIXEL: bool = true;
 
     #[inline(always)]
     fn at(self) -> u8 {
@@ -58,7 +61,7 @@ pub struct LitValue<T> {
 }
 
 impl<T: Real> Lit<T> for LitValue<T> {
-    const LEAST: f64 = 0.0;
+    const IS_PIXEL: bool = false;
 
     #[inline(always)]
     fn at(self) -> u8 {
@@ -217,26 +220,29 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     chains
 }
 
-/// One step without l2 and momentum for the weights W (256 a block, lines) that x meets; r
-/// (lines,). The others have a gradient of 0, which changes nothing (rule 10).
+/// One step without l2 and momentum for the weights W (256 a block, lines) that x meets, whose
+/// magnitudes are at most `largest`; r (lines,). The others have a gradient of 0, which changes nothing
+/// (rule 10).
 ///
 /// # Panics
 /// Where there are fewer rows of weights than 256 a block.
 #[inline(always)]
 pub fn step<S: Lines, E: Lit<S::T>>(
     s: S,
-    x: LitRow<'_, E>,
+    (x, largest): (LitRow<'_, E>, S::T),
     r: &[Line<S::T>],
     w: &mut [Line<S::T>],
     by: Descent<S::T>,
 ) {
     debug_assert!(by.l2 == S::T::ZERO);
     if let [r] = r {
-        let r = Wide::load(s, r);
-        if let Some(r) = Descent::deltas_for_products(s, r, E::LEAST) {
-            return step_line::<S, E, true>(s, x, r, w, by);
+        let (deltas, normal) = rows::normal(s, r);
+        if normal == EVERYWHERE {
+            step_line::<S, E, true>(s, x, deltas, w, by, None);
+        } else {
+            step_saturated(s, StepSaturated { x: (x, largest), r, w, by });
         }
-        return step_line::<S, E, false>(s, x, r, w, by);
+        return;
     }
     for b in 0..x.blocks() {
         let w = &mut w[b * BLOCK * r.len()..][..BLOCK * r.len()];
@@ -250,29 +256,69 @@ pub fn step<S: Lines, E: Lit<S::T>>(
     }
 }
 
-/// The same for weights of one line; every gradient is a `PRODUCT` of r and x and no more, or may be
-/// another.
+/// The same for weights of one line, of which some deltas, those of saturated units, are tiny. A processor may
+/// take a hundred times as long for an operation with so small a number; that it hardly ever moves a weight
+/// is quicker to see.
+struct StepSaturated<'a, T, E> {
+    x: (LitRow<'a, E>, T),
+    r: &'a Line<T>,
+    w: &'a mut [Line<T>],
+    by: Descent<T>,
+}
+
+impl<T: Real, E: Lit<T>> Work<T> for StepSaturated<'_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { x: (x, largest), r, w, by } = self;
+        let (r, normal) = rows::normal(s, r);
+        let (r, tiny) = rows::parted(s, r);
+        let moved = rows::moved(s, largest, by);
+        let kept = normal | step_line::<S, E, true>(s, x, r, w, by, Some(moved));
+        if kept != EVERYWHERE {
+            step_line::<S, E, false>(s, x, tiny, w, by, None);
+        }
+    }
+}
+
+// Not inlined, where it would take registers from what is done nearly always.
+#[cold]
+#[inline(never)]
+fn step_saturated<S: Lines, E: Lit<S::T>>(s: S, step: StepSaturated<'_, S::T, E>) {
+    s.apart(step);
+}
+
+/// A step for weights of one line, of deltas that are `NORMAL` or 0, or may be any. Returns a bit for each
+/// lane in which every weight was above a magnitude, where one is given; else for each lane.
 #[inline(always)]
-fn step_line<S: Lines, E: Lit<S::T>, const PRODUCT: bool>(
+fn step_line<S: Lines, E: Lit<S::T>, const NORMAL: bool>(
     s: S,
     x: LitRow<'_, E>,
     r: Wide<S>,
     w: &mut [Line<S::T>],
     by: Descent<S::T>,
-) {
+    magnitude: Option<Wide<S>>,
+) -> u32 {
+    let mut above = EVERYWHERE;
     for b in 0..x.blocks() {
         let w = &mut w[b * BLOCK..][..BLOCK];
         for lit in x.block(b) {
             // SAFETY: a byte is below `BLOCK`.
             let w = unsafe { w.get_unchecked_mut(usize::from(lit.at())) };
             let (x, before) = (Wide::splat(s, lit.value()), Wide::load(s, w));
-            if PRODUCT {
+            if let Some(magnitude) = magnitude {
+                above &= before.abs().above(magnitude);
+            }
+            if NORMAL && E::IS_PIXEL {
+                // The gradient: to add a product to +0.0 changes nothing unless it is -0.0.
                 by.down(s, r.mul(x), before).store(w);
             } else {
                 by.plain(s, x, r, before).store(w);
             }
         }
     }
+    above
 }
 
 /// Writes what x lists to its places among the others (k,).

@@ -16,7 +16,7 @@ work! {
 }
 work! {
     Step<'a, T, E> {
-        x: LitRow<'a, E>,
+        x: (LitRow<'a, E>, T),
         r: &'a [Line<T>],
         w: &'a mut [Line<T>],
         by: Descent<T>,
@@ -57,10 +57,14 @@ fn pixels(blocks: usize, seed: u64) -> Vec<u8> {
     words.map(|(i, [x, chance, ..])| if chance <= share(i / BLOCK) { x } else { 0 }).collect()
 }
 
+/// The seed of deltas.
+const DELTAS: u64 = 3;
+
 /// The row, the same as it is listed, and what it is listed of.
 fn check<T: Real, E: Lit<T>>(draw: fn(u64, usize) -> Vec<T>, x: &[T], lit: LitRow<'_, E>) {
     let k = x.len();
     assert_eq!(lit.blocks() * BLOCK, k);
+    let largest = x.iter().fold(T::ZERO, |most, x| if x.abs() > most { x.abs() } else { most });
     let mut all = vec![T::ZERO; k];
     scatter(lit, &mut all);
     assert_bits(&all, x, "scattered");
@@ -68,7 +72,7 @@ fn check<T: Real, E: Lit<T>>(draw: fn(u64, usize) -> Vec<T>, x: &[T], lit: LitRo
     assert_bits(&all, &vec![T::ZERO; k], "cleared");
     for lines in 1..=6 {
         let n = lines * LINE;
-        let (w, r) = (draw(2, k * n), draw(3, n));
+        let (w, r) = (draw(2, k * n), draw(DELTAS, n));
         let z = oracle::product(MatRef::new(x, 1, k), MatRef::new(&w, k, n));
         let g = oracle::product(MatRef::new(x, k, 1), MatRef::new(&r, 1, n));
         let [rate, zero] = [0.3, 0.0].map(T::from_f64);
@@ -82,7 +86,7 @@ fn check<T: Real, E: Lit<T>>(draw: fn(u64, usize) -> Vec<T>, x: &[T], lit: LitRo
             let (mut w, mut found) = (in_lines(&w), in_lines(&draw(4, n)));
             isa.run(Product { x: lit, w: &w, z: &mut found });
             assert_bits(flat(&found), &z, &what);
-            isa.run(Step { x: lit, r: &in_lines(&r), w: &mut w, by });
+            isa.run(Step { x: (lit, largest), r: &in_lines(&r), w: &mut w, by });
             assert_bits(flat(&w), &moved, &what);
         }
     }
@@ -112,14 +116,34 @@ fn vanishing<T: Real>(seed: u64, n: usize) -> Vec<T> {
     (seed..).take(n).map(|i| if i % 2 == 0 { -T::ZERO } else { least }).collect()
 }
 
+/// Numbers of all magnitudes, from 1 down to 0, of either sign.
+fn fading<T: Real>(seed: u64, n: usize) -> Vec<T> {
+    // Each a fifth of the last, so that both types come to an end of their subnormal numbers.
+    let scales = [-0.0, 0.0, 1.0].into_iter().chain((0..470).map(|i| 0.2_f64.powi(i)));
+    mild(seed, n)
+        .into_iter()
+        .zip(scales.cycle())
+        .map(|(x, by): (T, _)| x * T::from_f64(by))
+        .collect()
+}
+
+/// Weights as they are, and deltas as those of saturated units: no weight is moved by the tiny ones.
+fn saturated<T: Real>(seed: u64, n: usize) -> Vec<T> {
+    if seed == DELTAS { fading(seed, n) } else { mild(seed, n) }
+}
+
 #[test]
 fn products_and_steps_of_pixels() {
     for blocks in 1..=7 {
         for seed in 0..2 {
             check_pixels::<f32>(mild, blocks, seed);
             check_pixels::<f32>(extreme, blocks, seed);
+            check_pixels::<f32>(fading, blocks, seed);
+            check_pixels::<f32>(saturated, blocks, seed);
             check_pixels::<f64>(mild, blocks, seed);
             check_pixels::<f64>(extreme, blocks, seed);
+            check_pixels::<f64>(fading, blocks, seed);
+            check_pixels::<f64>(saturated, blocks, seed);
             check_pixels::<f32>(vanishing, blocks, seed);
             check_pixels::<f64>(vanishing, blocks, seed);
         }
@@ -132,8 +156,12 @@ fn products_and_steps_of_numbers() {
         for seed in 0..2 {
             check_values::<f32>(mild, blocks, seed);
             check_values::<f32>(extreme, blocks, seed);
+            check_values::<f32>(fading, blocks, seed);
+            check_values::<f32>(saturated, blocks, seed);
             check_values::<f64>(mild, blocks, seed);
             check_values::<f64>(extreme, blocks, seed);
+            check_values::<f64>(fading, blocks, seed);
+            check_values::<f64>(saturated, blocks, seed);
         }
     }
 }
@@ -145,5 +173,5 @@ fn fewer_weights_than_blocks_are_refused() {
     let mut w = vec![Line::<f32>::default(); BLOCK - 1];
     let by = Descent { rate: 0.3, momentum: 0.0, l2: 0.0 };
     let r = [Line::default()];
-    Isa::portable().run(Step { x: listed.row(), r: &r, w: &mut w, by });
+    Isa::portable().run(Step { x: (listed.row(), 1.0), r: &r, w: &mut w, by });
 }

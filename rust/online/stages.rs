@@ -102,6 +102,8 @@ impl<T: Real> Work<T> for StepFirst<'_, T> {
 /// One step of the first layer, for those weights only whose gradient is not 0.
 pub(super) struct StepLit<'a, T, E> {
     pub(super) x: LitRow<'a, E>,
+    /// What no magnitude of an input exceeds.
+    pub(super) largest: T,
     pub(super) part: &'a mut Part<T>,
     pub(super) by: Descent<T>,
 }
@@ -111,8 +113,8 @@ impl<T: Real, E: Lit<T>> Work<T> for StepLit<'_, T, E> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
-        let Self { x, part, by } = self;
+        let Self { x, largest, part, by } = self;
         part.step_biases(s, by);
-        sparse::step(s, x, &part.r, &mut part.w, by);
+        sparse::step(s, (x, largest), &part.r, &mut part.w, by);
     }
 }
