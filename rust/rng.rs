@@ -38,7 +38,7 @@ impl Words {
         self.four(i)[(i % 4) as usize]
     }
 
-    /// The four words that are drawn together with word i, the first of them a multiple of 4.
+    /// The four words that are drawn together, word i among them: from i / 4 * 4 on.
     #[inline(always)]
     #[must_use]
     pub fn four(&self, i: u64) -> [u64; 4] {
@@ -69,7 +69,7 @@ pub fn uniform(word: u64) -> f64 {
 }
 
 /// Ten rounds of Philox4x64 (Salmon et al., 2011).
-// Inlined, so that a loop over blocks prepares the keys of all rounds once: half of its time.
+// Inlined, so that a loop over blocks prepares the keys of all rounds once, which halves its time.
 #[inline(always)]
 fn philox(mut counter: [u64; 4], mut key: [u64; 2]) -> [u64; 4] {
     for round in 0..10 {

@@ -44,6 +44,7 @@ class Counters:
     steps: int = 0
 
 
+# A tuple, as is `Request`: to make a frozen dataclass takes a millisecond of the import.
 class Data(NamedTuple):
     """A dataset in the engine's form, and what the loop must know of it."""
 

@@ -7,14 +7,14 @@ use crate::rng::{SHUFFLE, Words};
 /// Bits of a word by which a pass parts the rows.
 const DIGIT: u32 = 9;
 
-/// Into so many lists: their ends, in memory, stay in the first cache.
+/// Into so many lists: more would end in more cache lines than a first cache holds.
 const LISTS: usize = 1 << DIGIT;
 
-/// So few are in order as soon as they are counted.
+/// So few are sorted by insertion alone, in less time than a pass takes.
 const FEW: usize = 32;
 
-/// The rows of an epoch, in the order of one random word each, ties as they stood; and room to sort in, so that
-/// no epoch allocates.
+/// The rows of an epoch, in the order of one random word each, ties as they stood; and room to sort in, 16 bytes
+/// a row, kept so that no epoch allocates: pages that are new each time would cost a third of the sorting.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     seed: u64,
@@ -44,7 +44,11 @@ impl Order {
     }
 
     /// The rows of the epoch that was last prepared.
+    ///
+    /// # Panics
+    /// Where none was.
     pub(super) fn rows(&self) -> &[u32] {
+        assert!(self.epoch.is_some(), "an epoch is prepared");
         &self.rows
     }
 
@@ -52,10 +56,10 @@ impl Order {
     /// equal, hardly ever more than a pair, is then sorted by the whole words.
     fn shuffle(&mut self, words: &Words, row_bits: u32) {
         let Self { rows, keys, sorted, .. } = self;
-        let row_of = (1 << row_bits) - 1;
+        let row_mask = (1 << row_bits) - 1;
         for (first, keys) in (0..).step_by(4).zip(keys.chunks_exact_mut(4)) {
             for ((key, word), row) in keys.iter_mut().zip(words.four(first)).zip(first..) {
-                *key = word & !row_of | row;
+                *key = word & !row_mask | row;
             }
         }
         let (mut keys, mut sorted) = (&mut keys[..rows.len()], &mut sorted[..rows.len()]);
@@ -67,21 +71,22 @@ impl Order {
         let is_tie = |a: &u64, b: &u64| a >> row_bits == b >> row_bits;
         if keys.windows(2).any(|pair| is_tie(&pair[0], &pair[1])) {
             for ties in keys.chunk_by_mut(is_tie) {
-                ties.sort_unstable_by_key(|key| (words.at(key & row_of), key & row_of));
+                ties.sort_unstable_by_key(|key| (words.at(key & row_mask), key & row_mask));
             }
         }
         for (row, key) in rows.iter_mut().zip(keys) {
-            *row = u32::try_from(*key & row_of).expect("a row");
+            *row = u32::try_from(*key & row_mask).expect("a row");
         }
     }
 }
 
-/// How many bits the rows' numbers have.
+/// How many bits the number of rows has.
 fn bits(rows: usize) -> u32 {
     usize::BITS - rows.leading_zeros()
 }
 
-/// After so many digits the numbers are nearly in order: they could tell twice as many apart, at least.
+/// After so many digits the keys are nearly in order: the digits have at least twice as many values as there
+/// are rows.
 fn digits(rows: usize) -> u32 {
     if rows <= FEW { 0 } else { (bits(rows) + 1).div_ceil(DIGIT) }
 }
@@ -153,7 +158,7 @@ mod tests {
             for row_bits in [40, 54, 63] {
                 let mut order = Order::new(7, n).unwrap();
                 order.shuffle(&words, row_bits);
-                assert!(order.rows() == expected(&words, n), "{n} rows, {row_bits} bits");
+                assert!(order.rows == expected(&words, n), "{n} rows, {row_bits} bits");
             }
         }
     }

@@ -30,6 +30,12 @@ fn the_shuffle_is_that_of_numpy() {
 }
 
 #[test]
+#[should_panic(expected = "an epoch is prepared")]
+fn no_epoch_has_no_order() {
+    let _ = numbered(12, 5, Some(5)).batch(0);
+}
+
+#[test]
 fn the_last_batch_is_shorter_and_a_batch_is_at_most_all_rows() {
     let mut data = numbered(12, 5, Some(1));
     data.prepare(0);

@@ -1,6 +1,7 @@
 //! One row of which only what is not zero is listed: products and steps that leave zeros out.
 //!
-//! That is exact by rules 8 and 10 of `docs/exactness.md`. The blocks of rule 1 stay those of the
+//! That is exact by rules 8 and 10 of `docs/exactness.md`. A weight is also left alone where its step, rounded as
+//! rule 4 has it, gives the same number. The blocks of rule 1 stay those of the
 //! index of all inputs, so an input's place within its block is one byte.
 
 use super::Real;
@@ -220,8 +221,8 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     chains
 }
 
-/// One step without l2 and momentum for the weights W (256 a block, lines) that x meets, whose
-/// magnitudes are at most `largest`; r (lines,). The others have a gradient of 0, which changes nothing
+/// One step without l2 and momentum for the weights W (256 a block, lines) that x meets; r (lines,). No input
+/// of x is above `largest` in magnitude. The other weights have a gradient of 0, which changes nothing
 /// (rule 10).
 ///
 /// # Panics
@@ -236,9 +237,9 @@ pub fn step<S: Lines, E: Lit<S::T>>(
 ) {
     debug_assert!(by.l2 == S::T::ZERO);
     if let [r] = r {
-        let (deltas, normal) = rows::normal(s, r);
-        if normal == EVERYWHERE {
-            step_line::<S, E, true>(s, x, deltas, w, by, None);
+        let (deltas, not_tiny) = rows::deltas(s, r);
+        if not_tiny == EVERYWHERE {
+            step_line::<S, E, false>(s, x, deltas, w, by, None);
         } else {
             step_saturated(s, StepSaturated { x: (x, largest), r, w, by });
         }
@@ -272,33 +273,40 @@ impl<T: Real, E: Lit<T>> Work<T> for StepSaturated<'_, T, E> {
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
         let Self { x: (x, largest), r, w, by } = self;
-        let (r, normal) = rows::normal(s, r);
-        let (r, tiny) = rows::parted(s, r);
-        let moved = rows::moved(s, largest, by);
-        let kept = normal | step_line::<S, E, true>(s, x, r, w, by, Some(moved));
-        if kept != EVERYWHERE {
-            step_line::<S, E, false>(s, x, tiny, w, by, None);
+        let (r, not_tiny) = rows::deltas(s, r);
+        let (others, tiny) = rows::parted(s, r);
+        let bound = rows::unmoved_above(s, largest, by);
+        let unmoved = step_line::<S, E, false>(s, x, others, w, by, Some(bound));
+        let done = not_tiny | unmoved == EVERYWHERE;
+        #[cfg(test)]
+        tests::SATURATED.with(|steps| {
+            let mut met = steps.get();
+            met[usize::from(done)] += 1;
+            steps.set(met);
+        });
+        if !done {
+            step_line::<S, E, true>(s, x, tiny, w, by, None);
         }
     }
 }
 
-// Not inlined, where it would take registers from what is done nearly always.
+// Apart, as in most steps of most runs nothing is tiny, and there it would take registers; here a call is little.
 #[cold]
 #[inline(never)]
 fn step_saturated<S: Lines, E: Lit<S::T>>(s: S, step: StepSaturated<'_, S::T, E>) {
     s.apart(step);
 }
 
-/// A step for weights of one line, of deltas that are `NORMAL` or 0, or may be any. Returns a bit for each
-/// lane in which every weight was above a magnitude, where one is given; else for each lane.
+/// A step for weights of one line, of deltas that may be `TINY`, or are not. Returns a bit for each lane in
+/// which every weight was above a bound in magnitude, where one is given; else for each lane.
 #[inline(always)]
-fn step_line<S: Lines, E: Lit<S::T>, const NORMAL: bool>(
+fn step_line<S: Lines, E: Lit<S::T>, const TINY: bool>(
     s: S,
     x: LitRow<'_, E>,
     r: Wide<S>,
     w: &mut [Line<S::T>],
     by: Descent<S::T>,
-    magnitude: Option<Wide<S>>,
+    bound: Option<Wide<S>>,
 ) -> u32 {
     let mut above = EVERYWHERE;
     for b in 0..x.blocks() {
@@ -307,10 +315,10 @@ fn step_line<S: Lines, E: Lit<S::T>, const NORMAL: bool>(
             // SAFETY: a byte is below `BLOCK`.
             let w = unsafe { w.get_unchecked_mut(usize::from(lit.at())) };
             let (x, before) = (Wide::splat(s, lit.value()), Wide::load(s, w));
-            if let Some(magnitude) = magnitude {
-                above &= before.abs().above(magnitude);
+            if let Some(bound) = bound {
+                above &= before.abs().above(bound);
             }
-            if NORMAL && E::IS_PIXEL {
+            if E::IS_PIXEL && !TINY {
                 // The gradient: to add a product to +0.0 changes nothing unless it is -0.0.
                 by.down(s, r.mul(x), before).store(w);
             } else {
