@@ -185,7 +185,11 @@ fn check_tiny<T: Real, E: Lit<T>>(x: &[T], lit: LitRow<'_, E>) -> [usize; 2] {
             .chain([1.0, -3.0])
             .collect();
         let any: Vec<f64> = above.iter().copied().chain(around(bound)).chain(ends).collect();
-        for (seed, weights) in (0..).zip([&above, &any, &above, &any]) {
+        // So far below that the largest input moves them; powers of two are moved by the least.
+        let power = (0.499 * bound).log2().floor().exp2();
+        let below = [0.03, 0.1, 0.25, 0.4].map(|by| by * bound).to_vec();
+        let edge = vec![power, 2.0 * bound];
+        for (seed, weights) in (0..16).zip([&above, &any, &below, &edge].into_iter().cycle()) {
             let (w, r) = (any_of(weights, seed, x.len() * LINE), any_of(&deltas, seed + 9, LINE));
             check_step((x, lit), &w, &r, T::from_f64(rate), "tiny");
         }
