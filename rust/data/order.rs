@@ -14,7 +14,7 @@ const LISTS: usize = 1 << DIGIT;
 const FEW: usize = 32;
 
 /// The rows of an epoch, in the order of one random word each, ties as they stood; and room to sort in, 16 bytes
-/// a row, kept so that no epoch allocates: pages that are new each time would cost a third of the sorting.
+/// a row, kept so that no epoch allocates: to have new pages each time would take longer than a pass.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     seed: u64,
