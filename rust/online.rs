@@ -11,6 +11,7 @@
 
 mod batch;
 mod careful;
+mod inputs;
 mod lone;
 mod narrow;
 mod part;

@@ -30,8 +30,12 @@ pub struct Plan {
 pub enum Path {
     /// Layer by layer, as `train.rs` tells it.
     Layered,
-    /// The same, leaving out inputs that are 0: `first.rs`; of a few rows `online/batch.rs`.
+    /// The same, leaving out inputs that are 0: `first.rs`.
     LayeredSparse,
+    /// Layer by layer, a few rows through a small network in lines: `online/batch.rs`.
+    Few,
+    /// The same, leaving out inputs that are 0.
+    FewSparse,
     /// Row by row, each a step: `online.rs`.
     Online,
     /// The same, leaving out inputs that are 0.
@@ -40,8 +44,14 @@ pub enum Path {
 
 impl Path {
     /// All there are.
-    pub const ALL: [Self; 4] =
-        [Self::Layered, Self::LayeredSparse, Self::Online, Self::OnlineSparse];
+    pub const ALL: [Self; 6] = [
+        Self::Layered,
+        Self::LayeredSparse,
+        Self::Few,
+        Self::FewSparse,
+        Self::Online,
+        Self::OnlineSparse,
+    ];
 
     /// The name that `explain` gives.
     #[must_use]
@@ -49,6 +59,8 @@ impl Path {
         match self {
             Self::Layered => "layered",
             Self::LayeredSparse => "layered sparse",
+            Self::Few => "few rows",
+            Self::FewSparse => "few rows sparse",
             Self::Online => "online",
             Self::OnlineSparse => "online sparse",
         }
@@ -68,6 +80,11 @@ impl Path {
         if sparse { Self::LayeredSparse } else { Self::Layered }
     }
 
+    /// That of a few rows in lines.
+    const fn few(sparse: bool) -> Self {
+        if sparse { Self::FewSparse } else { Self::Few }
+    }
+
     /// That of one row after another.
     pub(crate) const fn online(sparse: bool) -> Self {
         if sparse { Self::OnlineSparse } else { Self::Online }
@@ -79,10 +96,26 @@ impl Path {
         matches!(self, Self::Online | Self::OnlineSparse)
     }
 
+    /// Whether a few rows at a time stay in lines.
+    #[must_use]
+    pub const fn is_few(self) -> bool {
+        matches!(self, Self::Few | Self::FewSparse)
+    }
+
     /// Whether inputs that are 0 are left out.
     #[must_use]
     pub const fn is_sparse(self) -> bool {
-        matches!(self, Self::LayeredSparse | Self::OnlineSparse)
+        matches!(self, Self::LayeredSparse | Self::FewSparse | Self::OnlineSparse)
+    }
+
+    /// The same where nothing is left out.
+    const fn dense(self) -> Self {
+        match self {
+            Self::LayeredSparse => Self::Layered,
+            Self::FewSparse => Self::Few,
+            Self::OnlineSparse => Self::Online,
+            path => path,
+        }
     }
 }
 
@@ -119,6 +152,23 @@ const LIT_OUTPUTS: usize = 64;
 /// Lists pay where at most this share of the inputs is not zero.
 const SPARSE: f64 = 0.5;
 
+/// Of so many lines of outputs at most there is a form for a few rows that leaves out zeros.
+pub const LIT_LINES: usize = 2;
+
+/// Where a few rows had better stay in lines: products of more are worth packing.
+struct Limits {
+    /// So many rows at most.
+    rows: usize,
+    /// The first layer's outputs fill at most so many bytes.
+    outputs: usize,
+    /// And so many parameters there are at most behind it.
+    behind: usize,
+}
+
+const FEW_DENSE: Limits = Limits { rows: 8, outputs: 1024, behind: 1 << 17 };
+
+const FEW_SPARSE: Limits = Limits { rows: 15, outputs: 128, behind: 1 << 12 };
+
 impl Plan {
     /// Decides: the instruction set named, else the widest there is; one thread, layer by layer.
     ///
@@ -137,8 +187,9 @@ impl Plan {
         let wanted = self.forced.unwrap_or_else(|| best(network, data, velocity));
         self.path = match wanted {
             _ if !wanted.can(network, data, velocity) => Path::Layered,
-            Path::OnlineSparse if !data.list(self.isa) => Path::Online,
-            Path::LayeredSparse if !data.list(self.isa) => Path::Layered,
+            path if path.is_sparse() && !data.list(self.isa) => {
+                self.forced.map_or_else(|| best(network, data, velocity), Path::dense)
+            }
             path => path,
         };
     }
@@ -231,6 +282,10 @@ impl Path {
             Self::Online | Self::OnlineSparse => {
                 data.batch_size() == 1 && online_bytes(network, velocity) <= ONLINE_BYTES
             }
+            Self::Few => data.batch_size() <= BLOCK,
+            Self::FewSparse => {
+                data.batch_size() <= BLOCK && lines(network.layers()[0].n_out) <= LIT_LINES
+            }
         }
     }
 }
@@ -253,17 +308,32 @@ fn online_bytes<T: Real>(network: &Network<T>, velocity: bool) -> usize {
     (in_lines(network) + transposed) * (1 + usize::from(velocity)) * size_of::<T>()
 }
 
+/// Whether batches of so many rows had better stay in lines.
+fn few_pay<T: Real>(network: &Network<T>, rows: usize, sparse: bool) -> bool {
+    let limits = if sparse { FEW_SPARSE } else { FEW_DENSE };
+    let first = &network.layers()[0];
+    let outputs = lines(first.n_out) * LINE * size_of::<T>();
+    rows <= limits.rows
+        && outputs <= limits.outputs
+        && first.n_in * outputs <= ONLINE_BYTES
+        && network.n_parameters() - first.biases().end <= limits.behind
+}
+
 /// The fastest path.
 fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, velocity: bool) -> Path {
+    let sparse = data.lit_share() <= SPARSE;
     if Path::Online.can(network, data, velocity) {
-        return if data.lit_share() <= SPARSE { Path::OnlineSparse } else { Path::Online };
+        Path::online(sparse)
+    } else if few_pay(network, data.batch_size(), sparse) {
+        Path::few(sparse)
+    } else {
+        Path::layered(sparse)
     }
-    if data.lit_share() <= SPARSE { Path::LayeredSparse } else { Path::Layered }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ONLINE_BYTES, Path, Plan, online_bytes};
+    use super::{ONLINE_BYTES, Path, Plan, few_pay, online_bytes};
     use crate::activation::Activation;
     use crate::kernels::{Isa, Real};
     use crate::loss::Loss;
@@ -285,6 +355,33 @@ mod tests {
         );
         // A line an input, whatever is in it.
         assert!(!fits::<f32>(&[200_000, 1], false) && fits::<f32>(&[150_000, 16], false));
+    }
+
+    #[test]
+    fn a_few_rows_through_small_layers_stay_in_lines() {
+        fn pays<T: Real>(sizes: &[usize], rows: usize, sparse: bool) -> bool {
+            let activations = vec![Activation::Sigmoid; sizes.len() - 1];
+            let network = Network::<T>::new(sizes, &activations, Loss::SquaredError).unwrap();
+            few_pay(&network, rows, sparse)
+        }
+        for (sizes, rows, sparse, dense) in [
+            (&[784, 30, 10][..], 10, [true, false], [false, false]),
+            (&[784, 32, 10], 15, [true, false], [false, false]),
+            (&[784, 16, 10], 15, [true, true], [false, false]),
+            (&[784, 16, 10], 16, [false, false], [false, false]),
+            (&[784, 33, 10], 8, [false, false], [true, true]),
+            (&[784, 256, 10], 8, [false, false], [true, false]),
+            (&[784, 257, 10], 8, [false, false], [false, false]),
+            (&[784, 10], 2, [true, true], [true, true]),
+            (&[784, 16, 500, 10], 2, [false, false], [true, true]),
+            (&[784, 16, 500, 500, 10], 2, [false, false], [false, false]),
+            (&[100_000, 10], 2, [true, false], [true, false]),
+        ] {
+            for (sparse, expected) in [(true, sparse), (false, dense)] {
+                let found = [pays::<f32>(sizes, rows, sparse), pays::<f64>(sizes, rows, sparse)];
+                assert_eq!(found, expected, "{sizes:?} {rows} {sparse}");
+            }
+        }
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl<T: Real> Trainer<T> {
         if self.plan.path.is_online() {
             return self.train_online(data, steps, totals);
         }
-        if self.plan.path.is_sparse() && Batch::pays(&self.network, data.batch_size()) {
+        if self.plan.path.is_few() {
             return self.train_few(data, steps, totals);
         }
         (self.online, self.batch) = (None, None);

@@ -98,12 +98,13 @@ fn in_later_steps(case: &Case) -> usize {
 
 /// Each path, with rows a batch that it is for, and units of the first layer: of many rows and few
 /// units the tiles are shared; a few rows through few units stay in lines.
-const PATHS: [(Path, usize, usize); 9] = [
+const PATHS: [(Path, usize, usize); 10] = [
     (Path::Layered, 1, 150),
     (Path::Layered, 20, 150),
     (Path::Layered, 300, 150),
     (Path::Layered, 600, 20),
-    (Path::LayeredSparse, 10, 16),
+    (Path::Few, 4, 150),
+    (Path::FewSparse, 10, 16),
     (Path::LayeredSparse, 20, 150),
     (Path::LayeredSparse, 300, 20),
     (Path::Online, 1, 150),

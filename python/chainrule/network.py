@@ -491,10 +491,10 @@ class Network(Persistence):
     def explain(self) -> dict[str, Any]:
         """What the last fit or predict used: engine, isa, threads and path.
 
-        The path is "layered" or, row by row, "online" (also of one row predicted by itself), and
-        " sparse" behind it where inputs that are 0 were looked for and left out. Before the first
-        of them, one thread and "layered". An evaluation, also of a fit, tells its threads. NumPy
-        chooses instructions and threads by itself; both are None there.
+        The path is "layered", "few rows" by batches of a few or, row by row, "online" (also of a
+        row predicted by itself), and " sparse" behind it where inputs that are 0 were looked for
+        and left out. Before the first of them, one thread and "layered". An evaluation, also of a
+        fit, tells its threads. NumPy chooses instructions and threads by itself: None.
         """
         with self._guard.reading("explain"):
             return self._engine.explain()

@@ -14,6 +14,7 @@ use super::columns::product_of;
 use super::gemm::BLOCK;
 use super::lines::{LINE, Line, Lines, Wide, flat, flat_mut, lines};
 use super::rows::Descent;
+use super::simd::Simd;
 use super::sparse::{Lit, LitRow};
 
 /// z = x W by rule 1 for some rows: x (rows, lines of k), W (k, lines), z (rows, lines).
@@ -41,6 +42,11 @@ pub fn product<S: Lines>(
     }
 }
 
+/// How many registers a line fills.
+const fn registers<S: Lines>() -> usize {
+    LINE / <S::Simd as Simd>::LANES
+}
+
 /// The first `C` rows of a product; returns how many these are.
 #[inline(always)]
 fn together<S: Lines, const C: usize>(
@@ -50,31 +56,84 @@ fn together<S: Lines, const C: usize>(
     z: &mut [Line<S::T>],
     out: usize,
 ) -> usize {
-    let stride = lines(k) * LINE;
-    let x = &flat(x)[..C * stride];
+    let x = &flat(x)[..C * lines(k) * LINE];
     assert!(w.len() >= k * out && z.len() >= C * out, "as many weights as inputs meet");
-    for j in 0..out {
-        let mut sums = [Wide::splat(s, S::T::ZERO); C];
-        for first in (0..k).step_by(BLOCK) {
-            let mut chains = [Wide::splat(s, S::T::ZERO); C];
-            for i in first..k.min(first + BLOCK) {
-                // SAFETY: i is below k, j below `out`.
-                let w = Wide::load(s, unsafe { w.get_unchecked(i * out + j) });
-                for c in 0..C {
-                    // SAFETY: i is below `stride`, c below C.
-                    let x = Wide::splat(s, unsafe { *x.get_unchecked(c * stride + i) });
-                    chains[c] = x.mul_add(w, chains[c]);
-                }
-            }
-            for c in 0..C {
-                sums[c] = sums[c].add(chains[c]);
-            }
-        }
-        for c in 0..C {
-            sums[c].store(&mut z[c * out + j]);
-        }
+    let mut j = 0;
+    while j < out {
+        j += if registers::<S>() == 1 && j + 2 <= out {
+            lines_of::<S, C, 2>(s, (x, k), w, z, (j, out))
+        } else {
+            lines_of::<S, C, 1>(s, (x, k), w, z, (j, out))
+        };
     }
     C
+}
+
+/// `L` lines of outputs of these rows, from the j-th on; returns how many these are.
+#[inline(always)]
+fn lines_of<S: Lines, const C: usize, const L: usize>(
+    s: S,
+    (x, k): (&[S::T], usize),
+    w: &[Line<S::T>],
+    z: &mut [Line<S::T>],
+    (j, out): (usize, usize),
+) -> usize {
+    let mut sums = [[Wide::splat(s, S::T::ZERO); L]; C];
+    let mut i = 0;
+    while i < k {
+        // Blocks side by side, where there are registers for as many more chains.
+        let few = registers::<S>() == 1 && C * L <= 4;
+        i += match (k - i) / BLOCK {
+            3.. if few => blocks::<S, C, L, 3>(s, (x, k, i), w, (j, out), &mut sums),
+            2 if few => blocks::<S, C, L, 2>(s, (x, k, i), w, (j, out), &mut sums),
+            _ => blocks::<S, C, L, 1>(s, (x, k, i), w, (j, out), &mut sums),
+        };
+    }
+    for c in 0..C {
+        for l in 0..L {
+            sums[c][l].store(&mut z[c * out + j + l]);
+        }
+    }
+    L
+}
+
+/// Adds `B` blocks of inputs from the i-th on, whole ones or the last; returns how many inputs these are.
+#[inline(always)]
+fn blocks<S: Lines, const C: usize, const L: usize, const B: usize>(
+    s: S,
+    (x, k, i): (&[S::T], usize, usize),
+    w: &[Line<S::T>],
+    (j, out): (usize, usize),
+    sums: &mut [[Wide<S>; L]; C],
+) -> usize {
+    let (count, stride) = (BLOCK.min(k - i), lines(k) * LINE);
+    assert!(i + (B - 1) * BLOCK + count <= k && j + L <= out, "blocks of these inputs");
+    let mut chains = [[[Wide::splat(s, S::T::ZERO); L]; C]; B];
+    for t in i..i + count {
+        for b in 0..B {
+            let t = t + b * BLOCK;
+            let mut row = [Wide::splat(s, S::T::ZERO); L];
+            for l in 0..L {
+                // SAFETY: t is below k, j + l below `out`; there are so many weights.
+                row[l] = Wide::load(s, unsafe { w.get_unchecked(t * out + j + l) });
+            }
+            for c in 0..C {
+                // SAFETY: t is below `stride`, c below C.
+                let x = Wide::splat(s, unsafe { *x.get_unchecked(c * stride + t) });
+                for l in 0..L {
+                    chains[b][c][l] = x.mul_add(row[l], chains[b][c][l]);
+                }
+            }
+        }
+    }
+    for b in 0..B {
+        for c in 0..C {
+            for l in 0..L {
+                sums[c][l] = sums[c][l].add(chains[b][c][l]);
+            }
+        }
+    }
+    count + (B - 1) * BLOCK
 }
 
 /// Parameters in lines, and their velocity or nothing.
@@ -94,56 +153,109 @@ pub fn step<S: Lines>(
     (w, v): Moved<'_, S::T>,
     by: Descent<S::T>,
 ) -> bool {
-    let out = r.len() / rows;
-    let mut check = Wide::splat(s, S::T::ZERO);
-    let mut i = 0;
-    while i < k {
-        let place = (i, k);
-        i += match k - i {
-            1 => inputs::<S, 1>(s, rows, (x, place), (r, out), (w, v), by, &mut check),
-            2 | 3 => inputs::<S, 2>(s, rows, (x, place), (r, out), (w, v), by, &mut check),
-            _ => inputs::<S, 4>(s, rows, (x, place), (r, out), (w, v), by, &mut check),
-        };
+    assert!(
+        x.len() >= rows * lines(k) && w.len() >= k * (r.len() / rows),
+        "as many rows and weights"
+    );
+    if v.is_empty() && by.l2 == S::T::ZERO {
+        // Then nothing asks for them weight by weight.
+        step_by::<S, true>(s, rows, (flat(x), k), r, (w, v), Descent { l2: S::T::ZERO, ..by })
+    } else {
+        step_by::<S, false>(s, rows, (flat(x), k), r, (w, v), by)
     }
-    is_zero(s, check)
 }
 
-/// The weights of `C` inputs from the i-th on; returns how many these are. `check` gathers w - w: 0
-/// where w is finite, else NaN, which stays.
+/// The same, with neither l2 nor velocity where it is `PLAIN`.
 #[inline(always)]
-fn inputs<S: Lines, const C: usize>(
+fn step_by<S: Lines, const PLAIN: bool>(
     s: S,
     rows: usize,
-    (x, (i, k)): (&[Line<S::T>], (usize, usize)),
+    (x, k): (&[S::T], usize),
+    r: &[Line<S::T>],
+    (w, v): Moved<'_, S::T>,
+    by: Descent<S::T>,
+) -> bool {
+    let out = r.len() / rows;
+    let mut check = Check::new(s);
+    let mut i = 0;
+    while i < k {
+        let parameters = (&mut w[i * out..], v.get_mut(i * out..).unwrap_or_default());
+        let x = (&x[i..], lines(k) * LINE);
+        i += match k - i {
+            1 => inputs::<S, 1, PLAIN>(s, rows, x, (r, out), parameters, by, &mut check),
+            2 | 3 => inputs::<S, 2, PLAIN>(s, rows, x, (r, out), parameters, by, &mut check),
+            _ => inputs::<S, 4, PLAIN>(s, rows, x, (r, out), parameters, by, &mut check),
+        };
+    }
+    check.is_zero(s)
+}
+
+/// The weights of the first `C` inputs; returns how many these are.
+#[inline(always)]
+fn inputs<S: Lines, const C: usize, const PLAIN: bool>(
+    s: S,
+    rows: usize,
+    x: (&[S::T], usize),
     (r, out): (&[Line<S::T>], usize),
     (w, v): Moved<'_, S::T>,
     by: Descent<S::T>,
-    check: &mut Wide<S>,
+    check: &mut Check<S>,
 ) -> usize {
-    let (zero, stride) = (Wide::splat(s, S::T::ZERO), lines(k) * LINE);
-    let x = &flat(x)[..rows * stride];
-    assert!(i + C <= k && r.len() >= rows * out, "as many rows");
-    let w = &mut w[i * out..(i + C) * out];
-    for j in 0..out {
-        let mut chains = [zero; C];
-        for row in 0..rows {
-            // SAFETY: the row is below `rows`, j below `out`.
-            let r = Wide::load(s, unsafe { r.get_unchecked(row * out + j) });
-            for c in 0..C {
-                // SAFETY: i + c is below k, so below `stride`.
-                let x = Wide::splat(s, unsafe { *x.get_unchecked(row * stride + i + c) });
-                chains[c] = x.mul_add(r, chains[c]);
-            }
-        }
-        for c in 0..C {
-            let (at, v) = (c * out + j, v.get_mut((i + c) * out + j));
-            move_one(s, &mut w[at], v, zero.add(chains[c]), by, check);
-        }
+    let w = &mut w[..C * out];
+    let mut j = 0;
+    while j < out {
+        let parameters = (&mut *w, &mut *v);
+        j += if registers::<S>() == 1 && j + 2 <= out {
+            inputs_of::<S, C, 2, PLAIN>(s, rows, x, (r, j, out), parameters, by, check)
+        } else {
+            inputs_of::<S, C, 1, PLAIN>(s, rows, x, (r, j, out), parameters, by, check)
+        };
     }
     C
 }
 
-/// Moves weights against their gradient.
+/// Of these `L` lines from the j-th on; returns how many these are.
+#[inline(always)]
+fn inputs_of<S: Lines, const C: usize, const L: usize, const PLAIN: bool>(
+    s: S,
+    rows: usize,
+    (x, stride): (&[S::T], usize),
+    (r, j, out): (&[Line<S::T>], usize, usize),
+    (w, v): Moved<'_, S::T>,
+    by: Descent<S::T>,
+    check: &mut Check<S>,
+) -> usize {
+    let zero = Wide::splat(s, S::T::ZERO);
+    assert!((rows - 1) * stride + C <= x.len() && rows * out <= r.len(), "as many rows");
+    assert!(j + L <= out && C * out <= w.len(), "as many weights");
+    let mut chains = [[zero; L]; C];
+    for row in 0..rows {
+        let mut deltas = [zero; L];
+        for l in 0..L {
+            // SAFETY: the row is below `rows`, j + l below `out`.
+            deltas[l] = Wide::load(s, unsafe { r.get_unchecked(row * out + j + l) });
+        }
+        for c in 0..C {
+            // SAFETY: the row is below `rows`, c below C.
+            let x = Wide::splat(s, unsafe { *x.get_unchecked(row * stride + c) });
+            for l in 0..L {
+                chains[c][l] = x.mul_add(deltas[l], chains[c][l]);
+            }
+        }
+    }
+    for c in 0..C {
+        for l in 0..L {
+            let at = c * out + j + l;
+            let v = if PLAIN { None } else { v.get_mut(at) };
+            // SAFETY: c is below C, j + l below `out`.
+            let w = unsafe { w.get_unchecked_mut(at) };
+            check.gather(c * L + l, move_one(s, w, v, zero.add(chains[c][l]), by));
+        }
+    }
+    L
+}
+
+/// Moves weights against their gradient; returns them.
 #[inline(always)]
 fn move_one<S: Lines>(
     s: S,
@@ -151,17 +263,34 @@ fn move_one<S: Lines>(
     v: Option<&mut Line<S::T>>,
     g: Wide<S>,
     by: Descent<S::T>,
-    check: &mut Wide<S>,
-) {
+) -> Wide<S> {
     let new = by.full(s, g, Wide::load(s, w), v);
     new.store(w);
-    *check = check.add(new.sub(new));
+    new
 }
 
-/// Whether every lane is 0.
-#[inline(always)]
-fn is_zero<S: Lines>(s: S, check: Wide<S>) -> bool {
-    check.equal(Wide::splat(s, S::T::ZERO)) == u32::from(u16::MAX)
+/// Sums of w - w of moved weights: 0 where they are finite, else NaN, which stays. There are four, as
+/// each sum waits for the one before.
+struct Check<S: Lines>([Wide<S>; 4]);
+
+impl<S: Lines> Check<S> {
+    #[inline(always)]
+    fn new(s: S) -> Self {
+        Self([Wide::splat(s, S::T::ZERO); 4])
+    }
+
+    /// Adds weights to one of the sums.
+    #[inline(always)]
+    fn gather(&mut self, sum: usize, w: Wide<S>) {
+        self.0[sum % 4] = self.0[sum % 4].add(w.sub(w));
+    }
+
+    /// Whether all of them are finite.
+    #[inline(always)]
+    fn is_zero(&self, s: S) -> bool {
+        let [a, b, c, d] = self.0;
+        a.add(b).add(c.add(d)).equal(Wide::splat(s, S::T::ZERO)) == u32::from(u16::MAX)
+    }
 }
 
 /// One step of biases (lines,), whose gradient is the sum of r (rows, lines) by rule 1. Returns
@@ -175,15 +304,15 @@ pub fn step_biases<S: Lines>(
 ) -> bool {
     let (zero, out) = (Wide::splat(s, S::T::ZERO), b.len());
     let by = Descent { l2: S::T::ZERO, ..by }; // which is for weights
-    let mut check = zero;
+    let mut check = Check::new(s);
     for j in 0..out {
         let mut chain = zero;
         for r in r[j..].iter().step_by(out) {
             chain = chain.add(Wide::load(s, r));
         }
-        move_one(s, &mut b[j], v.get_mut(j), zero.add(chain), by, &mut check);
+        check.gather(j, move_one(s, &mut b[j], v.get_mut(j), zero.add(chain), by));
     }
-    is_zero(s, check)
+    check.is_zero(s)
 }
 
 /// z = x W by rule 1 for some rows, of which `row` has the lists of what is not zero: W (256 a
@@ -235,19 +364,21 @@ pub fn step_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
     let r = r.as_chunks::<L>().0;
     let sums = sums.as_chunks_mut::<L>().0.first_chunk_mut::<BLOCK>().expect("a sum a weight");
     let (w, v) = (w.as_chunks_mut::<L>().0, v.as_chunks_mut::<L>().0);
-    let mut check = zero;
+    let mut check = Check::new(s);
     for (b, first) in (0..k).step_by(BLOCK).enumerate() {
         let lit = sum_rows(s, row, b, r, sums);
         if v.is_empty() && by.l2 == S::T::ZERO {
             // To look which are 0 costs more.
             let by = Descent { l2: S::T::ZERO, ..by };
-            let weights = &mut w[first..][lit.clone()];
-            for (w, sum) in weights.iter_mut().zip(&mut sums[lit]) {
-                for l in 0..L {
-                    let g = zero.add(Wide::load(s, &sum[l]));
-                    zero.store(&mut sum[l]);
-                    move_one(s, &mut w[l], None, g, by, &mut check);
+            let (pairs, rest) = w[first..][lit.clone()].as_chunks_mut::<2>();
+            let (sum_pairs, sum_rest) = sums[lit].as_chunks_mut::<2>();
+            for (w, sums) in pairs.iter_mut().zip(sum_pairs) {
+                for i in 0..2 {
+                    descend::<S, L>(s, &mut w[i], &mut sums[i], by, &mut check, i * L);
                 }
+            }
+            for (w, sums) in rest.iter_mut().zip(sum_rest) {
+                descend::<S, L>(s, w, sums, by, &mut check, 0);
             }
         } else {
             for i in 0..BLOCK.min(k - first) {
@@ -255,12 +386,30 @@ pub fn step_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
                     let g = zero.add(Wide::load(s, &sums[i][l]));
                     zero.store(&mut sums[i][l]);
                     let v = v.get_mut(first + i).map(|v| &mut v[l]);
-                    move_one(s, &mut w[first + i][l], v, g, by, &mut check);
+                    check.gather(l, move_one(s, &mut w[first + i][l], v, g, by));
                 }
             }
         }
     }
-    is_zero(s, check)
+    check.is_zero(s)
+}
+
+/// Moves the weights of an input against the sums, which are +0.0 then.
+#[inline(always)]
+fn descend<S: Lines, const L: usize>(
+    s: S,
+    w: &mut [Line<S::T>; L],
+    sums: &mut [Line<S::T>; L],
+    by: Descent<S::T>,
+    check: &mut Check<S>,
+    first: usize,
+) {
+    let zero = Wide::splat(s, S::T::ZERO);
+    for l in 0..L {
+        let g = zero.add(Wide::load(s, &sums[l]));
+        zero.store(&mut sums[l]);
+        check.gather(first + l, move_one(s, &mut w[l], None, g, by));
+    }
 }
 
 /// Goes on with the chains of a block over rows, of which r (rows, L) is. Returns the inputs from

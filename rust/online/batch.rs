@@ -1,33 +1,23 @@
-//! Batches of a few rows whose inputs are mostly 0, through a small network.
+//! Batches of a few rows through a small network.
 //!
 //! As in the batch-1 form the parameters lie in lines, those behind the first layer both ways, and
-//! what is 0 in the inputs is left out; z, a and r are those of all rows. So there is no packing
-//! and no copying, which would take longer than the arithmetic.
+//! what is 0 in the inputs is left out where the plan wants it; z, a and r are those of all rows. So
+//! there is no packing and no copying, which would take longer than the arithmetic.
 
+use super::inputs::{Desk, Entry, Lists, Whole};
 use super::part::{Part, Place};
-use crate::data::{Dataset, Listed, Lists, Rows};
+use crate::data::{self, Dataset, Rows};
 use crate::error::Error;
 use crate::kernels::gemm::BLOCK;
 use crate::kernels::lines::{self, Line, Lines, Work};
 use crate::kernels::memory::zeros;
 use crate::kernels::rows::{self, Descent};
-use crate::kernels::sparse::Lit;
 use crate::kernels::{Isa, Real, elementwise, few};
 use crate::loss::Loss;
 use crate::matrix::checked_product;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, State};
-use crate::plan::ONLINE_BYTES;
 use crate::steps::{Steps, Totals, Trained};
-
-/// Of more rows, products are worth packing.
-const ROWS: usize = 15;
-
-/// The first layer's outputs fill at most so many bytes.
-const OUTPUTS: usize = 128;
-
-/// And so many parameters there are at most behind it: products of more are worth packing.
-const BEHIND: usize = 1 << 12;
 
 /// A network's parameters in lines, and the scratch of a batch.
 #[derive(Clone, Debug)]
@@ -36,25 +26,13 @@ pub struct Batch<T> {
     loss: Loss,
     /// What the rows should become, (rows, lines of n_out).
     y: Vec<Line<T>>,
-    /// The rows' inputs as numbers, (rows, lines of n_in): for steps that may leave nothing out.
+    /// Scratch of the first layer, as [`Desk`] has it.
     x: Vec<Line<T>>,
-    /// The gradient of a block of inputs, (256, lines).
     sums: Vec<Line<T>>,
     rows: usize,
 }
 
 impl<T: Real> Batch<T> {
-    /// Whether batches of `rows` rows are best done so.
-    #[must_use]
-    pub fn pays(network: &Network<T>, rows: usize) -> bool {
-        let first = &network.layers()[0];
-        let behind = network.n_parameters() - first.biases().end;
-        rows <= ROWS
-            && lines::lines(first.n_out) * size_of::<Line<T>>() <= OUTPUTS
-            && first.n_in * lines::lines(first.n_out) * size_of::<Line<T>>() <= ONLINE_BYTES
-            && behind <= BEHIND
-    }
-
     /// Room for a network, with its optimiser's velocity where it has one, and for so many rows.
     ///
     /// # Errors
@@ -83,13 +61,15 @@ impl<T: Real> Batch<T> {
     }
 
     /// Takes the steps; no allocation. The arguments are those of [`crate::train::Trainer::train`],
-    /// checked, and the dataset has lists.
+    /// checked; where `sparse`, the dataset has lists.
+    #[expect(clippy::too_many_arguments, reason = "all that a trainer has")]
     pub fn train(
         &mut self,
         network: &mut Network<T>,
         state: &mut State<T>,
         isa: Isa,
         data: &Dataset<T>,
+        sparse: bool,
         steps: &Steps<'_>,
         totals: Totals,
     ) -> Trained {
@@ -97,14 +77,16 @@ impl<T: Real> Batch<T> {
         for (part, layer) in self.parts.iter_mut().zip(layers) {
             part.load(layer, parameters, state.velocity());
         }
-        let trained = match data.lists() {
-            Some(Lists::Pixels(lists)) => {
-                isa.run(Slice { batch: self, isa, data, lists, steps, totals })
+        let trained = match data.lists().filter(|_| sparse) {
+            Some(data::Lists::Pixels(lists)) => {
+                let entry = Lists(lists);
+                isa.run(Slice { batch: self, isa, data, entry, steps, totals })
             }
-            Some(Lists::Values(lists, _)) => {
-                isa.run(Slice { batch: self, isa, data, lists, steps, totals })
+            Some(data::Lists::Values(lists, _)) => {
+                let entry = Lists(lists);
+                isa.run(Slice { batch: self, isa, data, entry, steps, totals })
             }
-            None => unreachable!("only where there are lists"),
+            None => isa.run(Slice { batch: self, isa, data, entry: Whole, steps, totals }),
         };
         for (part, layer) in self.parts.iter().zip(layers) {
             part.store(layer, parameters, state.velocity_mut());
@@ -118,12 +100,12 @@ struct Slice<'a, T, E> {
     batch: &'a mut Batch<T>,
     isa: Isa,
     data: &'a Dataset<T>,
-    lists: &'a Listed<E>,
+    entry: E,
     steps: &'a Steps<'a>,
     totals: Totals,
 }
 
-impl<T: Real, E: Lit<T>> Work<T> for Slice<'_, T, E> {
+impl<T: Real, E: Entry<T>> Work<T> for Slice<'_, T, E> {
     type Output = Trained;
 
     #[inline(always)]
@@ -133,7 +115,7 @@ impl<T: Real, E: Lit<T>> Work<T> for Slice<'_, T, E> {
         for (done, &rate) in rates.iter().enumerate() {
             let [rate, momentum, l2] = [rate, momentum, l2].map(T::from_f64);
             let by = Descent { rate, momentum, l2 };
-            self.prefetch(first + done, rates.len() - done);
+            self.entry.prefetch(self.data, first + done, rates.len() - done);
             let diverged = self.step(s, self.data.batch(first + done), by);
             if diverged.is_some() {
                 return Trained { totals: self.totals, steps: done, diverged };
@@ -143,28 +125,16 @@ impl<T: Real, E: Lit<T>> Work<T> for Slice<'_, T, E> {
     }
 }
 
-impl<T: Real, E: Lit<T>> Slice<'_, T, E> {
-    /// Asks for what the next steps need.
-    #[inline(always)]
-    fn prefetch(&self, step: usize, left: usize) {
-        if left > 2 {
-            let far = self.data.batch(step + 2);
-            (0..far.len()).for_each(|i| self.lists.prefetch_bounds(far.at(i)));
-        }
-        if left > 1 {
-            let near = self.data.batch(step + 1);
-            (0..near.len()).for_each(|i| self.lists.prefetch_entries(near.at(i)));
-        }
-    }
-
+impl<T: Real, E: Entry<T>> Slice<'_, T, E> {
     /// One step by some rows; returns the first layer, if any, in which something is no longer
     /// finite.
     #[inline(always)]
     fn step<S: Lines<T = T>>(&mut self, s: S, rows: Rows<'_>, by: Descent<T>) -> Option<usize> {
-        let Self { batch, isa, data, lists, .. } = self;
-        let (isa, count, last) = (*isa, rows.len(), batch.parts.len() - 1);
+        let Self { batch, isa, data, entry, .. } = self;
+        let (isa, data, count, last) = (*isa, *data, rows.len(), batch.parts.len() - 1);
         let mut after = self.totals;
-        s.apart(ForwardLit { isa, lists, rows, part: &mut batch.parts[0] });
+        let Batch { parts, x, sums, .. } = &mut **batch;
+        entry.forward(s, isa, (data, rows), &mut parts[0], Desk { x, sums });
         for l in 0..last {
             let (before, behind) = batch.parts.split_at_mut(l + 1);
             s.apart(Forward { isa, rows: count, before: &before[l], part: &mut behind[0] });
@@ -181,16 +151,7 @@ impl<T: Real, E: Lit<T>> Slice<'_, T, E> {
             diverged = if finite { diverged } else { Some(l) };
         }
         let Batch { parts, x, sums, .. } = &mut **batch;
-        let part = &mut parts[0];
-        let finite = if elementwise::all_finite(
-            isa,
-            lines::flat(&part.r[..count * lines::lines(part.n_out)]),
-        ) {
-            s.apart(StepLit { lists, rows, part, sums, by })
-        } else {
-            step_whole(isa, data, rows, x, part, by)
-        };
-        if !finite {
+        if !entry.step(s, isa, (data, rows), &mut parts[0], by, Desk { x, sums }) {
             diverged = Some(0);
         }
         if diverged.is_none() {
@@ -200,32 +161,7 @@ impl<T: Real, E: Lit<T>> Slice<'_, T, E> {
     }
 }
 
-/// z and a of the first layer, from those inputs that are not 0 (Eq. 6, 7).
-struct ForwardLit<'a, T, E> {
-    isa: Isa,
-    lists: &'a Listed<E>,
-    rows: Rows<'a>,
-    part: &'a mut Part<T>,
-}
-
-impl<T: Real, E: Lit<T>> Work<T> for ForwardLit<'_, T, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Lines<T = T>>(self, s: S) {
-        let Self { isa, lists, rows, part } = self;
-        let (row, count) = (|i| lists.row(rows.at(i)), rows.len());
-        let z = &mut part.z[..count * lines::lines(part.n_out)];
-        if z.len() == count {
-            few::product_lit::<S, E, 1>(s, &row, &part.w, z);
-        } else {
-            few::product_lit::<S, E, 2>(s, &row, &part.w, z);
-        }
-        part.activate_rows(s, isa, count);
-    }
-}
-
-/// The same of a layer behind another.
+/// z and a of a layer behind another (Eq. 6, 7).
 struct Forward<'a, T> {
     isa: Isa,
     rows: usize,
@@ -328,72 +264,5 @@ impl<T: Real> Work<T> for Back<'_, T> {
         let weights = few::step(s, rows, (a, n_in), r, (w, v), by);
         few::step(s, rows, (r, *n_out), a, (transposed, v_transposed), by);
         (before.slope_rows(s, isa, rows), biases && weights) // r = sigma'(z) * dE/da
-    }
-}
-
-/// One step of the first layer, from those inputs that are not 0; returns whether each of its
-/// parameters is finite.
-struct StepLit<'a, T, E> {
-    lists: &'a Listed<E>,
-    rows: Rows<'a>,
-    part: &'a mut Part<T>,
-    sums: &'a mut [Line<T>],
-    by: Descent<T>,
-}
-
-impl<T: Real, E: Lit<T>> Work<T> for StepLit<'_, T, E> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: Lines<T = T>>(self, s: S) -> bool {
-        let Self { lists, rows, part, sums, by } = self;
-        let biases = part.step_biases_by_rows(s, rows.len(), by);
-        let row = |i| lists.row(rows.at(i));
-        let Part { n_in, n_out, w, v, r, .. } = part;
-        let (row, r) = ((&row, *n_in), &r[..rows.len() * lines::lines(*n_out)]);
-        let weights = if r.len() == rows.len() {
-            few::step_lit::<S, E, 1>(s, row, r, (w, v), by, sums)
-        } else {
-            few::step_lit::<S, E, 2>(s, row, r, (w, v), by, sums)
-        };
-        biases && weights
-    }
-}
-
-/// The same with nothing left out, as r is not finite, and 0 times that is not 0.
-#[cold]
-fn step_whole<T: Real>(
-    isa: Isa,
-    data: &Dataset<T>,
-    rows: Rows<'_>,
-    x: &mut [Line<T>],
-    part: &mut Part<T>,
-    by: Descent<T>,
-) -> bool {
-    let (n_in, stride) = (part.n_in, lines::lines(part.n_in));
-    for (i, x) in x.chunks_exact_mut(stride).take(rows.len()).enumerate() {
-        let x = &mut lines::flat_mut(x)[..n_in];
-        data.inputs().gather(Rows::Range(rows.at(i), 1), n_in, x);
-    }
-    isa.run(StepWhole { rows: rows.len(), x, part, by })
-}
-
-struct StepWhole<'a, T> {
-    rows: usize,
-    x: &'a [Line<T>],
-    part: &'a mut Part<T>,
-    by: Descent<T>,
-}
-
-impl<T: Real> Work<T> for StepWhole<'_, T> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: Lines<T = T>>(self, s: S) -> bool {
-        let Self { rows, x, part, by } = self;
-        let biases = part.step_biases_by_rows(s, rows, by);
-        let Part { n_in, n_out, w, v, r, .. } = part;
-        let r = &r[..rows * lines::lines(*n_out)];
-        biases & few::step(s, rows, (x, *n_in), r, (w, v), by)
     }
 }

@@ -60,7 +60,9 @@ impl<T: Real> Trainer<T> {
         };
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
         let Self { network, state, plan, .. } = self;
-        let trained = fpu::exact(|| batch.train(network, state, plan.isa, data, steps, totals));
+        let sparse = plan.path.is_sparse();
+        let (isa, state) = (plan.isa, &mut *state);
+        let trained = fpu::exact(|| batch.train(network, state, isa, data, sparse, steps, totals));
         // As above.
         self.batch = trained.diverged.is_none().then_some(batch);
         self.told.tell(1, Some(self.plan.path));

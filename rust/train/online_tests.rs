@@ -1,16 +1,17 @@
-//! The online form, and the layered one that leaves out zeros, judged by the plain layered one, bit
-//! for bit.
+//! The online form, that of a few rows, and the layered one that leaves out zeros, judged by the plain
+//! layered one, bit for bit.
 
 use crate::activation::Activation::{self, Identity, Relu, Sigmoid, Softmax, Tanh};
 use crate::data::{Answers, Dataset, Inputs};
 use crate::init::Initialization;
+use crate::kernels::gemm::BLOCK;
+use crate::kernels::lines::LINE;
 use crate::kernels::testing::{assert_bits, bits, extreme, mild};
 use crate::kernels::{Isa, Real};
 use crate::loss::Loss;
 use crate::network::Network;
-use crate::online::Batch;
 use crate::optimizer::Optimizer;
-use crate::plan::{Path, Plan};
+use crate::plan::{LIT_LINES, Path, Plan};
 use crate::rng::Words;
 use crate::train::{Steps, Totals, Trained, Trainer};
 
@@ -58,8 +59,7 @@ fn run<T: Real>(case: &Case<T>, batch: usize, isa: Isa, path: Path, threads: usi
             let steps = Steps { epoch, first, rates, optimizer: case.optimizer };
             let after = trainer.train(&mut data, &steps, totals).unwrap();
             assert_eq!(trainer.plan().path, path);
-            let few = path == Path::LayeredSparse && Batch::pays(trainer.network(), batch);
-            assert_eq!(trainer.batch.is_some(), few && after.diverged.is_none());
+            assert_eq!(trainer.batch.is_some(), path.is_few() && after.diverged.is_none());
             slices.push(after);
             totals = after.totals;
             first += count;
@@ -72,16 +72,26 @@ fn run<T: Real>(case: &Case<T>, batch: usize, isa: Isa, path: Path, threads: usi
     Outcome { slices, parameters, vectors }
 }
 
-/// Compares the online paths on every instruction set, and that of batches too where one leaves
-/// out zeros; returns whether training diverged.
+/// Compares the online paths on every instruction set, and those of batches, too; returns whether
+/// training diverged.
 fn judge<T: Real>(case: &Case<T>, paths: &[Path], what: &str) -> bool {
     let mut diverged = judge_batch(case, 1, paths, 1, what);
-    if paths.contains(&Path::OnlineSparse) {
-        for batch in [1, 2, 5] {
-            diverged |= judge_batch(case, batch, &[Path::LayeredSparse], 1, what);
-        }
+    let sparse = paths.contains(&Path::OnlineSparse);
+    for batch in [1, 2, 5] {
+        diverged |= judge_batch(case, batch, &by_batches(case, batch, sparse), 1, what);
     }
     diverged
+}
+
+/// The paths, other than the plain one, that batches can take; those that leave out zeros, too.
+fn by_batches<T>(case: &Case<T>, batch: usize, sparse: bool) -> Vec<Path> {
+    let few = batch <= BLOCK;
+    let all = [
+        (Path::LayeredSparse, sparse),
+        (Path::FewSparse, sparse && few && case.sizes[1] <= LIT_LINES * LINE),
+        (Path::Few, few),
+    ];
+    all.into_iter().filter_map(|(path, can)| can.then_some(path)).collect()
 }
 
 fn judge_batch<T: Real>(
@@ -252,7 +262,8 @@ fn every_batch<T: Real>() {
             };
             for (batch, threads) in [(100, 1), (256, 2), (257, 3), (600, 8)] {
                 let what = format!("{momentum} {l2} {threads} threads");
-                assert!(!judge_batch(&case, batch, &[Path::LayeredSparse], threads, &what));
+                let paths = by_batches(&case, batch, true);
+                assert!(!judge_batch(&case, batch, &paths, threads, &what));
             }
         }
     }
@@ -354,7 +365,8 @@ fn a_few_rows<T: Real>() {
                 };
                 for batch in [3, 10, 15, 16] {
                     let what = format!("{sizes:?} {momentum} {l2}");
-                    assert!(!judge_batch(&case, batch, &[Path::LayeredSparse], 2, &what));
+                    let paths = by_batches(&case, batch, true);
+                    assert!(!judge_batch(&case, batch, &paths, 2, &what));
                 }
             }
         }
@@ -365,31 +377,6 @@ fn a_few_rows<T: Real>() {
 fn batches_of_a_few_rows() {
     a_few_rows::<f32>();
     a_few_rows::<f64>();
-}
-
-#[test]
-fn a_few_rows_through_small_layers_stay_in_lines() {
-    fn pays<T: Real>(sizes: &[usize], rows: usize) -> bool {
-        let activations = vec![Sigmoid; sizes.len() - 1];
-        let network = Network::<T>::new(sizes, &activations, Loss::SquaredError).unwrap();
-        Batch::pays(&network, rows)
-    }
-    for (sizes, rows, expected) in [
-        (&[784, 30, 10][..], 10, [true, false]),
-        (&[784, 32, 10], 15, [true, false]),
-        (&[784, 16, 10], 15, [true, true]),
-        (&[784, 16, 10], 16, [false, false]),
-        (&[784, 33, 10], 10, [false, false]),
-        (&[784, 10], 2, [true, true]),
-        (&[784, 16, 500, 10], 2, [false, false]),
-        (&[100_000, 10], 2, [true, false]),
-    ] {
-        assert_eq!(
-            [pays::<f32>(sizes, rows), pays::<f64>(sizes, rows)],
-            expected,
-            "{sizes:?} {rows}"
-        );
-    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ PATHS = [
     ("online sparse", 1),
     ("layered", 7),
     ("layered sparse", 7),
+    ("few rows", 7),
+    ("few rows sparse", 7),
 ]
 
 SETTINGS = [

@@ -30,7 +30,16 @@ from chainrule import Network
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("path", "batch_size"),
-    [("online", 1), ("online sparse", 1), ("layered sparse", 2), ("layered sparse", 7)],
+    [
+        ("online", 1),
+        ("online sparse", 1),
+        ("layered sparse", 2),
+        ("layered sparse", 7),
+        ("few rows", 2),
+        ("few rows", 7),
+        ("few rows sparse", 2),
+        ("few rows sparse", 7),
+    ],
 )
 def test_a_path_gives_the_bits_of_the_layered_one(isa, path, batch_size, dtype, kind, settings):
     x = pixels() if kind == "uint8" else values(pixels(), dtype)
@@ -56,8 +65,9 @@ def test_the_engine_chooses_by_batch_and_zeros():
 
     assert chosen(pixels(), 1) == "online sparse"
     assert chosen(pixels() + 1, 1) == "online"
-    assert chosen(pixels(), 10) == "layered sparse"
+    assert chosen(pixels(), 10) == "few rows sparse"
     assert chosen(pixels() + 1, 10) == "layered"
+    assert chosen(pixels() + 1, 8) == "few rows"
     assert chosen(pixels(), 10, (300, 40, 200, 5)) == "layered sparse"
 
 

@@ -205,6 +205,9 @@ const WORKS: &[(&str, &str, fn())] = &[
     ("batch-10", "a step of 784-30-10 by 10 images", || {
         Training { sizes: &[784, 30, 10], batch: 10, steps: 8, ..ONLINE }.count::<f32>();
     }),
+    ("few-dense", "a step of 784-16-16-10 by 4 dense rows", || {
+        Training { rows: Rows::Numbers, batch: 4, steps: 8, ..ONLINE }.count::<f32>();
+    }),
     ("batch-128", "a step of 784-128-10 by 128 images", || {
         Training { sizes: &[784, 128, 10], rows: Rows::Images, ..WIDE }.count::<f32>();
     }),
