@@ -2,8 +2,8 @@
 
 use super::job::{CHUNK_ROWS, Job, Part};
 use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
-use super::panel::{Shape, abreast, group, is_zero, tallest};
-use super::tile::{NextRows, Output, Place, form};
+use super::panel::{Shape, group, is_zero, tallest};
+use super::tile::{NextRows, Output, Place, form, piece};
 use super::{BLOCK, nonzero, thin};
 use crate::kernels::Real;
 use crate::kernels::simd::{Simd, simd_kernel};
@@ -11,6 +11,12 @@ use crate::matrix::MatRef;
 
 /// Rows of B of at most so many bytes: a block of them, 32 KiB, is as good as a copy where it lies.
 const SHORT: usize = 128;
+
+/// So many bytes stay in a core's own caches, or come soon enough: tiles need not fetch what is packed next
+/// on their way. Narrow tiles pack less at a time, and each has less time for it.
+const fn near<S: Simd>() -> usize {
+    if S::WIDE_ROWS > 0 { 3 << 19 } else { 5 << 19 }
+}
 
 /// How many elements of B stay in the first cache beside the rest.
 const GROUP: usize = 8 * BLOCK;
@@ -40,7 +46,8 @@ pub(super) struct Chunk<'a, T> {
     pub(super) panels: &'a mut [T],
     pub(super) sums: &'a mut [T],
     pub(super) rows: &'a mut [T],
-    far: bool,
+    /// How many bytes are met before what is packed of B is met again.
+    bytes: usize,
 }
 
 /// Block by block along the summation.
@@ -61,8 +68,8 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
     }
     let (panels, rest) = scratch.split_at_mut(nonzero::width::<S::T>() * BLOCK);
     let (sums, rows) = rest.split_at_mut(nonzero::width::<S::T>() * CHUNK_ROWS);
-    let far = job.packed().is_none() && form != form::DIRECT && job.is_far();
-    let mut chunk = Chunk { job, part, panels, sums, rows, far };
+    let bytes = if job.packed().is_none() && form != form::DIRECT { job.bytes() } else { 0 };
+    let mut chunk = Chunk { job, part, panels, sums, rows, bytes };
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let mut check = S::splat(S::T::ZERO);
@@ -136,7 +143,7 @@ unsafe fn block<S: Simd>(
             place.columns = columns_together::<S>(panels, part.n - j);
             chunk.place_b::<S>(form, &mut place, (first, j), panels);
             j += place.columns;
-            let mut ahead = chunk.ahead_of::<S>(form, &place, (first, j), panels);
+            let mut ahead = chunk.ahead_of::<S>(form, (first, j), panels);
             group::<S>(form, place, part.m, output, check, &mut ahead);
             place.c += place.columns;
         }
@@ -248,21 +255,16 @@ impl<'a, T: Real> Chunk<'a, T> {
     fn ahead_of<S: Simd<T = T>>(
         &self,
         form: u8,
-        group: &Place<T>,
         (first, j): (usize, usize),
         panels: usize,
     ) -> Ahead<T> {
-        if !self.far {
-            return Ahead::new(None, 0);
-        }
         let next = if j < self.part.n {
             columns_together::<S>(panels, self.part.n - j)
         } else {
             let k = BLOCK.min(self.job.b().rows().saturating_sub(first + BLOCK));
             columns_together::<S>(panels_together::<S>(form, k), self.part.n)
         };
-        let tiles = self.part.m / tallest::<S>(form, group) * abreast::<S>(group.columns);
-        self.ahead(first, (j, next), tiles)
+        self.ahead(first, (j, next), near::<S>(), piece::<S>())
     }
 
     /// Whether B is packed already.
@@ -277,11 +279,19 @@ impl<'a, T: Real> Chunk<'a, T> {
         self.job.packed().is_some_and(super::Packed::is_finite)
     }
 
-    /// What is packed next: so many columns from `j` on, or the first ones of the next block.
+    /// What is packed next, where so many bytes are not near: so many columns from `j` on, or the first
+    /// ones of the next block, in such pieces.
     #[inline(always)]
-    pub(super) fn ahead(&self, first: usize, (j, width): (usize, usize), tiles: usize) -> Ahead<T> {
+    pub(super) fn ahead(
+        &self,
+        first: usize,
+        (j, width): (usize, usize),
+        near: usize,
+        piece: usize,
+    ) -> Ahead<T> {
         let b = self.job.b().columns_from(self.part.j, self.part.n);
-        Ahead::new(if self.far { panels_at(b, first, j, width) } else { None }, tiles)
+        let next = (self.bytes > near).then(|| panels_at(b, first, j, width)).flatten();
+        Ahead::new(next, piece)
     }
 }
 

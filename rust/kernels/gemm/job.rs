@@ -26,9 +26,6 @@ pub(super) const CHUNK_ROWS: usize = 256;
 /// How many multiply-adds a product has at least where workers share it.
 const SHARED: usize = 1 << 16;
 
-/// So many bytes of B, and of C in a chunk, stay in a core's own caches, or come soon enough.
-const NEAR: usize = 5 << 19;
-
 /// A product and what becomes of it.
 pub(super) struct Job<'a, T> {
     a: MatRef<'a, T>,
@@ -96,10 +93,10 @@ impl<'a, T: Real> Job<'a, T> {
         self.a.rows() * self.a.columns() * self.b.columns() >= SHARED
     }
 
-    /// Whether B is no longer near the core when it is met again.
-    pub(super) fn is_far(&self) -> bool {
+    /// How many bytes of B, and of C in a chunk, are met before an element of B is met again.
+    pub(super) fn bytes(&self) -> usize {
         let rows = self.b.rows() + self.a.rows().min(BLOCK);
-        rows * self.b.columns() * size_of::<T>() > NEAR
+        rows * self.b.columns() * size_of::<T>()
     }
 
     /// How many rows and columns a chunk has.

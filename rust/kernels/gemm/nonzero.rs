@@ -47,6 +47,9 @@ const LEAST: (usize, usize) = (4, 64);
 /// How many rows A has at least where B has yet to be packed, and looked at.
 const LEAST_ROWS: usize = 16;
 
+/// So many bytes come soon enough: rows would wait longer while what is packed next is fetched.
+const NEAR: usize = 5 << 19;
+
 /// How many rows ahead what a row of sums will change is fetched.
 const AHEAD: usize = 4;
 
@@ -113,7 +116,7 @@ pub(super) unsafe fn leave_out<S: Simd>(
             let narrow = columns <= S::LANES;
             let passes = if narrow { 1 } else { size.1.div_ceil(PIECE) };
             let fetches = size.0.div_ceil(S::ROWS) * passes;
-            let mut ahead = chunk.ahead(first, (j + columns, next), fetches);
+            let mut ahead = chunk.ahead(first, (j + columns, next), NEAR, next).by(fetches);
             place.columns = columns;
             let whole =
                 narrow || !panels::<S>(chunk, (first, j), &rows, place, output, check, &mut ahead);

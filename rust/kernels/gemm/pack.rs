@@ -1,8 +1,9 @@
 //! Operands copied to where the innermost loop reads them one after the other.
 
-use super::super::memory::fetch_far;
+use super::super::memory::{LINE_BYTES, fetch_far};
 use super::super::simd::Simd;
 use super::BLOCK;
+use super::tile::NextRows;
 use crate::matrix::MatRef;
 
 /// How many rows the next tile has, at most `most`, where so many are left: no tile is so low that
@@ -208,50 +209,102 @@ pub(super) fn panels_at<T: Copy>(
     Some(b.rows_from(first, k).columns_from(j, width.min(b.columns() - j)))
 }
 
-/// What is packed next: fetched piece by piece while tiles are worked on, so that packing does not
+/// What is packed next: fetched to the second cache while tiles are worked on, so that packing does not
 /// wait for memory.
+///
+/// B's lines, rows or columns, whichever lie side by side, are cut into pieces. One piece is fetched of
+/// all lines, then the next.
 pub(super) struct Ahead<T> {
-    /// The next line of B, a row or a column, whichever lies side by side.
-    at: *const T,
+    b: *const T,
     stride: usize,
     length: usize,
-    /// How many lines are left, and how many are fetched for a tile.
-    left: usize,
-    each: usize,
+    lines: usize,
+    /// How many elements a piece has.
+    size: usize,
+    /// How many pieces are fetched at a time.
+    share: usize,
+    /// Of which line what comes next is, and which piece.
+    line: usize,
+    piece: usize,
 }
 
 impl<T> Ahead<T> {
-    /// Some panels of B, if there are more, by the time that so many tiles are done.
+    /// Some panels of B, if there are more, in pieces of so many elements.
     #[inline(always)]
-    pub(super) fn new(b: Option<MatRef<'_, T>>, tiles: usize) -> Self {
-        let Some(b) = b else {
-            return Self { at: std::ptr::null(), stride: 0, length: 0, left: 0, each: 0 };
+    pub(super) fn new(b: Option<MatRef<'_, T>>, size: usize) -> Self {
+        let (b, stride, length, lines) = match b {
+            None => (std::ptr::null(), 0, 0, 0),
+            Some(b) if b.column_stride() == 1 => {
+                (b.data().as_ptr(), b.row_stride(), b.columns(), b.rows())
+            }
+            Some(b) => (b.data().as_ptr(), b.column_stride(), b.rows(), b.columns()),
         };
-        let (stride, length, left) = if b.column_stride() == 1 {
-            (b.row_stride(), b.columns(), b.rows())
-        } else {
-            (b.column_stride(), b.rows(), b.columns())
-        };
-        Self { at: b.data().as_ptr(), stride, length, left, each: left.div_ceil(tiles.max(1)) }
+        Self { b, stride, length, lines, size, share: 0, line: 0, piece: 0 }
     }
 
-    /// Fetches the lines of one tile.
+    /// The same, all of it by as many calls of [`Ahead::fetch`].
+    #[inline(always)]
+    pub(super) fn by(self, calls: usize) -> Self {
+        let pieces = self.length.div_ceil(self.size) * self.lines;
+        Self { share: pieces.div_ceil(calls.max(1)), ..self }
+    }
+
+    /// What a tile fetches on its way, if it has time for so many pieces: of one line after the other from
+    /// `start` on.
+    #[inline(always)]
+    pub(super) fn on_the_way(&mut self, times: usize) -> NextRows {
+        if self.is_done() {
+            return NextRows::NONE;
+        }
+        // The last byte of the first element is in the cache line that counts: what stands in that line
+        // before it is the panel's before.
+        let start = self.next().cast::<i8>().wrapping_add(LINE_BYTES - size_of::<T>());
+        self.advance(times);
+        NextRows { start, stride: self.stride * size_of::<T>(), ..NextRows::NONE }
+    }
+
+    /// Fetches some pieces now.
     #[inline(always)]
     pub(super) fn fetch(&mut self) {
-        if self.left > 0 {
-            self.fetch_lines();
+        if self.share > 0 {
+            self.fetch_pieces(self.share);
         }
     }
 
     // Not inlined: a product that fetches nothing keeps its registers.
     #[inline(never)]
-    fn fetch_lines(&mut self) {
-        for _ in 0..self.each.min(self.left) {
-            fetch_far(self.at, self.length);
-            #[cfg(test)]
-            super::tests::FETCHED.with(|fetched| fetched.set(fetched.get() + self.length));
-            self.at = self.at.wrapping_add(self.stride);
-            self.left -= 1;
+    fn fetch_pieces(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.is_done() {
+                return;
+            }
+            fetch_far(self.next(), self.size.min(self.length - self.piece * self.size));
+            self.advance(1);
+        }
+    }
+
+    #[inline(always)]
+    fn is_done(&self) -> bool {
+        self.piece * self.size >= self.length
+    }
+
+    #[inline(always)]
+    fn next(&self) -> *const T {
+        self.b.wrapping_add(self.line * self.stride + self.piece * self.size)
+    }
+
+    /// Goes on by so many lines, or to the next piece where there are fewer.
+    #[inline(always)]
+    fn advance(&mut self, lines: usize) {
+        let lines = lines.min(self.lines - self.line);
+        #[cfg(test)]
+        super::tests::FETCHED.with(|fetched| {
+            let each = self.size.min(self.length - self.piece * self.size);
+            fetched.set(fetched.get() + lines * each);
+        });
+        self.line += lines;
+        if self.line == self.lines {
+            (self.line, self.piece) = (0, self.piece + 1);
         }
     }
 }
@@ -280,19 +333,33 @@ mod tests {
     }
 
     #[test]
-    fn all_lines_are_fetched_by_the_last_tile() {
+    fn all_is_fetched_by_the_last_call() {
         let data = vec![0.0_f32; 9 * 40];
         let rows = MatRef::with_strides(&data, 9, 7, 40, 1);
-        for (b, lines) in [(rows, 9), (rows.transposed(), 9), (MatRef::new(&data, 9, 40), 9)] {
-            for tiles in [0, 1, 2, 5, 20] {
-                let mut ahead = Ahead::new(Some(b), tiles);
-                assert_eq!((ahead.left, ahead.at), (lines, data.as_ptr()));
-                (0..tiles.max(1)).for_each(|_| ahead.fetch());
-                assert_eq!((ahead.left, ahead.at), (0, data.as_ptr().wrapping_add(9 * 40)));
+        for b in [rows, rows.transposed(), MatRef::new(&data, 9, 40)] {
+            for (calls, size) in [0, 1, 2, 5, 20].into_iter().flat_map(|c| [(c, 4), (c, 64)]) {
+                let mut ahead = Ahead::new(Some(b), size).by(calls);
+                assert!(!ahead.is_done());
+                (0..calls.max(1)).for_each(|_| ahead.fetch());
+                assert!(ahead.is_done());
             }
         }
-        let mut none = Ahead::<f32>::new(None, 3);
+        let mut none = Ahead::<f32>::new(None, 4).by(3);
         none.fetch();
-        assert!(none.at.is_null());
+        assert!(none.is_done() && none.on_the_way(2).stride == 0);
+    }
+
+    #[test]
+    fn a_tile_fetches_the_next_lines_on_its_way() {
+        let data = vec![0.0_f32; 9 * 40];
+        let mut ahead = Ahead::new(Some(MatRef::with_strides(&data, 9, 20, 40, 1)), 8);
+        for (i, (line, piece)) in
+            [(0, 0), (5, 0), (0, 1), (5, 1), (0, 2), (5, 2)].into_iter().enumerate()
+        {
+            let next = ahead.on_the_way(5);
+            let first = data.as_ptr().wrapping_add(line * 40 + piece * 8).cast::<i8>();
+            assert_eq!((next.start, next.stride), (first.wrapping_add(60), 160), "tile {i}");
+        }
+        assert_eq!(ahead.on_the_way(5).stride, 0);
     }
 }

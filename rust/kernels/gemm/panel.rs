@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::pack::{Ahead, height};
-use super::tile::{Output, Place, fetch, form, settle};
+use super::tile::{Output, Place, fetch, fetches_b, form, pieces_on_the_way, settle};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
 
@@ -40,17 +40,6 @@ impl Shape {
 #[inline(always)]
 pub(super) fn tallest<S: Simd>(form: u8, place: &Place<S::T>) -> usize {
     if form == form::PACKED { place.a_strides.1 } else { Shape::of::<S>(place.columns).rows }
-}
-
-/// How many tiles so many columns take.
-#[inline(always)]
-pub(super) fn abreast<S: Simd>(mut columns: usize) -> usize {
-    let mut tiles = 0;
-    while columns > 0 {
-        columns -= Shape::of::<S>(columns).columns;
-        tiles += 1;
-    }
-    tiles
 }
 
 /// Some panels of B, packed one behind the other, and all rows of A. Where there are several tiles
@@ -183,7 +172,9 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     );
     let mut i = 0;
     while i < m {
-        ahead.fetch();
+        if fetches_b(FORM, V) && place.unpacked.is_null() {
+            place.next = ahead.on_the_way(pieces_on_the_way::<S>(place.k));
+        }
         let rows = height(m - i, most);
         // SAFETY: the caller's word; the sums fit into the space.
         unsafe {

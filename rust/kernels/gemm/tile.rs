@@ -43,6 +43,26 @@ const fn is_strided(form: u8) -> bool {
     matches!(form, DIRECT | BLOCKS | LISTED | PIXELS)
 }
 
+/// Whether a tile of so many registers fetches B's next pieces on its way.
+pub(super) const fn fetches_b(form: u8, registers: usize) -> bool {
+    registers > 1 && matches!(form, ROWS | PACKED)
+}
+
+/// How many elements of B are fetched together: as many as the widest tile has columns.
+pub(super) const fn piece<S: Simd>() -> usize {
+    if S::WIDE_ROWS > 0 { 4 * S::LANES } else { 2 * S::LANES }
+}
+
+/// How many of these a tile of k steps has time to fetch: a line of them each four steps.
+pub(super) const fn pieces_on_the_way<S: Simd>(k: usize) -> usize {
+    k / 4 / piece_lines::<S>()
+}
+
+/// How many cache lines these fill.
+const fn piece_lines<S: Simd>() -> usize {
+    (piece::<S>() * size_of::<S::T>()).div_ceil(memory::LINE_BYTES)
+}
+
 /// What becomes of the sums of a block. Element (i, j) of C stands at `i * stride + j` of each
 /// vector; a vector that is not there is a null pointer.
 #[derive(Clone, Copy)]
@@ -89,7 +109,7 @@ pub struct Place<T> {
     pub(super) list: *const u8,
     /// A's pixels, in the place of A.
     pub(super) pixels: *const u8,
-    /// What is fetched on the way, where columns of numbers are listed.
+    /// What is fetched on the way: where columns of numbers are listed, rows of A; else pieces of B's lines.
     pub(super) next: NextRows,
 }
 
@@ -113,6 +133,9 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         let (mut t, mut fetched) = (0, 0);
         // With stores between the steps the compiler would load more of A ahead than registers hold.
         while FORM & PACKING == 0 && t + 4 <= k {
+            if fetches_b(FORM, V) && place.next.stride > 0 {
+                place.next.fetch_piece::<S>(t / 4);
+            }
             if FORM == LISTED && fetched < 2 * place.next.lines {
                 // A few at a time: a core waits when it has asked for more lines than it can count.
                 place.next.fetch_half::<R>(fetched);
@@ -137,7 +160,7 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     }
 }
 
-/// Rows that are looked at when the tile is done: the look would wait for them.
+/// Rows that are looked at, or packed, when the tile is done: that would wait for them.
 #[derive(Clone, Copy)]
 pub(super) struct NextRows {
     /// The first, and how many bytes they are apart.
@@ -153,6 +176,14 @@ impl NextRows {
     /// None.
     pub(super) const NONE: Self =
         Self { start: std::ptr::null(), stride: 0, lines: 0, to_first: false };
+
+    /// Fetches a cache line of a piece, and the next time the next, or the first of the next row's.
+    #[inline(always)]
+    fn fetch_piece<S: Simd>(&self, time: usize) {
+        let lines = piece_lines::<S>();
+        let piece = self.start.wrapping_add((time / lines).wrapping_mul(self.stride));
+        memory::fetch_to_second(piece.wrapping_add(time % lines * memory::LINE_BYTES));
+    }
 
     /// A line of half of so many rows: line by line, and of each first the upper half.
     #[inline(always)]

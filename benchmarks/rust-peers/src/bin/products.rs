@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use chainrule::kernels::Isa;
 use chainrule::kernels::gemm::{Scratch, Team};
+use chainrule::kernels::memory::zeros;
 use chainrule::matrix::{MatMut, MatRef};
 use chainrule::pool;
 use faer::linalg::matmul::matmul;
@@ -98,11 +99,16 @@ impl Product {
         let &[m, k, n] = &numbers.collect::<Vec<usize>>()[..] else {
             panic!("three numbers a line: m k n; got {line}")
         };
+        // On huge pages where they are long, as networks' vectors are, and NumPy's arrays.
         let of = |len, period| {
-            (0..len).map(|i| (i % period) as f32 / period as f32 - 0.5).collect::<Vec<f32>>()
+            let mut all = zeros(len).expect("memory");
+            for (i, x) in all.iter_mut().enumerate() {
+                *x = (i % period) as f32 / period as f32 - 0.5;
+            }
+            all
         };
         let times = (SAMPLE / (m * k * n)).max(1);
-        Self { shape: (m, k, n), a: of(m * k, 17), b: of(k * n, 19), c: vec![0.0; m * n], times }
+        Self { shape: (m, k, n), a: of(m * k, 17), b: of(k * n, 19), c: of(m * n, 1), times }
     }
 
     fn chainrule(&mut self, isa: Isa, beside: &Beside) {
