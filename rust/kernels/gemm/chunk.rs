@@ -1,7 +1,7 @@
 //! One chunk of a product: block by block along the summation, panel by panel.
 
 use super::job::{CHUNK_ROWS, Job, Part};
-use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
+use super::pack::{Ahead, Way, behind, height, pack_panels, pack_rows, panels_at};
 use super::panel::{Shape, group, is_zero, tallest};
 use super::tile::{NextRows, Output, Place, form, piece};
 use super::{BLOCK, nonzero, thin};
@@ -143,8 +143,8 @@ unsafe fn block<S: Simd>(
             place.columns = columns_together::<S>(panels, part.n - j);
             chunk.place_b::<S>(form, &mut place, (first, j), panels);
             j += place.columns;
-            let mut ahead = chunk.ahead_of::<S>(form, (first, j), panels);
-            group::<S>(form, place, part.m, output, check, &mut ahead);
+            let mut way = chunk.way::<S>(form, (first, j), panels);
+            group::<S>(form, place, part.m, output, check, &mut way);
             place.c += place.columns;
         }
     }
@@ -250,21 +250,17 @@ impl<'a, T: Real> Chunk<'a, T> {
         };
     }
 
-    /// What is packed behind a group, up to column `j`, fetched while that is worked on.
+    /// What is packed behind a group, up to column `j`, where it is worth fetching.
     #[inline(always)]
-    fn ahead_of<S: Simd<T = T>>(
-        &self,
-        form: u8,
-        (first, j): (usize, usize),
-        panels: usize,
-    ) -> Ahead<T> {
+    fn way<S: Simd<T = T>>(&self, form: u8, (first, j): (usize, usize), panels: usize) -> Way<T> {
         let next = if j < self.part.n {
             columns_together::<S>(panels, self.part.n - j)
         } else {
             let k = BLOCK.min(self.job.b().rows().saturating_sub(first + BLOCK));
             columns_together::<S>(panels_together::<S>(form, k), self.part.n)
         };
-        self.ahead(first, (j, next), near::<S>(), piece::<S>())
+        let next = self.packed_next(first, (j, next), near::<S>());
+        next.map_or(Way::NONE, |next| Way::new(&next, piece::<S>()))
     }
 
     /// Whether B is packed already.
@@ -279,19 +275,30 @@ impl<'a, T: Real> Chunk<'a, T> {
         self.job.packed().is_some_and(super::Packed::is_finite)
     }
 
-    /// What is packed next, where so many bytes are not near: so many columns from `j` on, or the first
-    /// ones of the next block, in such pieces.
+    /// What is packed next, where so many bytes are not near, to be fetched by so many times: so many columns
+    /// from `j` on, or the first ones of the next block.
     #[inline(always)]
     pub(super) fn ahead(
         &self,
         first: usize,
+        columns: (usize, usize),
+        near: usize,
+        times: usize,
+    ) -> Ahead<T> {
+        Ahead::new(self.packed_next(first, columns, near), times)
+    }
+
+    /// What is packed next, where so many bytes are not near: so many columns from `j` on, or the first
+    /// ones of the next block.
+    #[inline(always)]
+    fn packed_next(
+        &self,
+        first: usize,
         (j, width): (usize, usize),
         near: usize,
-        piece: usize,
-    ) -> Ahead<T> {
+    ) -> Option<MatRef<'a, T>> {
         let b = self.job.b().columns_from(self.part.j, self.part.n);
-        let next = (self.bytes > near).then(|| panels_at(b, first, j, width)).flatten();
-        Ahead::new(next, piece)
+        if self.bytes > near { panels_at(b, first, j, width) } else { None }
     }
 }
 

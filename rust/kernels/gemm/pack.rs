@@ -209,109 +209,117 @@ pub(super) fn panels_at<T: Copy>(
     Some(b.rows_from(first, k).columns_from(j, width.min(b.columns() - j)))
 }
 
-/// What is packed next: fetched to the second cache while tiles are worked on, so that packing does not
-/// wait for memory.
+/// What is packed next: some lines of it are fetched at a time while rows are worked on, so that packing
+/// does not wait for memory.
+pub(super) struct Ahead<T> {
+    /// The next line of B, a row or a column, whichever lies side by side.
+    at: *const T,
+    stride: usize,
+    length: usize,
+    /// How many lines are left, and how many are fetched at a time.
+    left: usize,
+    each: usize,
+}
+
+impl<T> Ahead<T> {
+    /// Some panels of B, if there are more, by so many times.
+    #[inline(always)]
+    pub(super) fn new(b: Option<MatRef<'_, T>>, times: usize) -> Self {
+        let Some(b) = b else {
+            return Self { at: std::ptr::null(), stride: 0, length: 0, left: 0, each: 0 };
+        };
+        let (stride, length, left) = lines_of(&b);
+        Self { at: b.data().as_ptr(), stride, length, left, each: left.div_ceil(times.max(1)) }
+    }
+
+    /// Fetches some lines.
+    #[inline(always)]
+    pub(super) fn fetch(&mut self) {
+        if self.left > 0 {
+            self.fetch_lines();
+        }
+    }
+
+    // Not inlined: a product that fetches nothing keeps its registers.
+    #[inline(never)]
+    fn fetch_lines(&mut self) {
+        for _ in 0..self.each.min(self.left) {
+            fetch_far(self.at, self.length);
+            #[cfg(test)]
+            super::tests::FETCHED.with(|fetched| fetched.set(fetched.get() + self.length));
+            self.at = self.at.wrapping_add(self.stride);
+            self.left -= 1;
+        }
+    }
+}
+
+/// What is packed next: tiles fetch it on their way, so that packing does not wait for memory, and neither
+/// do they, as a core does that asks for more than it can count.
 ///
 /// B's lines, rows or columns, whichever lie side by side, are cut into pieces. One piece is fetched of
 /// all lines, then the next.
-pub(super) struct Ahead<T> {
+pub(super) struct Way<T> {
     b: *const T,
     stride: usize,
     length: usize,
     lines: usize,
     /// How many elements a piece has.
     size: usize,
-    /// How many pieces are fetched at a time.
-    share: usize,
     /// Of which line what comes next is, and which piece.
     line: usize,
     piece: usize,
 }
 
-impl<T> Ahead<T> {
-    /// Some panels of B, if there are more, in pieces of so many elements.
+impl<T> Way<T> {
+    /// Where nothing is fetched.
+    pub(super) const NONE: Self =
+        Self { b: std::ptr::null(), stride: 0, length: 0, lines: 0, size: 1, line: 0, piece: 0 };
+
+    /// Some panels of B in pieces of so many elements.
     #[inline(always)]
-    pub(super) fn new(b: Option<MatRef<'_, T>>, size: usize) -> Self {
-        let (b, stride, length, lines) = match b {
-            None => (std::ptr::null(), 0, 0, 0),
-            Some(b) if b.column_stride() == 1 => {
-                (b.data().as_ptr(), b.row_stride(), b.columns(), b.rows())
-            }
-            Some(b) => (b.data().as_ptr(), b.column_stride(), b.rows(), b.columns()),
-        };
-        Self { b, stride, length, lines, size, share: 0, line: 0, piece: 0 }
+    pub(super) fn new(b: &MatRef<'_, T>, size: usize) -> Self {
+        let (stride, length, lines) = lines_of(b);
+        Self { b: b.data().as_ptr(), stride, length, lines, size, line: 0, piece: 0 }
     }
 
-    /// The same, all of it by as many calls of [`Ahead::fetch`].
+    /// What the next tile fetches, if it has time for so many pieces: of one line after the other from
+    /// `start` on. The stride is 0 where nothing is left.
     #[inline(always)]
-    pub(super) fn by(self, calls: usize) -> Self {
-        let pieces = self.length.div_ceil(self.size) * self.lines;
-        Self { share: pieces.div_ceil(calls.max(1)), ..self }
-    }
-
-    /// What a tile fetches on its way, if it has time for so many pieces: of one line after the other from
-    /// `start` on.
-    #[inline(always)]
-    pub(super) fn on_the_way(&mut self, times: usize) -> NextRows {
-        if self.is_done() {
+    pub(super) fn next(&mut self, times: usize) -> NextRows {
+        if self.piece * self.size >= self.length {
             return NextRows::NONE;
         }
+        let at = self.b.wrapping_add(self.line * self.stride + self.piece * self.size);
         // The last byte of the first element is in the cache line that counts: what stands in that line
         // before it is the panel's before.
-        let start = self.next().cast::<i8>().wrapping_add(LINE_BYTES - size_of::<T>());
-        self.advance(times);
-        NextRows { start, stride: self.stride * size_of::<T>(), ..NextRows::NONE }
-    }
-
-    /// Fetches some pieces now.
-    #[inline(always)]
-    pub(super) fn fetch(&mut self) {
-        if self.share > 0 {
-            self.fetch_pieces(self.share);
-        }
-    }
-
-    // Not inlined: a product that fetches nothing keeps its registers.
-    #[inline(never)]
-    fn fetch_pieces(&mut self, count: usize) {
-        for _ in 0..count {
-            if self.is_done() {
-                return;
-            }
-            fetch_far(self.next(), self.size.min(self.length - self.piece * self.size));
-            self.advance(1);
-        }
-    }
-
-    #[inline(always)]
-    fn is_done(&self) -> bool {
-        self.piece * self.size >= self.length
-    }
-
-    #[inline(always)]
-    fn next(&self) -> *const T {
-        self.b.wrapping_add(self.line * self.stride + self.piece * self.size)
-    }
-
-    /// Goes on by so many lines, or to the next piece where there are fewer.
-    #[inline(always)]
-    fn advance(&mut self, lines: usize) {
-        let lines = lines.min(self.lines - self.line);
+        let start = at.cast::<i8>().wrapping_add(LINE_BYTES - size_of::<T>());
+        let times = times.min(self.lines - self.line);
         #[cfg(test)]
         super::tests::FETCHED.with(|fetched| {
             let each = self.size.min(self.length - self.piece * self.size);
-            fetched.set(fetched.get() + lines * each);
+            fetched.set(fetched.get() + times * each);
         });
-        self.line += lines;
+        self.line += times;
         if self.line == self.lines {
             (self.line, self.piece) = (0, self.piece + 1);
         }
+        NextRows { start, stride: self.stride * size_of::<T>(), ..NextRows::NONE }
+    }
+}
+
+/// How far the lines of B are apart, how long they are, and how many.
+#[inline(always)]
+fn lines_of<T>(b: &MatRef<'_, T>) -> (usize, usize, usize) {
+    if b.column_stride() == 1 {
+        (b.row_stride(), b.columns(), b.rows())
+    } else {
+        (b.column_stride(), b.rows(), b.columns())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Ahead, BLOCK, MatRef, panels_at};
+    use super::{Ahead, BLOCK, MatRef, Way, panels_at};
 
     #[test]
     fn what_is_fetched_is_what_is_packed_next() {
@@ -333,33 +341,35 @@ mod tests {
     }
 
     #[test]
-    fn all_is_fetched_by_the_last_call() {
+    fn all_lines_are_fetched_by_the_last_time() {
         let data = vec![0.0_f32; 9 * 40];
         let rows = MatRef::with_strides(&data, 9, 7, 40, 1);
-        for b in [rows, rows.transposed(), MatRef::new(&data, 9, 40)] {
-            for (calls, size) in [0, 1, 2, 5, 20].into_iter().flat_map(|c| [(c, 4), (c, 64)]) {
-                let mut ahead = Ahead::new(Some(b), size).by(calls);
-                assert!(!ahead.is_done());
-                (0..calls.max(1)).for_each(|_| ahead.fetch());
-                assert!(ahead.is_done());
+        for (b, lines) in [(rows, 9), (rows.transposed(), 9), (MatRef::new(&data, 9, 40), 9)] {
+            for times in [0, 1, 2, 5, 20] {
+                let mut ahead = Ahead::new(Some(b), times);
+                assert_eq!((ahead.left, ahead.at), (lines, data.as_ptr()));
+                (0..times.max(1)).for_each(|_| ahead.fetch());
+                assert_eq!((ahead.left, ahead.at), (0, data.as_ptr().wrapping_add(9 * 40)));
             }
         }
-        let mut none = Ahead::<f32>::new(None, 4).by(3);
+        let mut none = Ahead::<f32>::new(None, 3);
         none.fetch();
-        assert!(none.is_done() && none.on_the_way(2).stride == 0);
+        assert!(none.at.is_null());
     }
 
     #[test]
     fn a_tile_fetches_the_next_lines_on_its_way() {
         let data = vec![0.0_f32; 9 * 40];
-        let mut ahead = Ahead::new(Some(MatRef::with_strides(&data, 9, 20, 40, 1)), 8);
+        let mut way = Way::new(&MatRef::with_strides(&data, 9, 20, 40, 1), 8);
         for (i, (line, piece)) in
             [(0, 0), (5, 0), (0, 1), (5, 1), (0, 2), (5, 2)].into_iter().enumerate()
         {
-            let next = ahead.on_the_way(5);
+            let next = way.next(5);
             let first = data.as_ptr().wrapping_add(line * 40 + piece * 8).cast::<i8>();
             assert_eq!((next.start, next.stride), (first.wrapping_add(60), 160), "tile {i}");
         }
-        assert_eq!(ahead.on_the_way(5).stride, 0);
+        assert_eq!(way.next(5).stride, 0);
+        let mut none = Way::<f32>::NONE;
+        assert_eq!(none.next(5).stride, 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::pack::{Ahead, height};
+use super::pack::{Way, height};
 use super::tile::{Output, Place, fetch, fetches_b, form, pieces_on_the_way, settle};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
@@ -54,7 +54,7 @@ pub(super) unsafe fn group<S: Simd>(
     m: usize,
     output: &Output<S::T>,
     check: &mut S::V,
-    ahead: &mut Ahead<S::T>,
+    way: &mut Way<S::T>,
 ) {
     let columns = place.columns;
     let most = tallest::<S>(form, &place);
@@ -73,10 +73,10 @@ pub(super) unsafe fn group<S: Simd>(
                 match shape.registers {
                     // Not compiled for sets without wide tiles.
                     4 if S::WIDE_ROWS > 0 => {
-                        tiles_of::<S, 4>(form, at, size, output, check, ahead);
+                        tiles_of::<S, 4>(form, at, size, output, check, way);
                     }
-                    2 => tiles_of::<S, 2>(form, at, size, output, check, ahead),
-                    _ => tiles_of::<S, 1>(form, at, size, output, check, ahead),
+                    2 => tiles_of::<S, 2>(form, at, size, output, check, way),
+                    _ => tiles_of::<S, 1>(form, at, size, output, check, way),
                 }
             }
             left -= at.columns;
@@ -123,15 +123,15 @@ unsafe fn tiles_of<S: Simd, const V: usize>(
     size: (usize, usize),
     output: &Output<S::T>,
     check: &mut S::V,
-    ahead: &mut Ahead<S::T>,
+    way: &mut Way<S::T>,
 ) {
     // SAFETY: the caller's word.
     unsafe {
         match form {
-            form::ROWS => panel::<S, V, { form::ROWS }>(place, size, output, check, ahead),
-            form::PACKED => panel::<S, V, { form::PACKED }>(place, size, output, check, ahead),
-            form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, size, output, check, ahead),
-            form::DIRECT => panel::<S, V, { form::DIRECT }>(place, size, output, check, ahead),
+            form::ROWS => panel::<S, V, { form::ROWS }>(place, size, output, check, way),
+            form::PACKED => panel::<S, V, { form::PACKED }>(place, size, output, check, way),
+            form::COLUMNS => panel::<S, V, { form::COLUMNS }>(place, size, output, check, way),
+            form::DIRECT => panel::<S, V, { form::DIRECT }>(place, size, output, check, way),
             _ => unreachable!("other forms have no panels"),
         }
     }
@@ -147,7 +147,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     (m, most): (usize, usize),
     output: &Output<S::T>,
     check: &mut S::V,
-    ahead: &mut Ahead<S::T>,
+    way: &mut Way<S::T>,
 ) {
     const {
         assert!(matches!(S::ROWS, 4 | 6 | 8) && matches!(S::WIDE_ROWS, 0 | 6), "tiles below");
@@ -173,7 +173,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     let mut i = 0;
     while i < m {
         if fetches_b(FORM, V) && place.unpacked.is_null() {
-            place.next = ahead.on_the_way(pieces_on_the_way::<S>(place.k));
+            place.next = way.next(pieces_on_the_way::<S>(place.k));
         }
         let rows = height(m - i, most);
         // SAFETY: the caller's word; the sums fit into the space.
