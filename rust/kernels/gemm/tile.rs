@@ -53,9 +53,13 @@ pub(super) const fn piece<S: Simd>() -> usize {
     if S::WIDE_ROWS > 0 { 4 * S::LANES } else { 2 * S::LANES }
 }
 
-/// How many of these a tile of k steps has time to fetch: a line of them each four steps.
+/// A tile fetches some lines of them after so many steps along the summation: a line each four steps, but
+/// not one by one, as the innermost loop has no time to ask whether to.
+const LEG: usize = 32;
+
+/// How many of these a tile of k steps has time to fetch.
 pub(super) const fn pieces_on_the_way<S: Simd>(k: usize) -> usize {
-    k / 4 / piece_lines::<S>()
+    (k / 4 * 4).div_ceil(LEG) * (LEG / 4 / piece_lines::<S>())
 }
 
 /// How many cache lines these fill.
@@ -131,20 +135,24 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         }
         let mut sums = [[S::splat(S::T::ZERO); V]; R];
         let (mut t, mut fetched) = (0, 0);
+        while fetches_b(FORM, V) && t + 4 <= k {
+            if place.next.stride > 0 {
+                place.next.fetch_pieces::<S>(t / LEG);
+            }
+            let end = k.min(t + LEG) / 4 * 4;
+            while t < end {
+                four::<S, R, V, FORM>(place, &rows, t, &mut sums);
+                t += 4;
+            }
+        }
         // With stores between the steps the compiler would load more of A ahead than registers hold.
         while FORM & PACKING == 0 && t + 4 <= k {
-            if fetches_b(FORM, V) && place.next.stride > 0 {
-                place.next.fetch_piece::<S>(t / 4);
-            }
             if FORM == LISTED && fetched < 2 * place.next.lines {
                 // A few at a time: a core waits when it has asked for more lines than it can count.
                 place.next.fetch_half::<R>(fetched);
                 fetched += 1;
             }
-            step::<S, R, V, FORM>(place, &rows, t, &mut sums);
-            step::<S, R, V, FORM>(place, &rows, t + 1, &mut sums);
-            step::<S, R, V, FORM>(place, &rows, t + 2, &mut sums);
-            step::<S, R, V, FORM>(place, &rows, t + 3, &mut sums);
+            four::<S, R, V, FORM>(place, &rows, t, &mut sums);
             t += 4;
         }
         while t < k {
@@ -177,12 +185,18 @@ impl NextRows {
     pub(super) const NONE: Self =
         Self { start: std::ptr::null(), stride: 0, lines: 0, to_first: false };
 
-    /// Fetches a cache line of a piece, and the next time the next, or the first of the next row's.
+    /// Fetches the pieces of a leg of a tile's way, a row's each.
     #[inline(always)]
-    fn fetch_piece<S: Simd>(&self, time: usize) {
+    fn fetch_pieces<S: Simd>(&self, leg: usize) {
         let lines = piece_lines::<S>();
-        let piece = self.start.wrapping_add((time / lines).wrapping_mul(self.stride));
-        memory::fetch_to_second(piece.wrapping_add(time % lines * memory::LINE_BYTES));
+        let pieces = LEG / 4 / lines;
+        let mut piece = self.start.wrapping_add((leg * pieces).wrapping_mul(self.stride));
+        for _ in 0..pieces {
+            for line in 0..lines {
+                memory::fetch_to_second(piece.wrapping_add(line * memory::LINE_BYTES));
+            }
+            piece = piece.wrapping_add(self.stride);
+        }
     }
 
     /// A line of half of so many rows: line by line, and of each first the upper half.
@@ -204,6 +218,26 @@ impl NextRows {
                 memory::fetch_to_second(at);
             }
         }
+    }
+}
+
+/// Four steps along the summation, from the t-th on.
+///
+/// # Safety
+/// As for [`sums`].
+#[inline(always)]
+unsafe fn four<S: Simd, const R: usize, const V: usize, const FORM: u8>(
+    place: &Place<S::T>,
+    rows: &[*const S::T; R],
+    t: usize,
+    sums: &mut [[S::V; V]; R],
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        step::<S, R, V, FORM>(place, rows, t, sums);
+        step::<S, R, V, FORM>(place, rows, t + 1, sums);
+        step::<S, R, V, FORM>(place, rows, t + 2, sums);
+        step::<S, R, V, FORM>(place, rows, t + 3, sums);
     }
 }
 
