@@ -119,8 +119,8 @@ impl Path {
     }
 }
 
-/// The online form is for networks whose copy has at most so many bytes: it stays in a core's own
-/// cache, or near it.
+/// The online form, and that of a few rows, are for networks whose copy has at most so many bytes: it
+/// stays in a core's own cache, or near it.
 pub const ONLINE_BYTES: usize = 10 << 20;
 
 /// A network of at most so many parameters is small: its weights stay near each worker.
@@ -144,7 +144,7 @@ const QUICK: usize = 1 << 20;
 /// So many rows are few at most: their outputs have room that is kept, and each has its cost however
 /// small the network is.
 #[cfg(feature = "python")]
-const FEW: usize = 1024;
+const QUICK_ROWS: usize = 1024;
 
 /// Columns that are 0 are looked for where a first layer has at most so many outputs.
 const LIT_OUTPUTS: usize = 64;
@@ -253,7 +253,7 @@ pub(crate) fn apart_rows<T: Real>(network: &Network<T>) -> usize {
 /// threads that may help are told, in some hundred, that its inputs are taken as they come. Weights
 /// that have to be packed first take as long sooner.
 #[cfg(feature = "python")]
-pub(crate) fn few<T: Real>(
+pub(crate) fn quick<T: Real>(
     network: &Network<T>,
     rows: usize,
     ready: bool,
@@ -265,7 +265,7 @@ pub(crate) fn few<T: Real>(
         None => SHARED - 1,
         Some(threads) => SHARED << 4 << usize::from(threads > 1),
     };
-    rows <= FEW && rows.saturating_mul(network.n_parameters()) <= most
+    rows <= QUICK_ROWS && rows.saturating_mul(network.n_parameters()) <= most
 }
 
 /// Whether a prediction that workers share by rows leaves out columns of inputs that are 0 in a
@@ -301,7 +301,7 @@ pub(crate) fn in_lines<T: Real>(network: &Network<T>) -> usize {
     network.layers().iter().map(|layer| (layer.n_in + 1) * lines(layer.n_out) * LINE).sum()
 }
 
-/// What the online form copies: the weights, those behind the first layer both ways round.
+/// What these forms copy: the weights, those behind the first layer both ways round.
 fn online_bytes<T: Real>(network: &Network<T>, velocity: bool) -> usize {
     let behind = network.layers()[1..].iter();
     let transposed: usize = behind.map(|layer| layer.n_out * lines(layer.n_in) * LINE).sum();
@@ -309,13 +309,12 @@ fn online_bytes<T: Real>(network: &Network<T>, velocity: bool) -> usize {
 }
 
 /// Whether batches of so many rows had better stay in lines.
-fn few_pay<T: Real>(network: &Network<T>, rows: usize, sparse: bool) -> bool {
+fn few_pay<T: Real>(network: &Network<T>, rows: usize, sparse: bool, velocity: bool) -> bool {
     let limits = if sparse { FEW_SPARSE } else { FEW_DENSE };
     let first = &network.layers()[0];
-    let outputs = lines(first.n_out) * LINE * size_of::<T>();
     rows <= limits.rows
-        && outputs <= limits.outputs
-        && first.n_in * outputs <= ONLINE_BYTES
+        && lines(first.n_out) * LINE * size_of::<T>() <= limits.outputs
+        && online_bytes(network, velocity) <= ONLINE_BYTES
         && network.n_parameters() - first.biases().end <= limits.behind
 }
 
@@ -324,7 +323,7 @@ fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, velocity: bool) ->
     let sparse = data.lit_share() <= SPARSE;
     if Path::Online.can(network, data, velocity) {
         Path::online(sparse)
-    } else if few_pay(network, data.batch_size(), sparse) {
+    } else if few_pay(network, data.batch_size(), sparse, velocity) {
         Path::few(sparse)
     } else {
         Path::layered(sparse)
@@ -362,7 +361,7 @@ mod tests {
         fn pays<T: Real>(sizes: &[usize], rows: usize, sparse: bool) -> bool {
             let activations = vec![Activation::Sigmoid; sizes.len() - 1];
             let network = Network::<T>::new(sizes, &activations, Loss::SquaredError).unwrap();
-            few_pay(&network, rows, sparse)
+            few_pay(&network, rows, sparse, false)
         }
         for (sizes, rows, sparse, dense) in [
             (&[784, 30, 10][..], 10, [true, false], [false, false]),

@@ -108,6 +108,7 @@ fn blocks<S: Lines, const C: usize, const L: usize, const B: usize>(
 ) -> usize {
     let (count, stride) = (BLOCK.min(k - i), lines(k) * LINE);
     assert!(i + (B - 1) * BLOCK + count <= k && j + L <= out, "blocks of these inputs");
+    assert!(k * out <= w.len() && C * stride <= x.len(), "as many weights, and rows");
     let mut chains = [[[Wide::splat(s, S::T::ZERO); L]; C]; B];
     for t in i..i + count {
         for b in 0..B {

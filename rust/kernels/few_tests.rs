@@ -101,7 +101,18 @@ fn check<T: Real>(draw: Draw<T>, rows: usize, k: usize, out: usize) {
 #[test]
 fn rows_in_lines() {
     for rows in [1, 2, 3, 4, 7, 10, 15] {
-        for (k, out) in [(1, 1), (2, 3), (3, 1), (16, 2), (30, 1), (257, 2), (520, 1), (790, 3)] {
+        for (k, out) in [
+            (1, 1),
+            (2, 3),
+            (3, 1),
+            (16, 2),
+            (30, 1),
+            (257, 2),
+            (520, 1),
+            (520, 2),
+            (790, 3),
+            (1290, 2),
+        ] {
             check::<f32>(mild, rows, k, out);
             check::<f32>(extreme, rows, k, out);
             check::<f64>(mild, rows, k, out);

@@ -23,6 +23,7 @@ mod list;
 mod team;
 mod thin;
 pub(super) mod tile;
+mod way;
 
 pub(super) use list::{List, places};
 pub use lit::product_lit;

@@ -13,8 +13,10 @@ thread_local! {
     pub(super) static PACKED: Cell<usize> = const { Cell::new(0) };
     /// How often wide tiles went down two panels on this thread, by the form of the operands.
     pub(super) static WIDE: Cell<[usize; 4]> = const { Cell::new([0; 4]) };
-    /// How many elements of B were fetched ahead on this thread.
-    pub(super) static FETCHED: Cell<usize> = const { Cell::new(0) };
+    /// Where the pieces of B begin that tiles fetched on their way on this thread.
+    pub(super) static FETCHED: Cell<Vec<*const i8>> = const { Cell::new(Vec::new()) };
+    /// How many elements of B were fetched on this thread while rows left out zeros.
+    pub(super) static AHEAD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// C = A B on every instruction set, of numbers from `draw`.
@@ -193,12 +195,12 @@ fn a_lone_row_of_many_blocks() {
     }
 }
 
-/// What is packed next is then fetched ahead, all but what a chunk begins with; and a chunk has more
-/// columns.
+/// What is packed next is then fetched ahead, each piece once, all but what a chunk begins with; and a
+/// chunk has more columns.
 #[test]
 fn products_of_matrices_that_are_far_from_the_core() {
-    // So many rows have time for all of it, and no panel is so narrow that it fetches nothing.
-    let (m, n, k) = (150, 2592, 356);
+    // So many rows have time for all of it; of each panel, and each block, whole pieces.
+    let (m, n, k) = (150, 2560, 384);
     let (a, b) = (mild::<f32>(1, m * k), mild::<f32>(2, k * n));
     let lying = [MatRef::new(&a, m, k), MatRef::new(&a, k, m).transposed()];
     let crossing = [MatRef::new(&b, k, n), MatRef::new(&b, n, k).transposed()];
@@ -209,23 +211,23 @@ fn products_of_matrices_that_are_far_from_the_core() {
         assert!(job.bytes() > 5 << 19);
         let expected = oracle::product(a, b);
         for isa in Isa::available() {
-            let before = FETCHED.get();
+            FETCHED.set(Vec::new());
             product(isa, a, b, &mut MatMut::new(&mut c, m, n));
             assert_bits(&c, &expected, isa.name());
-            // The columns of the first tile, where so many are left.
-            let (tile, wide) = match isa.name() {
-                "avx512" => (32, 64),
-                "avx2" => (16, 16),
-                _ => (8, 8),
+            // A piece, and the columns that a chunk begins with.
+            let width = match isa.name() {
+                "avx512" => 64,
+                "avx2" => 16,
+                _ => 8,
             };
-            let begins = |columns: usize| columns.min(if columns > 48 { wide } else { tile });
-            let first = if a.column_stride() == 1 {
-                (0..n).step_by(256).map(|j| begins(256.min(n - j))).sum()
-            } else {
-                begins(n) // one chunk takes whole rows
-            };
-            let fetched = FETCHED.get() - before;
-            assert_eq!(fetched, k * n - BLOCK * first, "{}", isa.name());
+            // Where A is copied one chunk takes whole rows.
+            let chunks = if a.column_stride() == 1 { n / 256 } else { 1 };
+            let mut fetched = FETCHED.take();
+            let all = k * n / width - BLOCK * chunks;
+            assert_eq!(fetched.len(), all, "{}", isa.name());
+            fetched.sort_unstable();
+            fetched.dedup();
+            assert_eq!(fetched.len(), all, "each once: {}", isa.name());
         }
     }
 }

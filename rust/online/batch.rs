@@ -37,7 +37,12 @@ impl<T: Real> Batch<T> {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn new(network: &Network<T>, velocity: bool, rows: usize) -> Result<Self, Error> {
+    pub fn new(
+        network: &Network<T>,
+        velocity: bool,
+        rows: usize,
+        sparse: bool,
+    ) -> Result<Self, Error> {
         let layers = network.layers().iter().enumerate();
         let part = |(l, layer)| {
             let place = if l == 0 { Place::First } else { Place::Behind };
@@ -49,15 +54,18 @@ impl<T: Real> Batch<T> {
             loss: network.loss(),
             y: all(network.n_out())?,
             x: all(network.n_in())?,
-            sums: zeros(BLOCK * lines::lines(network.layers()[0].n_out))?,
+            sums: zeros(if sparse { BLOCK * lines::lines(network.layers()[0].n_out) } else { 0 })?,
             rows,
         })
     }
 
-    /// Whether it is for an optimiser with, or without, a velocity, and for so many rows.
+    /// Whether it is for an optimiser with, or without, a velocity, for so many rows, and for zeros left out
+    /// or not.
     #[must_use]
-    pub fn fits(&self, velocity: bool, rows: usize) -> bool {
-        self.parts[0].has_velocity() == velocity && self.rows >= rows
+    pub fn fits(&self, velocity: bool, rows: usize, sparse: bool) -> bool {
+        self.parts[0].has_velocity() == velocity
+            && self.rows >= rows
+            && self.sums.is_empty() != sparse
     }
 
     /// Takes the steps; no allocation. The arguments are those of [`crate::train::Trainer::train`],
@@ -86,7 +94,10 @@ impl<T: Real> Batch<T> {
                 let entry = Lists(lists);
                 isa.run(Slice { batch: self, isa, data, entry, steps, totals })
             }
-            None => isa.run(Slice { batch: self, isa, data, entry: Whole, steps, totals }),
+            None => {
+                debug_assert!(!sparse, "only where there are lists");
+                isa.run(Slice { batch: self, isa, data, entry: Whole, steps, totals })
+            }
         };
         for (part, layer) in self.parts.iter().zip(layers) {
             part.store(layer, parameters, state.velocity_mut());

@@ -385,7 +385,7 @@ fn few_rows<'a, T: Number>(
     let matrix = arrays::InPlace::of(x)?;
     let ((rows, columns), network) = (matrix.shape(), trainer.network());
     let few =
-        columns == network.n_in() && plan::few(network, rows, trainer.is_ready(rows), threads);
+        columns == network.n_in() && plan::quick(network, rows, trainer.is_ready(rows), threads);
     Some((matrix.source().filter(|_| few)?, rows))
 }
 

@@ -54,13 +54,13 @@ impl<T: Real> Trainer<T> {
     ) -> Result<Trained, Error> {
         (self.workspace, self.tiles, self.online) = (None, None, None);
         let (velocity, rows) = (!steps.optimizer.vectors().is_empty(), data.batch_size());
-        let mut batch = match self.batch.take().filter(|batch| batch.fits(velocity, rows)) {
+        let sparse = self.plan.path.is_sparse();
+        let mut batch = match self.batch.take().filter(|batch| batch.fits(velocity, rows, sparse)) {
             Some(batch) => batch,
-            None => Batch::new(&self.network, velocity, rows)?,
+            None => Batch::new(&self.network, velocity, rows, sparse)?,
         };
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
         let Self { network, state, plan, .. } = self;
-        let sparse = plan.path.is_sparse();
         let (isa, state) = (plan.isa, &mut *state);
         let trained = fpu::exact(|| batch.train(network, state, isa, data, sparse, steps, totals));
         // As above.

@@ -1,9 +1,10 @@
 //! One chunk of a product: block by block along the summation, panel by panel.
 
 use super::job::{CHUNK_ROWS, Job, Part};
-use super::pack::{Ahead, Way, behind, height, pack_panels, pack_rows, panels_at};
+use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
 use super::panel::{Shape, group, is_zero, tallest};
-use super::tile::{NextRows, Output, Place, form, piece};
+use super::tile::{NextRows, Output, Place, form};
+use super::way::{Share, Way, piece};
 use super::{BLOCK, nonzero, thin};
 use crate::kernels::Real;
 use crate::kernels::simd::{Simd, simd_kernel};
@@ -180,6 +181,8 @@ impl<'a, T: Real> Chunk<'a, T> {
             list: std::ptr::null(),
             pixels: std::ptr::null(),
             next: NextRows::NONE,
+            share: Share::NONE,
+            changes: [std::ptr::null(); 2],
         }
     }
 
@@ -259,7 +262,13 @@ impl<'a, T: Real> Chunk<'a, T> {
             let k = BLOCK.min(self.job.b().rows().saturating_sub(first + BLOCK));
             columns_together::<S>(panels_together::<S>(form, k), self.part.n)
         };
-        let next = self.packed_next(first, (j, next), near::<S>());
+        self.way_to::<S>(first, (j, next))
+    }
+
+    /// The same up to so many columns from `j` on.
+    #[inline(always)]
+    pub(super) fn way_to<S: Simd<T = T>>(&self, first: usize, columns: (usize, usize)) -> Way<T> {
+        let next = self.packed_next(first, columns, near::<S>());
         next.map_or(Way::NONE, |next| Way::new(&next, piece::<S>()))
     }
 

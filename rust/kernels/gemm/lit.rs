@@ -16,6 +16,7 @@ use super::pack::height;
 use super::packed::Packed;
 use super::panel::Sums;
 use super::tile::{NextRows, Output, Place, form, settle};
+use super::way::Share;
 use super::{BLOCK, Isa};
 use crate::matrix::MatRef;
 
@@ -177,6 +178,8 @@ impl Tile<'_> {
                     list: self.list.start(),
                     pixels,
                     next: if j == 0 { next } else { NextRows::NONE },
+                    share: Share::NONE,
+                    changes: [std::ptr::null(); 2],
                 };
                 let settled = if registers == 1 {
                     tile::<S, 1, FORM>(&place, &output, self.rows, to, &mut check)

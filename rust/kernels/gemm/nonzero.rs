@@ -14,7 +14,7 @@ use super::BLOCK;
 use super::chain::{Next, PIECE, Piece, Rows, chain};
 use super::chunk::Chunk;
 use super::job::CHUNK_ROWS;
-use super::pack::{Ahead, Way, pack_panels, transposed};
+use super::pack::{Ahead, pack_panels, transposed};
 use super::panel::{group, is_zero};
 use super::tile::{Output, Place, fetch, form, settle, settle_here};
 use crate::kernels::Real;
@@ -114,15 +114,14 @@ pub(super) unsafe fn leave_out<S: Simd>(
             let next = together::<S>(if j + columns < n { n - j - columns } else { n });
             // A panel of one register is soon done as it is.
             let narrow = columns <= S::LANES;
-            let passes = if narrow { 1 } else { size.1.div_ceil(PIECE) };
-            let fetches = size.0.div_ceil(S::ROWS) * passes;
+            let fetches = size.0.div_ceil(S::ROWS) * size.1.div_ceil(PIECE);
             let mut ahead = chunk.ahead(first, (j + columns, next), NEAR, fetches);
             place.columns = columns;
             let whole =
                 narrow || !panels::<S>(chunk, (first, j), &rows, place, output, check, &mut ahead);
             if whole {
                 place.b = chunk.pack_b::<S>(first, place.k, (j, columns));
-                let mut way = Way::NONE;
+                let mut way = chunk.way_to::<S>(first, (j + columns, next));
                 group::<S>(form::ROWS, place, size.0, output, check, &mut way);
             }
             j += columns;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::super::tests::Many;
+use super::super::tests::{AHEAD, Many};
 use super::super::{Alone, Crew, Descent, Packed, Scratch, Team};
 use super::{LEAST, LEAST_ROWS, NARROW, WIDTH, pays, together};
 use crate::kernels::simd::simd_kernel;
@@ -140,7 +140,9 @@ fn products_of_each_number_of_rows() {
 #[test]
 fn products_of_matrices_that_are_far_from_the_core() {
     check::<f32>(mild, (40, 300, 2700), &Many(0));
+    let before = AHEAD.get();
     check::<f32>(extreme, (20, 257, 2600), &Alone);
+    assert!(AHEAD.get() > before);
     check::<f64>(mild, (260, 260, 1300), &Many(0));
 }
 

@@ -1,9 +1,8 @@
 //! Operands copied to where the innermost loop reads them one after the other.
 
-use super::super::memory::{LINE_BYTES, fetch_far};
+use super::super::memory::fetch_far;
 use super::super::simd::Simd;
 use super::BLOCK;
-use super::tile::NextRows;
 use crate::matrix::MatRef;
 
 /// How many rows the next tile has, at most `most`, where so many are left: no tile is so low that
@@ -246,70 +245,16 @@ impl<T> Ahead<T> {
         for _ in 0..self.each.min(self.left) {
             fetch_far(self.at, self.length);
             #[cfg(test)]
-            super::tests::FETCHED.with(|fetched| fetched.set(fetched.get() + self.length));
+            super::tests::AHEAD.with(|fetched| fetched.set(fetched.get() + self.length));
             self.at = self.at.wrapping_add(self.stride);
             self.left -= 1;
         }
     }
 }
 
-/// What is packed next: tiles fetch it on their way, so that packing does not wait for memory, and neither
-/// do they, as a core does that asks for more than it can count.
-///
-/// B's lines, rows or columns, whichever lie side by side, are cut into pieces. One piece is fetched of
-/// all lines, then the next.
-pub(super) struct Way<T> {
-    b: *const T,
-    stride: usize,
-    length: usize,
-    lines: usize,
-    /// How many elements a piece has.
-    size: usize,
-    /// Of which line what comes next is, and which piece.
-    line: usize,
-    piece: usize,
-}
-
-impl<T> Way<T> {
-    /// Where nothing is fetched.
-    pub(super) const NONE: Self =
-        Self { b: std::ptr::null(), stride: 0, length: 0, lines: 0, size: 1, line: 0, piece: 0 };
-
-    /// Some panels of B in pieces of so many elements.
-    #[inline(always)]
-    pub(super) fn new(b: &MatRef<'_, T>, size: usize) -> Self {
-        let (stride, length, lines) = lines_of(b);
-        Self { b: b.data().as_ptr(), stride, length, lines, size, line: 0, piece: 0 }
-    }
-
-    /// What the next tile fetches, if it has time for so many pieces: of one line after the other from
-    /// `start` on. The stride is 0 where nothing is left.
-    #[inline(always)]
-    pub(super) fn next(&mut self, times: usize) -> NextRows {
-        if self.piece * self.size >= self.length {
-            return NextRows::NONE;
-        }
-        let at = self.b.wrapping_add(self.line * self.stride + self.piece * self.size);
-        // The last byte of the first element is in the cache line that counts: what stands in that line
-        // before it is the panel's before.
-        let start = at.cast::<i8>().wrapping_add(LINE_BYTES - size_of::<T>());
-        let times = times.min(self.lines - self.line);
-        #[cfg(test)]
-        super::tests::FETCHED.with(|fetched| {
-            let each = self.size.min(self.length - self.piece * self.size);
-            fetched.set(fetched.get() + times * each);
-        });
-        self.line += times;
-        if self.line == self.lines {
-            (self.line, self.piece) = (0, self.piece + 1);
-        }
-        NextRows { start, stride: self.stride * size_of::<T>(), ..NextRows::NONE }
-    }
-}
-
 /// How far the lines of B are apart, how long they are, and how many.
 #[inline(always)]
-fn lines_of<T>(b: &MatRef<'_, T>) -> (usize, usize, usize) {
+pub(super) fn lines_of<T>(b: &MatRef<'_, T>) -> (usize, usize, usize) {
     if b.column_stride() == 1 {
         (b.row_stride(), b.columns(), b.rows())
     } else {
@@ -319,7 +264,7 @@ fn lines_of<T>(b: &MatRef<'_, T>) -> (usize, usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ahead, BLOCK, MatRef, Way, panels_at};
+    use super::{Ahead, BLOCK, MatRef, panels_at};
 
     #[test]
     fn what_is_fetched_is_what_is_packed_next() {
@@ -355,21 +300,5 @@ mod tests {
         let mut none = Ahead::<f32>::new(None, 3);
         none.fetch();
         assert!(none.at.is_null());
-    }
-
-    #[test]
-    fn a_tile_fetches_the_next_lines_on_its_way() {
-        let data = vec![0.0_f32; 9 * 40];
-        let mut way = Way::new(&MatRef::with_strides(&data, 9, 20, 40, 1), 8);
-        for (i, (line, piece)) in
-            [(0, 0), (5, 0), (0, 1), (5, 1), (0, 2), (5, 2)].into_iter().enumerate()
-        {
-            let next = way.next(5);
-            let first = data.as_ptr().wrapping_add(line * 40 + piece * 8).cast::<i8>();
-            assert_eq!((next.start, next.stride), (first.wrapping_add(60), 160), "tile {i}");
-        }
-        assert_eq!(way.next(5).stride, 0);
-        let mut none = Way::<f32>::NONE;
-        assert_eq!(none.next(5).stride, 0);
     }
 }

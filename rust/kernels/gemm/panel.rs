@@ -2,8 +2,9 @@
 
 use std::mem::MaybeUninit;
 
-use super::pack::{Way, height};
-use super::tile::{Output, Place, fetch, fetches_b, form, pieces_on_the_way, settle};
+use super::pack::height;
+use super::tile::{Output, Place, fetch, form, settle};
+use super::way::{Way, fetches_b, pieces_on_the_way};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
 
@@ -172,13 +173,17 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     );
     let mut i = 0;
     while i < m {
+        let mut fetched = false;
         if fetches_b(FORM, V) && place.unpacked.is_null() {
-            place.next = way.next(pieces_on_the_way::<S>(place.k));
+            place.share = way.next(pieces_on_the_way::<S>(place.k));
+            fetched = place.changes_on_the_way(output);
         }
         let rows = height(m - i, most);
         // SAFETY: the caller's word; the sums fit into the space.
         unsafe {
-            fetch::<S>(&place, output, rows);
+            if !fetched {
+                fetch::<S>(&place, output, rows);
+            }
             let settled = match rows {
                 _ if V >= 2 && !place.unpacked.is_null() => {
                     let settled = packing::<S, V, FORM>(&place, rows, output, to, check);

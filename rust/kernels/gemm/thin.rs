@@ -5,6 +5,7 @@ use super::super::simd::Simd;
 use super::BLOCK;
 use super::panel::Sums;
 use super::tile::{NextRows, Output, Place, form, settle};
+use super::way::Share;
 use crate::matrix::MatRef;
 
 /// How many registers' columns are worked on together where there are as many: so many chains fill
@@ -45,6 +46,8 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
                 list: std::ptr::null(),
                 pixels: std::ptr::null(),
                 next: NextRows::NONE,
+                share: Share::NONE,
+                changes: [std::ptr::null(); 2],
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             let to = sums.start();
@@ -99,6 +102,8 @@ unsafe fn wide_columns<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mu
                 list: std::ptr::null(),
                 pixels: std::ptr::null(),
                 next: NextRows::NONE,
+                share: Share::NONE,
+                changes: [std::ptr::null(); 2],
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             // SAFETY: the caller's word; the block lies within A and B, the columns within C.

@@ -10,6 +10,7 @@ use super::super::foreign::Bits;
 use super::super::memory;
 use super::super::simd::Simd;
 use super::BLOCK;
+use super::way::{LEG, Share, fetches_b};
 
 /// How many rows of B ahead are fetched where they lie in place.
 const AHEAD: usize = 8;
@@ -41,30 +42,6 @@ use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, PACKING, PIXELS, ROWS};
 /// Whether the rows of B are so far apart as its stride says.
 const fn is_strided(form: u8) -> bool {
     matches!(form, DIRECT | BLOCKS | LISTED | PIXELS)
-}
-
-/// Whether a tile of so many registers fetches B's next pieces on its way.
-pub(super) const fn fetches_b(form: u8, registers: usize) -> bool {
-    registers > 1 && matches!(form, ROWS | PACKED)
-}
-
-/// How many elements of B are fetched together: as many as the widest tile has columns.
-pub(super) const fn piece<S: Simd>() -> usize {
-    if S::WIDE_ROWS > 0 { 4 * S::LANES } else { 2 * S::LANES }
-}
-
-/// A tile fetches some lines of them after so many steps along the summation: a line each four steps, but
-/// not one by one, as the innermost loop has no time to ask whether to.
-const LEG: usize = 32;
-
-/// How many of these a tile of k steps has time to fetch.
-pub(super) const fn pieces_on_the_way<S: Simd>(k: usize) -> usize {
-    (k / 4 * 4).div_ceil(LEG) * (LEG / 4 / piece_lines::<S>())
-}
-
-/// How many cache lines these fill.
-const fn piece_lines<S: Simd>() -> usize {
-    (piece::<S>() * size_of::<S::T>()).div_ceil(memory::LINE_BYTES)
 }
 
 /// What becomes of the sums of a block. Element (i, j) of C stands at `i * stride + j` of each
@@ -113,8 +90,11 @@ pub struct Place<T> {
     pub(super) list: *const u8,
     /// A's pixels, in the place of A.
     pub(super) pixels: *const u8,
-    /// What is fetched on the way: where columns of numbers are listed, rows of A; else pieces of B's lines.
+    /// What is fetched on the way, where columns of numbers are listed.
     pub(super) next: NextRows,
+    /// And where B is packed, panel by panel: pieces of B, and rows of what the tile's sums will change.
+    pub(super) share: Share,
+    pub(super) changes: [*const T; 2],
 }
 
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
@@ -136,9 +116,8 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         let mut sums = [[S::splat(S::T::ZERO); V]; R];
         let (mut t, mut fetched) = (0, 0);
         while fetches_b(FORM, V) && t + 4 <= k {
-            if place.next.stride > 0 {
-                place.next.fetch_pieces::<S>(t / LEG);
-            }
+            place.share.fetch::<S>(t / LEG);
+            place.fetch_changes::<S, R, V>(t / LEG);
             let end = k.min(t + LEG) / 4 * 4;
             while t < end {
                 four::<S, R, V, FORM>(place, &rows, t, &mut sums);
@@ -168,7 +147,7 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     }
 }
 
-/// Rows that are looked at, or packed, when the tile is done: that would wait for them.
+/// Rows that are looked at when the tile is done: the look would wait for them.
 #[derive(Clone, Copy)]
 pub(super) struct NextRows {
     /// The first, and how many bytes they are apart.
@@ -184,20 +163,6 @@ impl NextRows {
     /// None.
     pub(super) const NONE: Self =
         Self { start: std::ptr::null(), stride: 0, lines: 0, to_first: false };
-
-    /// Fetches the pieces of a leg of a tile's way, a row's each.
-    #[inline(always)]
-    fn fetch_pieces<S: Simd>(&self, leg: usize) {
-        let lines = piece_lines::<S>();
-        let pieces = LEG / 4 / lines;
-        let mut piece = self.start.wrapping_add((leg * pieces).wrapping_mul(self.stride));
-        for _ in 0..pieces {
-            for line in 0..lines {
-                memory::fetch_to_second(piece.wrapping_add(line * memory::LINE_BYTES));
-            }
-            piece = piece.wrapping_add(self.stride);
-        }
-    }
 
     /// A line of half of so many rows: line by line, and of each first the upper half.
     #[inline(always)]

@@ -1,0 +1,195 @@
+//! What is packed next, fetched by tiles on their way.
+
+use super::super::memory::{LINE_BYTES, fetch_to_second};
+use super::super::simd::Simd;
+use super::BLOCK;
+use super::pack::lines_of;
+use super::tile::{Output, Place, form};
+use crate::matrix::MatRef;
+
+/// Whether a tile of so many registers fetches B's next pieces on its way.
+pub(super) const fn fetches_b(operands: u8, registers: usize) -> bool {
+    registers > 1 && matches!(operands, form::ROWS | form::PACKED)
+}
+
+/// How many elements of B are fetched together: as many as the widest tile has columns.
+pub(super) const fn piece<S: Simd>() -> usize {
+    if S::WIDE_ROWS > 0 { 4 * S::LANES } else { 2 * S::LANES }
+}
+
+/// A tile's way is cut into legs of so many steps along the summation, and before each some pieces are asked
+/// for, a cache line for four steps: the innermost loop has no time to ask for one now and then.
+pub(super) const LEG: usize = 32;
+
+/// So many legs are long enough for a row of what a tile changes to be fetched before each.
+const LEGS: usize = BLOCK / LEG;
+
+/// How many of these a tile of k steps has time to fetch.
+pub(super) const fn pieces_on_the_way<S: Simd>(k: usize) -> usize {
+    (k / 4 * 4).div_ceil(LEG) * (LEG / 4 / piece_lines::<S>())
+}
+
+/// How many cache lines a piece fills.
+const fn piece_lines<S: Simd>() -> usize {
+    (piece::<S>() * size_of::<S::T>()).div_ceil(LINE_BYTES)
+}
+
+/// What a tile fetches on its way: so many pieces of lines of B, one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Share {
+    /// The first, and how many bytes they are apart.
+    start: *const i8,
+    stride: usize,
+    pieces: usize,
+}
+
+impl Share {
+    /// Nothing.
+    pub(super) const NONE: Self = Self { start: std::ptr::null(), stride: 0, pieces: 0 };
+
+    /// Fetches the pieces of a leg.
+    #[inline(always)]
+    pub(super) fn fetch<S: Simd>(&self, leg: usize) {
+        let lines = piece_lines::<S>();
+        let each = LEG / 4 / lines;
+        for piece in leg * each..self.pieces.min((leg + 1) * each) {
+            let piece = self.start.wrapping_add(piece.wrapping_mul(self.stride));
+            for line in 0..lines {
+                fetch_to_second(piece.wrapping_add(line * LINE_BYTES));
+            }
+            #[cfg(test)]
+            super::tests::FETCHED.with(|fetched| {
+                let mut all = fetched.take();
+                all.push(piece);
+                fetched.set(all);
+            });
+        }
+    }
+}
+
+impl<T> Place<T> {
+    /// Has what a tile's sums will change fetched on its way, where that is long enough. Returns whether it is.
+    #[inline(always)]
+    pub(super) fn changes_on_the_way(&mut self, output: &Output<T>) -> bool {
+        let long = self.k >= LEGS * LEG;
+        let none = std::ptr::null();
+        self.changes = match *output {
+            _ if !long => [none; 2],
+            Output::Set(c) | Output::Add(c) => [c.cast_const(), none],
+            Output::Step { w, v, .. } => [w.cast_const(), v.cast_const()],
+        };
+        long
+    }
+
+    /// Fetches a row of it, `V` registers, before each of the first legs.
+    #[inline(always)]
+    pub(super) fn fetch_changes<S: Simd<T = T>, const R: usize, const V: usize>(&self, leg: usize) {
+        const { assert!(R <= LEGS, "a leg for each") };
+        if leg < R {
+            for each in self.changes {
+                if !each.is_null() {
+                    let row = each.wrapping_add(self.c + leg * self.c_stride);
+                    for v in 0..V {
+                        // SAFETY: any address will do.
+                        unsafe { S::prefetch(row.wrapping_add(v * S::LANES)) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is packed next: tiles fetch it on their way, so that packing does not wait for memory, and neither
+/// do they, as a core does that asks for more than it can count.
+///
+/// B's lines, rows or columns, whichever lie side by side, are cut into pieces. One piece is fetched of
+/// all lines, then the next.
+pub(super) struct Way<T> {
+    b: *const T,
+    stride: usize,
+    length: usize,
+    lines: usize,
+    /// How many elements a piece has.
+    size: usize,
+    /// Of which line what comes next is, and which piece.
+    line: usize,
+    piece: usize,
+}
+
+impl<T> Way<T> {
+    /// Where nothing is fetched.
+    pub(super) const NONE: Self =
+        Self { b: std::ptr::null(), stride: 0, length: 0, lines: 0, size: 1, line: 0, piece: 0 };
+
+    /// Some panels of B in pieces of so many elements.
+    #[inline(always)]
+    pub(super) fn new(b: &MatRef<'_, T>, size: usize) -> Self {
+        let (stride, length, lines) = lines_of(b);
+        Self { b: b.data().as_ptr(), stride, length, lines, size, line: 0, piece: 0 }
+    }
+
+    /// The share of the next tile, if it has time for so many pieces.
+    #[inline(always)]
+    pub(super) fn next(&mut self, times: usize) -> Share {
+        if self.piece * self.size >= self.length {
+            return Share::NONE;
+        }
+        let at = self.b.wrapping_add(self.line * self.stride + self.piece * self.size);
+        // A piece that begins within a cache line touches one more. That is the first: within a block the
+        // panel before ends in it, and has fetched it.
+        let start = at.cast::<i8>().wrapping_add(LINE_BYTES - size_of::<T>());
+        let pieces = times.min(self.lines - self.line);
+        self.line += pieces;
+        if self.line == self.lines {
+            (self.line, self.piece) = (0, self.piece + 1);
+        }
+        Share { start, stride: self.stride * size_of::<T>(), pieces }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEG, MatRef, Share, Way, piece, pieces_on_the_way};
+    use crate::kernels::gemm::tests::FETCHED;
+    use crate::kernels::portable::Portable;
+
+    type S = Portable<f32>;
+
+    #[test]
+    fn tiles_share_the_lines_of_b() {
+        let data = vec![0.0_f32; 9 * 40];
+        let mut way = Way::new(&MatRef::with_strides(&data, 9, 20, 40, 1), 8);
+        let shares = [(0, 0, 5), (5, 0, 4), (0, 1, 5), (5, 1, 4), (0, 2, 5), (5, 2, 4)];
+        for (i, (line, piece, pieces)) in shares.into_iter().enumerate() {
+            let Share { start, stride, pieces: found } = way.next(5);
+            let first = data.as_ptr().wrapping_add(line * 40 + piece * 8).cast::<i8>();
+            assert_eq!((start, stride), (first.wrapping_add(60), 160), "tile {i}");
+            assert_eq!(found, pieces, "tile {i}");
+        }
+        assert_eq!(way.next(5).pieces, 0);
+        let mut none = Way::<f32>::NONE;
+        assert_eq!(none.next(5).pieces, 0);
+    }
+
+    #[test]
+    fn legs_fetch_a_share_and_no_more() {
+        let (k, lines) = (3 * LEG + 4, 70);
+        let data = vec![0.0_f32; lines * 40];
+        let b = MatRef::with_strides(&data, lines, piece::<S>(), 40, 1);
+        for b in [b, MatRef::with_strides(&data, piece::<S>(), lines, 1, 40)] {
+            let mut way = Way::new(&b, piece::<S>());
+            let mut expected = Vec::new();
+            for line in 0..lines {
+                let at = data.as_ptr().wrapping_add(line * 40).cast::<i8>();
+                expected.push(at.wrapping_add(60));
+            }
+            FETCHED.set(Vec::new());
+            for _ in 0..lines.div_ceil(pieces_on_the_way::<S>(k)) {
+                let share = way.next(pieces_on_the_way::<S>(k));
+                (0..k.div_ceil(LEG)).for_each(|leg| share.fetch::<S>(leg));
+            }
+            assert_eq!(FETCHED.take(), expected);
+            assert_eq!(way.next(1).pieces, 0);
+        }
+    }
+}
