@@ -182,7 +182,6 @@ impl<'a, T: Real> Chunk<'a, T> {
             pixels: std::ptr::null(),
             next: NextRows::NONE,
             share: Share::NONE,
-            changes: [std::ptr::null(); 2],
         }
     }
 

@@ -179,7 +179,6 @@ impl Tile<'_> {
                     pixels,
                     next: if j == 0 { next } else { NextRows::NONE },
                     share: Share::NONE,
-                    changes: [std::ptr::null(); 2],
                 };
                 let settled = if registers == 1 {
                     tile::<S, 1, FORM>(&place, &output, self.rows, to, &mut check)

@@ -173,17 +173,13 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     );
     let mut i = 0;
     while i < m {
-        let mut fetched = false;
         if fetches_b(FORM, V) && place.unpacked.is_null() {
             place.share = way.next(pieces_on_the_way::<S>(place.k));
-            fetched = place.changes_on_the_way(output);
         }
         let rows = height(m - i, most);
         // SAFETY: the caller's word; the sums fit into the space.
         unsafe {
-            if !fetched {
-                fetch::<S>(&place, output, rows);
-            }
+            fetch::<S>(&place, output, rows);
             let settled = match rows {
                 _ if V >= 2 && !place.unpacked.is_null() => {
                     let settled = packing::<S, V, FORM>(&place, rows, output, to, check);

@@ -47,7 +47,6 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
                 pixels: std::ptr::null(),
                 next: NextRows::NONE,
                 share: Share::NONE,
-                changes: [std::ptr::null(); 2],
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             let to = sums.start();
@@ -103,7 +102,6 @@ unsafe fn wide_columns<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mu
                 pixels: std::ptr::null(),
                 next: NextRows::NONE,
                 share: Share::NONE,
-                changes: [std::ptr::null(); 2],
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             // SAFETY: the caller's word; the block lies within A and B, the columns within C.

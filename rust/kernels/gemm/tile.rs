@@ -92,9 +92,8 @@ pub struct Place<T> {
     pub(super) pixels: *const u8,
     /// What is fetched on the way, where columns of numbers are listed.
     pub(super) next: NextRows,
-    /// And where B is packed, panel by panel: pieces of B, and rows of what the tile's sums will change.
+    /// And where B is packed, panel by panel.
     pub(super) share: Share,
-    pub(super) changes: [*const T; 2],
 }
 
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
@@ -117,7 +116,6 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         let (mut t, mut fetched) = (0, 0);
         while fetches_b(FORM, V) && t + 4 <= k {
             place.share.fetch::<S>(t / LEG);
-            place.fetch_changes::<S, R, V>(t / LEG);
             let end = k.min(t + LEG) / 4 * 4;
             while t < end {
                 four::<S, R, V, FORM>(place, &rows, t, &mut sums);

@@ -2,9 +2,8 @@
 
 use super::super::memory::{LINE_BYTES, fetch_to_second};
 use super::super::simd::Simd;
-use super::BLOCK;
 use super::pack::lines_of;
-use super::tile::{Output, Place, form};
+use super::tile::form;
 use crate::matrix::MatRef;
 
 /// Whether a tile of so many registers fetches B's next pieces on its way.
@@ -20,9 +19,6 @@ pub(super) const fn piece<S: Simd>() -> usize {
 /// A tile's way is cut into legs of so many steps along the summation, and before each some pieces are asked
 /// for, a cache line for four steps: the innermost loop has no time to ask for one now and then.
 pub(super) const LEG: usize = 32;
-
-/// So many legs are long enough for a row of what a tile changes to be fetched before each.
-const LEGS: usize = BLOCK / LEG;
 
 /// How many of these a tile of k steps has time to fetch.
 pub(super) const fn pieces_on_the_way<S: Simd>(k: usize) -> usize {
@@ -63,38 +59,6 @@ impl Share {
                 all.push(piece);
                 fetched.set(all);
             });
-        }
-    }
-}
-
-impl<T> Place<T> {
-    /// Has what a tile's sums will change fetched on its way, where that is long enough. Returns whether it is.
-    #[inline(always)]
-    pub(super) fn changes_on_the_way(&mut self, output: &Output<T>) -> bool {
-        let long = self.k >= LEGS * LEG;
-        let none = std::ptr::null();
-        self.changes = match *output {
-            _ if !long => [none; 2],
-            Output::Set(c) | Output::Add(c) => [c.cast_const(), none],
-            Output::Step { w, v, .. } => [w.cast_const(), v.cast_const()],
-        };
-        long
-    }
-
-    /// Fetches a row of it, `V` registers, before each of the first legs.
-    #[inline(always)]
-    pub(super) fn fetch_changes<S: Simd<T = T>, const R: usize, const V: usize>(&self, leg: usize) {
-        const { assert!(R <= LEGS, "a leg for each") };
-        if leg < R {
-            for each in self.changes {
-                if !each.is_null() {
-                    let row = each.wrapping_add(self.c + leg * self.c_stride);
-                    for v in 0..V {
-                        // SAFETY: any address will do.
-                        unsafe { S::prefetch(row.wrapping_add(v * S::LANES)) };
-                    }
-                }
-            }
         }
     }
 }
