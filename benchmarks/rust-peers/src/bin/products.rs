@@ -108,7 +108,13 @@ impl Product {
             all
         };
         let times = (SAMPLE / (m * k * n)).max(1);
-        Self { shape: (m, k, n), a: of(m * k, 17), b: of(k * n, 19), c: zeros(m * n).expect("memory"), times }
+        Self {
+            shape: (m, k, n),
+            a: of(m * k, 17),
+            b: of(k * n, 19),
+            c: zeros(m * n).expect("memory"),
+            times,
+        }
     }
 
     fn chainrule(&mut self, isa: Isa, beside: &Beside) {
