@@ -68,7 +68,7 @@ def test_the_engine_chooses_by_batch_and_zeros():
     assert chosen(pixels(), 10) == "few rows sparse"
     assert chosen(pixels() + 1, 10) == "layered"
     assert chosen(pixels() + 1, 8) == "few rows"
-    # Of numbers lists are made where they take less than half of these: 0.4 of 8 bytes each are more.
+    # Numbers are listed where that takes less than half of their bytes: 0.4 of 8 each are more.
     draw = np.random.Generator(np.random.Philox(SEED))
     some = np.where(draw.random((ROWS, 300)) < 0.4, np.float32(0.5), np.float32(0))
     assert [chosen(some, size) for size in (1, 8, 10)] == ["online", "few rows", "layered"]
