@@ -82,10 +82,10 @@ fn lines_of<S: Lines, const C: usize, const L: usize>(
     let mut i = 0;
     while i < k {
         // Blocks side by side, where there are registers for as many more chains.
-        let few = registers::<S>() == 1 && C * L <= 4;
+        let room = registers::<S>() == 1 && C * L <= 4;
         i += match (k - i) / BLOCK {
-            3.. if few => blocks::<S, C, L, 3>(s, (x, k, i), w, (j, out), &mut sums),
-            2 if few => blocks::<S, C, L, 2>(s, (x, k, i), w, (j, out), &mut sums),
+            3.. if room => blocks::<S, C, L, 3>(s, (x, k, i), w, (j, out), &mut sums),
+            2 if room => blocks::<S, C, L, 2>(s, (x, k, i), w, (j, out), &mut sums),
             _ => blocks::<S, C, L, 1>(s, (x, k, i), w, (j, out), &mut sums),
         };
     }
