@@ -386,9 +386,10 @@ pub(super) unsafe fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, 
         Output::Step { w, .. } => w,
     };
     for r in 0..rows {
-        for v in (0..place.columns).step_by(S::LANES) {
+        let row = c.wrapping_add(place.c + r * place.c_stride);
+        for v in (0..place.columns).step_by(S::LANES).chain([place.columns - 1]) {
             // SAFETY: any address will do.
-            unsafe { S::prefetch(c.wrapping_add(place.c + r * place.c_stride + v)) };
+            unsafe { S::prefetch(row.wrapping_add(v)) };
         }
     }
 }
