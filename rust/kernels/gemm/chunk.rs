@@ -58,14 +58,11 @@ pub(super) struct Chunk<'a, T> {
 #[inline(always)]
 unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T]) -> bool {
     assert!(scratch.len() >= self::scratch::<S::T>() && part.m <= CHUNK_ROWS);
-    let (a, b) = (job.a().rows_from(part.i, part.m), job.b().columns_from(part.j, part.n));
+    let a = job.a().rows_from(part.i, part.m);
     let form = form_of::<S>(job, part);
-    if let (form::DIRECT, 1, Output::Set(c)) = (form, part.m, job.output())
-        && a.columns() > BLOCK
-    {
-        // SAFETY: the caller's word; a B that is read in place lies so; the row is within C.
-        unsafe { thin::lone_row::<S>(a, b, c.add(part.i * job.stride() + part.j)) };
-        return true;
+    // SAFETY: the caller's word.
+    if let Some(finite) = unsafe { as_it_lies::<S>(job, part, form, scratch) } {
+        return finite;
     }
     let (panels, rest) = scratch.split_at_mut(nonzero::width::<S::T>() * BLOCK);
     let (sums, rows) = rest.split_at_mut(nonzero::width::<S::T>() * CHUNK_ROWS);
@@ -95,6 +92,49 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
         }
         is_zero::<S>(check)
     }
+}
+
+/// A chunk of few rows, or of a lone column, that passes B as it lies, where there is a form for it. Returns
+/// whether its moved parameters are finite.
+///
+/// # Safety
+/// As for [`blocks`].
+#[inline(always)]
+unsafe fn as_it_lies<S: Simd>(
+    job: &Job<'_, S::T>,
+    part: Part,
+    form: u8,
+    scratch: &mut [S::T],
+) -> Option<bool> {
+    let (a, b) = (job.a().rows_from(part.i, part.m), job.b().columns_from(part.j, part.n));
+    let (k, c, stride) = (a.columns(), part.i * job.stride() + part.j, job.stride());
+    // SAFETY: the caller's word, so what is written lies within C; so in the whole body. That B lies as each
+    // asks for is looked at.
+    unsafe {
+        match job.output() {
+            Output::Set(to)
+                if (form, part.m) == (form::DIRECT, 1)
+                    && (k > BLOCK || k > 0 && part.n >= thin::LEAST * S::LANES) =>
+            {
+                thin::lone_row::<S>(a, b, to.add(c), scratch);
+            }
+            Output::Set(to)
+                if b.row_stride() == 1
+                    && part.m <= thin::ACROSS
+                    && k.min(part.n) >= S::LANES
+                    && job.packed().is_none() =>
+            {
+                thin::across::<S>(a, b, (to.add(c), stride));
+            }
+            output if k == 1 && part.m > 1 && (b.column_stride() == 1 || part.n == 1) => {
+                let mut check = S::splat(S::T::ZERO);
+                thin::lone_column::<S>(a, b, (c, stride), &output, &mut check);
+                return Some(is_zero::<S>(check));
+            }
+            _ => return None,
+        }
+    }
+    Some(true)
 }
 
 /// How the operands of a part lie best.

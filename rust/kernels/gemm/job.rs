@@ -2,6 +2,7 @@
 
 use super::BLOCK;
 use super::packed::Packed;
+use super::thin::ACROSS;
 use super::tile::Output;
 use crate::kernels::Real;
 use crate::matrix::MatRef;
@@ -10,6 +11,9 @@ use crate::matrix::MatRef;
 /// chunks are so many that no worker waits long for the last. More read A less often.
 const CHUNK_COLUMNS: (usize, usize) = (128, 256);
 
+/// The same where rows of B are passed as they lie: so many sums stay in the first cache.
+const LONG: usize = 4096;
+
 /// The columns of the widest tile: a chunk of fewer would leave registers empty.
 const WIDEST: usize = 64;
 
@@ -17,7 +21,7 @@ const WIDEST: usize = 64;
 // 32 columns, begins there.
 const _: () = {
     let (fewer, more) = CHUNK_COLUMNS;
-    assert!(fewer.is_multiple_of(32) && more.is_multiple_of(32) && WIDEST.is_multiple_of(32));
+    assert!((fewer | more | WIDEST | LONG).is_multiple_of(32));
 };
 
 /// How many rows of C a chunk has at most.
@@ -101,8 +105,12 @@ impl<'a, T: Real> Job<'a, T> {
 
     /// How many rows and columns a chunk has.
     pub(super) fn chunk_size(&self, workers: usize) -> (usize, usize) {
-        let (m, n) = (self.a.rows(), self.b.columns());
-        if self.rows_in_place() {
+        let (m, k, n) = (self.a.rows(), self.a.columns(), self.b.columns());
+        if m == 1 || m <= ACROSS && self.b.row_stride() == 1 {
+            let shares = if workers == 1 { 1 } else { 2 * workers };
+            return (m, n.div_ceil(shares).next_multiple_of(WIDEST).min(LONG));
+        }
+        if k > 1 && self.rows_in_place() {
             let (fewer, more) = CHUNK_COLUMNS;
             let columns = match workers {
                 _ if n.div_ceil(more) >= 3 * workers => more,

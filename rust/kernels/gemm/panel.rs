@@ -93,7 +93,7 @@ pub(super) unsafe fn group<S: Simd>(
 }
 
 /// How many elements a tile's sums are at most: six rows of four registers of sixteen.
-const SUMS: usize = 6 * 4 * 16;
+pub(super) const SUMS: usize = 6 * 4 * 16;
 
 /// Where a tile's sums stand, a cache line each register; a tile writes what is read of them.
 #[repr(align(64))]

@@ -1,16 +1,22 @@
-//! Products of a lone row: they read a matrix once, and time is what that takes.
+//! Products of a few rows, and of a lone column: they pass a matrix once, and time is what that takes. So it
+//! is passed as it lies.
+
+// Reason: as in `tile.rs`.
+#![allow(clippy::needless_range_loop)]
 
 use super::super::Real;
 use super::super::simd::Simd;
 use super::BLOCK;
-use super::panel::Sums;
-use super::tile::{NextRows, Output, Place, form, settle};
+use super::panel::{SUMS, Sums, is_zero};
+use super::tile::{NextRows, Output, Place, finish, form, load, settle};
 use super::way::Share;
 use crate::matrix::MatRef;
 
-/// How many registers' columns are worked on together where there are as many: so many chains fill
-/// the pipeline, and so much of each row of B lies side by side.
-const WIDE: usize = 8;
+/// B is passed row by row where it has at least so many registers' columns: their chains fill the pipeline.
+pub(super) const LEAST: usize = 8;
+
+/// So many rows of B at a time: a sum is loaded and stored once for as many.
+const TOGETHER: usize = 4;
 
 /// C = A B for a lone row A (1, k) of several blocks. One chain a column would wait for itself:
 /// four blocks are under way at a time, and added in order.
@@ -19,10 +25,15 @@ const WIDE: usize = 8;
 /// As for [`Simd`]; A has columns, those of B lie side by side, or there is one; `c` has room for a
 /// row of B.
 #[inline(always)]
-pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mut S::T) {
+pub(super) unsafe fn lone_row<S: Simd>(
+    a: MatRef<'_, S::T>,
+    b: MatRef<'_, S::T>,
+    c: *mut S::T,
+    room: &mut [S::T],
+) {
     let mut sums = Sums::<S::T>::new();
     // SAFETY: the caller's word.
-    let mut j = unsafe { wide_columns::<S>(a, b, c) };
+    let mut j = unsafe { whole_columns::<S>(a, b, c, room) };
     while j < b.columns() {
         let columns = (b.columns() - j).min(2 * S::LANES);
         let registers = columns.div_ceil(S::LANES);
@@ -35,7 +46,7 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
             };
             let place = Place {
                 a: a.data().as_ptr().wrapping_add(first * a.column_stride()),
-                a_strides: (BLOCK * a.column_stride(), a.column_stride()),
+                a_strides: (BLOCK.wrapping_mul(a.column_stride()), a.column_stride()),
                 b: b.data().as_ptr().wrapping_add(first * b.row_stride() + j),
                 b_stride: b.row_stride(),
                 unpacked: std::ptr::null(),
@@ -76,43 +87,222 @@ pub(super) unsafe fn lone_row<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>,
     }
 }
 
-/// The first columns of C = A B for a row A (1, k), [`WIDE`] registers at a time. Returns how many.
+/// The first columns of C = A B for a row A (1, k), whole registers, if they are many: B is passed as it
+/// lies, some rows at a time, and the sums of a block stand in `sums`. Returns how many.
 ///
 /// # Safety
 /// As for [`Simd`]; `c` has room for a row of B, whose columns lie side by side.
 #[inline(always)]
-unsafe fn wide_columns<S: Simd>(a: MatRef<'_, S::T>, b: MatRef<'_, S::T>, c: *mut S::T) -> usize {
-    let columns = WIDE * S::LANES;
-    let mut sums = Sums::<S::T>::new();
-    let to = sums.start();
-    let mut j = 0;
-    while j + columns <= b.columns() {
-        for first in (0..a.columns()).step_by(BLOCK) {
-            let place = Place {
-                a: a.data().as_ptr().wrapping_add(first * a.column_stride()),
-                a_strides: (0, a.column_stride()),
-                b: b.data().as_ptr().wrapping_add(first * b.row_stride() + j),
-                b_stride: b.row_stride(),
-                unpacked: std::ptr::null(),
-                c: j,
-                c_stride: 0,
-                columns,
-                k: BLOCK.min(a.columns() - first),
-                list: std::ptr::null(),
-                pixels: std::ptr::null(),
-                next: NextRows::NONE,
-                share: Share::NONE,
-            };
-            let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
-            // SAFETY: the caller's word; the block lies within A and B, the columns within C.
+unsafe fn whole_columns<S: Simd>(
+    a: MatRef<'_, S::T>,
+    b: MatRef<'_, S::T>,
+    c: *mut S::T,
+    sums: &mut [S::T],
+) -> usize {
+    let columns = b.columns().min(sums.len()) / S::LANES * S::LANES;
+    if columns < LEAST * S::LANES {
+        return 0;
+    }
+    #[cfg(test)]
+    tests::count(0);
+    let sums = sums.as_mut_ptr();
+    for first in (0..a.columns()).step_by(BLOCK) {
+        let (k, mut t) = (BLOCK.min(a.columns() - first), 0);
+        while t < k {
+            let rows = if k - t < TOGETHER { 1 } else { TOGETHER };
+            let a = a.columns_from(first + t, rows);
+            let b = b.rows_from(first + t, rows);
+            let ends = (t == 0, (t + rows == k).then_some((c, first == 0)));
+            // SAFETY: the caller's word; as many columns are there, in the sums too.
             unsafe {
-                let mut check = S::splat(S::T::ZERO);
-                if !S::tile::<1, WIDE, { form::DIRECT }>(&place, &output, to, &mut check) {
-                    settle::<S>(&place, &output, (1, WIDE), to, &mut check);
+                if rows == 1 {
+                    add_rows::<S, 1>(a, b, (sums, columns), ends);
+                } else {
+                    add_rows::<S, TOGETHER>(a, b, (sums, columns), ends);
                 }
             }
+            t += rows;
         }
-        j += columns;
     }
-    j
+    columns
 }
+
+/// Adds the products of some elements of a row A with rows of B to the sums, which begin at 0 where these
+/// are the first of a block. Where they are the last, C, or 0 in the first block, is added.
+///
+/// # Safety
+/// As for [`whole_columns`].
+#[inline(always)]
+unsafe fn add_rows<S: Simd, const R: usize>(
+    a: MatRef<'_, S::T>,
+    b: MatRef<'_, S::T>,
+    (sums, columns): (*mut S::T, usize),
+    (is_first, last): (bool, Option<(*mut S::T, bool)>),
+) {
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let zero = S::splat(S::T::ZERO);
+        let (mut x, mut rows) = ([zero; R], [b.data().as_ptr(); R]);
+        for r in 0..R {
+            x[r] = S::splat(*a.data().as_ptr().add(r * a.column_stride()));
+            rows[r] = rows[r].add(r * b.row_stride());
+        }
+        for j in (0..columns).step_by(S::LANES) {
+            let mut sum = if is_first { zero } else { S::load(sums.add(j)) };
+            for r in 0..R {
+                sum = S::mul_add(x[r], S::load(rows[r].add(j)), sum);
+            }
+            match last {
+                None => S::store(sums.add(j), sum),
+                Some((c, true)) => S::store(c.add(j), S::add(zero, sum)),
+                Some((c, false)) => S::store(c.add(j), S::add(S::load(c.add(j)), sum)),
+            }
+        }
+    }
+}
+
+/// So many rows of A at most meet columns of B that are turned around on the way.
+pub(super) const ACROSS: usize = 8;
+
+/// C = A B for a few rows A (m, k), at most [`ACROSS`], where the rows of B (k, n) lie side by side; k and n
+/// are at least a register's lanes. C's rows are so far apart.
+///
+/// # Safety
+/// As for [`Simd`]; C lies within `c`.
+#[inline(always)]
+pub(super) unsafe fn across<S: Simd>(
+    a: MatRef<'_, S::T>,
+    b: MatRef<'_, S::T>,
+    (c, stride): (*mut S::T, usize),
+) {
+    #[cfg(test)]
+    tests::count(1);
+    // SAFETY: the caller's word.
+    unsafe {
+        match a.rows() {
+            1 => rows_across::<S, 1>(a, b, (c, stride)),
+            2 => rows_across::<S, 2>(a, b, (c, stride)),
+            3 | 4 => rows_across::<S, 4>(a, b, (c, stride)),
+            _ => rows_across::<S, ACROSS>(a, b, (c, stride)),
+        }
+    }
+}
+
+/// The same of at most `R` rows: as many columns of B at a time as a register has lanes, each read from end to
+/// end as it lies, and turned around some rows at a time.
+///
+/// # Safety
+/// As for [`across`].
+#[inline(always)]
+unsafe fn rows_across<S: Simd, const R: usize>(
+    a: MatRef<'_, S::T>,
+    b: MatRef<'_, S::T>,
+    (c, c_stride): (*mut S::T, usize),
+) {
+    const { assert!(S::LANES * S::LANES <= SUMS, "there is room for what is turned around") }
+    let (m, k, n) = (a.rows(), a.columns(), b.columns());
+    debug_assert!(m <= R && b.row_stride() == 1 && k >= S::LANES && n >= S::LANES);
+    let mut x = [a.data().as_ptr(); R];
+    for r in 0..R {
+        x[r] = x[r].wrapping_add(r.min(m - 1) * a.row_stride()); // of rows that are not there the last
+    }
+    let mut room = Sums::<S::T>::new();
+    let turned = room.start();
+    for j in (0..n).step_by(S::LANES) {
+        let j = j.min(n - S::LANES); // the last few again, with those before them
+        // SAFETY: the caller's word; so in the whole body. There is room for as many rows of a register as it
+        // has lanes.
+        unsafe {
+            let from = b.data().as_ptr().add(j * b.column_stride());
+            let zero = S::splat(S::T::ZERO);
+            let mut totals = [zero; R];
+            for first in (0..k).step_by(BLOCK) {
+                let (mut sums, mut t, end) = ([zero; R], first, k.min(first + BLOCK));
+                while t < end {
+                    let at = t.min(k - S::LANES); // likewise
+                    S::transpose(from.add(at), b.column_stride(), turned, S::LANES);
+                    let next = end.min(at + S::LANES);
+                    while t < next {
+                        let row = S::load(turned.add((t - at) * S::LANES));
+                        for r in 0..R {
+                            let x = S::splat(*x[r].add(t * a.column_stride()));
+                            sums[r] = S::mul_add(x, row, sums[r]);
+                        }
+                        t += 1;
+                    }
+                }
+                for r in 0..R {
+                    totals[r] = S::add(totals[r], sums[r]);
+                }
+            }
+            for r in 0..m {
+                S::store(c.add(r * c_stride + j), totals[r]);
+            }
+        }
+    }
+}
+
+/// A product of a column A (m, 1) and a row B (1, n): C is passed as it lies, row by row. Rows whose
+/// element of A is 0 stay as they are where a plain step would not move them.
+///
+/// # Safety
+/// As for [`Simd`]; B's columns lie side by side, and the rows of C that begin at an element, so far apart,
+/// lie within `output`, which no one else uses meanwhile.
+#[inline(always)]
+pub(super) unsafe fn lone_column<S: Simd>(
+    a: MatRef<'_, S::T>,
+    b: MatRef<'_, S::T>,
+    (c, stride): (usize, usize),
+    output: &Output<S::T>,
+    check: &mut S::V,
+) {
+    let (n, row) = (b.columns(), b.data().as_ptr());
+    let whole = n / S::LANES * S::LANES;
+    #[cfg(test)]
+    tests::count(2);
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let plain = match *output {
+            Output::Step { w, v, before, hyper: [rate, _, l2] }
+                if v.is_null() && before.is_null() && l2 == S::T::ZERO =>
+            {
+                Some((w, S::splat(-rate)))
+            }
+            _ => None,
+        };
+        let zero = S::splat(S::T::ZERO);
+        let mut met = zero;
+        for j in (0..whole).step_by(S::LANES) {
+            let row = S::load(row.add(j));
+            met = S::add(met, S::sub(row, row));
+        }
+        let skips = is_zero::<S>(met); // else 0 times what is not finite counts
+        for i in 0..a.rows() {
+            let x = *a.data().as_ptr().add(i * a.row_stride());
+            let (at, splat) = (c + i * stride, S::splat(x));
+            let mut j = 0;
+            if let Some((w, rate)) = plain {
+                let end = if skips && x == S::T::ZERO { 0 } else { whole };
+                let mut met = *check;
+                while j < end {
+                    let g = S::add(zero, S::mul_add(splat, S::load(row.add(j)), zero));
+                    let new = S::mul_add(rate, g, S::load(w.add(at + j)));
+                    S::store(w.add(at + j), new);
+                    met = S::add(met, S::sub(new, new));
+                    j += S::LANES;
+                }
+                (*check, j) = (met, whole);
+            }
+            while j < n {
+                let count = S::LANES.min(n - j);
+                let sum = S::mul_add(splat, load::<S>(row.add(j), count), zero);
+                finish::<S>(output, at + j, count, sum, check);
+                j += count;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "thin_tests.rs"]
+mod tests;

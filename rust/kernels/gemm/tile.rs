@@ -425,7 +425,7 @@ pub(super) unsafe fn settle<S: Simd>(
 /// # Safety
 /// As for [`settle`].
 #[inline(always)]
-unsafe fn finish<S: Simd>(
+pub(super) unsafe fn finish<S: Simd>(
     output: &Output<S::T>,
     at: usize,
     count: usize,
@@ -464,7 +464,7 @@ unsafe fn finish<S: Simd>(
 /// # Safety
 /// As for [`Simd`].
 #[inline(always)]
-unsafe fn load<S: Simd>(from: *const S::T, count: usize) -> S::V {
+pub(super) unsafe fn load<S: Simd>(from: *const S::T, count: usize) -> S::V {
     // SAFETY: the caller's word.
     unsafe { if count == S::LANES { S::load(from) } else { S::load_part(from, count) } }
 }
