@@ -119,9 +119,13 @@ impl Path {
     }
 }
 
-/// The online form, and that of a few rows, are for networks whose copy has at most so many bytes: it
-/// stays in a core's own cache, or near it.
+/// The online form, and that of a few rows, copy at most so many bytes.
 pub const ONLINE_BYTES: usize = 10 << 20;
+
+/// The online form pays where what a step meets of the copy has at most so many bytes, and of the layers behind
+/// the first so many, whose weights it meets both ways round: farther from the core it is quicker to pass each
+/// matrix as it lies.
+const ONLINE_NEAR: (usize, usize) = (3 << 20, 1 << 20);
 
 /// A network of at most so many parameters is small: its weights stay near each worker.
 const SMALL: usize = 1 << 20;
@@ -165,7 +169,7 @@ struct Limits {
     behind: usize,
 }
 
-const FEW_DENSE: Limits = Limits { rows: 8, outputs: 1024, behind: 1 << 17 };
+const FEW_DENSE: Limits = Limits { rows: 8, outputs: 512, behind: 1 << 15 };
 
 const FEW_SPARSE: Limits = Limits { rows: 15, outputs: 128, behind: 1 << 12 };
 
@@ -301,11 +305,26 @@ pub(crate) fn in_lines<T: Real>(network: &Network<T>) -> usize {
     network.layers().iter().map(|layer| (layer.n_in + 1) * lines(layer.n_out) * LINE).sum()
 }
 
-/// What these forms copy: the weights, those behind the first layer both ways round.
+/// What these forms copy, in bytes: the first layer's weights, and those behind it both ways round.
+fn copied<T: Real>(network: &Network<T>, velocity: bool) -> [usize; 2] {
+    let layers = network.layers();
+    let first = (layers[0].n_in + 1) * lines(layers[0].n_out) * LINE;
+    let transposed = layers[1..].iter().map(|layer| layer.n_out * lines(layer.n_in) * LINE);
+    let behind = in_lines(network) - first + transposed.sum::<usize>();
+    [first, behind].map(|elements| elements * (1 + usize::from(velocity)) * size_of::<T>())
+}
+
+/// The same in all.
 fn online_bytes<T: Real>(network: &Network<T>, velocity: bool) -> usize {
-    let behind = network.layers()[1..].iter();
-    let transposed: usize = behind.map(|layer| layer.n_out * lines(layer.n_in) * LINE).sum();
-    (in_lines(network) + transposed) * (1 + usize::from(velocity)) * size_of::<T>()
+    copied(network, velocity).iter().sum()
+}
+
+/// Whether rows had better be steps by themselves, where such a share of the inputs is met.
+fn online_pays<T: Real>(network: &Network<T>, share: f64, velocity: bool) -> bool {
+    let [first, behind] = copied(network, velocity);
+    #[expect(clippy::cast_precision_loss, reason = "about so many bytes")]
+    let met = first as f64 * share + behind as f64;
+    met <= ONLINE_NEAR.0 as f64 && behind <= ONLINE_NEAR.1
 }
 
 /// Whether batches of so many rows had better stay in lines.
@@ -320,8 +339,10 @@ fn few_pay<T: Real>(network: &Network<T>, rows: usize, sparse: bool, velocity: b
 
 /// The fastest path.
 fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, velocity: bool) -> Path {
-    let sparse = data.lit_share() <= SPARSE;
-    if Path::Online.can(network, data, velocity) {
+    let share = data.lit_share();
+    let sparse = share <= SPARSE;
+    let met = if sparse { share } else { 1.0 };
+    if Path::Online.can(network, data, velocity) && online_pays(network, met, velocity) {
         Path::online(sparse)
     } else if few_pay(network, data.batch_size(), sparse, velocity) {
         Path::few(sparse)
@@ -332,7 +353,7 @@ fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, velocity: bool) ->
 
 #[cfg(test)]
 mod tests {
-    use super::{ONLINE_BYTES, Path, Plan, few_pay, online_bytes};
+    use super::{ONLINE_BYTES, Path, Plan, few_pay, online_bytes, online_pays};
     use crate::activation::Activation;
     use crate::kernels::{Isa, Real};
     use crate::loss::Loss;
@@ -345,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_online_form_is_for_what_stays_in_a_cache() {
+    fn the_online_form_copies_what_may_stay_in_a_cache() {
         assert_eq!([false, true].map(|v| fits::<f32>(&[784, 600, 600, 10], v)), [true, true]);
         assert_eq!([false, true].map(|v| fits::<f32>(&[784, 700, 700, 10], v)), [true, false]);
         assert_eq!([false, true].map(|v| fits::<f64>(&[784, 600, 600, 10], v)), [true, false]);
@@ -354,6 +375,28 @@ mod tests {
         );
         // A line an input, whatever is in it.
         assert!(!fits::<f32>(&[200_000, 1], false) && fits::<f32>(&[150_000, 16], false));
+    }
+
+    #[test]
+    fn what_is_far_from_the_core_is_passed_as_it_lies() {
+        fn pays<T: Real>(sizes: &[usize], share: f64, velocity: bool) -> bool {
+            let activations = vec![Activation::Sigmoid; sizes.len() - 1];
+            let network = Network::<T>::new(sizes, &activations, Loss::SquaredError).unwrap();
+            online_pays(&network, share, velocity)
+        }
+        for (sizes, share, expected) in [
+            (&[784, 352, 352, 10][..], 1.0, [true, false]),
+            (&[784, 352, 352, 10], 0.2, [true, false]),
+            (&[784, 368, 368, 10], 0.2, [false, false]),
+            (&[784, 880, 10], 1.0, [true, false]),
+            (&[784, 1008, 10], 1.0, [false, false]),
+            (&[784, 1008, 10], 0.2, [true, true]),
+        ] {
+            let found = [pays::<f32>(sizes, share, false), pays::<f64>(sizes, share, false)];
+            assert_eq!(found, expected, "{sizes:?} {share}");
+            // A velocity is as much again.
+            assert_eq!(pays::<f32>(sizes, share, true), found[1], "{sizes:?} {share}");
+        }
     }
 
     #[test]
@@ -369,8 +412,8 @@ mod tests {
             (&[784, 16, 10], 15, [true, true], [false, false]),
             (&[784, 16, 10], 16, [false, false], [false, false]),
             (&[784, 33, 10], 8, [false, false], [true, true]),
-            (&[784, 256, 10], 8, [false, false], [true, false]),
-            (&[784, 257, 10], 8, [false, false], [false, false]),
+            (&[784, 128, 10], 8, [false, false], [true, false]),
+            (&[784, 129, 10], 8, [false, false], [false, false]),
             (&[784, 10], 2, [true, true], [true, true]),
             (&[784, 16, 500, 10], 2, [false, false], [true, true]),
             (&[784, 16, 500, 500, 10], 2, [false, false], [false, false]),

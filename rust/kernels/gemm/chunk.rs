@@ -126,9 +126,13 @@ unsafe fn as_it_lies<S: Simd>(
             {
                 thin::across::<S>(a, b, (to.add(c), stride));
             }
-            output if k == 1 && part.m > 1 && (b.column_stride() == 1 || part.n == 1) => {
+            Output::Step { w, v, before, hyper: [rate, _, l2] }
+                if (1..=thin::MOVING).contains(&k)
+                    && (b.column_stride() == 1 || part.n == 1)
+                    && (v.is_null() && before.is_null() && l2 == S::T::ZERO) =>
+            {
                 let mut check = S::splat(S::T::ZERO);
-                thin::lone_column::<S>(a, b, (c, stride), &output, &mut check);
+                thin::descend::<S>(a, b, (w.add(c), stride), rate, &mut check);
                 return Some(is_zero::<S>(check));
             }
             _ => return None,

@@ -8,7 +8,7 @@ use super::super::Real;
 use super::super::simd::Simd;
 use super::BLOCK;
 use super::panel::{SUMS, Sums, is_zero};
-use super::tile::{NextRows, Output, Place, finish, form, load, settle};
+use super::tile::{NextRows, Output, Place, form, load, settle, store};
 use super::way::Share;
 use crate::matrix::MatRef;
 
@@ -242,63 +242,167 @@ unsafe fn rows_across<S: Simd, const R: usize>(
     }
 }
 
-/// A product of a column A (m, 1) and a row B (1, n): C is passed as it lies, row by row. Rows whose
-/// element of A is 0 stay as they are where a plain step would not move them.
+/// How many bytes of B are met by all rows of W before the next: they stay in the first cache.
+const ROOM: usize = 24 << 10;
+
+/// So many columns of A at most move parameters that are passed as they lie.
+pub(super) const MOVING: usize = 8;
+
+/// The parameters W (m, n) by a gradient of a few columns A (m, k), at most [`MOVING`], and rows B (k, n): a
+/// plain step. Rows of W whose elements of A are all 0 stay as they are.
 ///
 /// # Safety
-/// As for [`Simd`]; B's columns lie side by side, and the rows of C that begin at an element, so far apart,
-/// lie within `output`, which no one else uses meanwhile.
+/// As for [`Simd`]; B's columns lie side by side, and the rows of W that begin at `w`, so far apart, are there,
+/// and no one else uses them meanwhile.
 #[inline(always)]
-pub(super) unsafe fn lone_column<S: Simd>(
+pub(super) unsafe fn descend<S: Simd>(
     a: MatRef<'_, S::T>,
     b: MatRef<'_, S::T>,
-    (c, stride): (usize, usize),
-    output: &Output<S::T>,
+    (w, stride): (*mut S::T, usize),
+    rate: S::T,
     check: &mut S::V,
 ) {
-    let (n, row) = (b.columns(), b.data().as_ptr());
-    let whole = n / S::LANES * S::LANES;
     #[cfg(test)]
     tests::count(2);
+    let to = (w, stride);
+    // SAFETY: the caller's word.
+    unsafe {
+        match a.columns() {
+            1 => descend_by::<S, 1>(a, b, to, rate, check),
+            2 => descend_by::<S, 2>(a, b, to, rate, check),
+            3 => descend_by::<S, 3>(a, b, to, rate, check),
+            4 => descend_by::<S, 4>(a, b, to, rate, check),
+            5 => descend_by::<S, 5>(a, b, to, rate, check),
+            6 => descend_by::<S, 6>(a, b, to, rate, check),
+            7 => descend_by::<S, 7>(a, b, to, rate, check),
+            MOVING => descend_by::<S, MOVING>(a, b, to, rate, check),
+            _ => unreachable!("no more columns are few"),
+        }
+    }
+}
+
+/// The same of so many columns.
+///
+/// # Safety
+/// As for [`descend`].
+#[inline(always)]
+unsafe fn descend_by<S: Simd, const K: usize>(
+    a: MatRef<'_, S::T>,
+    b: MatRef<'_, S::T>,
+    (w, stride): (*mut S::T, usize),
+    rate: S::T,
+    check: &mut S::V,
+) {
+    let (m, n) = (a.rows(), b.columns());
+    let x = |i: usize, t: usize| a.data()[i * a.row_stride() + t * a.column_stride()];
+    let together = ROOM / (K * size_of::<S::T>());
+    for j in (0..n).step_by(together) {
+        let (b, w) = (b.columns_from(j, together.min(n - j)), w.wrapping_add(j));
+        // SAFETY: the caller's word.
+        let finite = (0..K).all(|t| unsafe { all_finite::<S>(b.rows_from(t, 1)) });
+        let mut i = 0;
+        while i < m {
+            // 0 times what is not finite counts.
+            if finite && (0..K).all(|t| x(i, t) == S::T::ZERO) {
+                i += 1;
+                continue;
+            }
+            let rows = (m - i).min(2);
+            let (a, row) = (a.rows_from(i, rows), w.wrapping_add(i * stride));
+            // SAFETY: the caller's word.
+            unsafe {
+                if rows == 2 {
+                    move_rows::<S, 2, K>(a, b, (row, stride), rate, check);
+                } else {
+                    move_rows::<S, 1, K>(a, b, (row, stride), rate, check);
+                }
+            }
+            i += rows;
+        }
+    }
+}
+
+/// Whether a row is finite.
+///
+/// # Safety
+/// As for [`Simd`]; the row's elements lie side by side.
+#[inline(always)]
+unsafe fn all_finite<S: Simd>(row: MatRef<'_, S::T>) -> bool {
+    // SAFETY: the caller's word.
+    unsafe {
+        let mut met = S::splat(S::T::ZERO);
+        for j in (0..row.columns()).step_by(S::LANES) {
+            let v = load::<S>(row.data().as_ptr().add(j), S::LANES.min(row.columns() - j));
+            met = S::add(met, S::sub(v, v));
+        }
+        is_zero::<S>(met)
+    }
+}
+
+/// `R` rows of W.
+///
+/// # Safety
+/// As for [`descend`].
+#[inline(always)]
+unsafe fn move_rows<S: Simd, const R: usize, const K: usize>(
+    a: MatRef<'_, S::T>,
+    b: MatRef<'_, S::T>,
+    (w, stride): (*mut S::T, usize),
+    rate: S::T,
+    check: &mut S::V,
+) {
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
-        let plain = match *output {
-            Output::Step { w, v, before, hyper: [rate, _, l2] }
-                if v.is_null() && before.is_null() && l2 == S::T::ZERO =>
-            {
-                Some((w, S::splat(-rate)))
-            }
-            _ => None,
-        };
         let zero = S::splat(S::T::ZERO);
-        let mut met = zero;
-        for j in (0..whole).step_by(S::LANES) {
-            let row = S::load(row.add(j));
-            met = S::add(met, S::sub(row, row));
+        let mut x = [[zero; K]; R];
+        for r in 0..R {
+            for t in 0..K {
+                let at = r * a.row_stride() + t * a.column_stride();
+                x[r][t] = S::splat(*a.data().as_ptr().add(at));
+            }
         }
-        let skips = is_zero::<S>(met); // else 0 times what is not finite counts
-        for i in 0..a.rows() {
-            let x = *a.data().as_ptr().add(i * a.row_stride());
-            let (at, splat) = (c + i * stride, S::splat(x));
-            let mut j = 0;
-            if let Some((w, rate)) = plain {
-                let end = if skips && x == S::T::ZERO { 0 } else { whole };
-                let mut met = *check;
-                while j < end {
-                    let g = S::add(zero, S::mul_add(splat, S::load(row.add(j)), zero));
-                    let new = S::mul_add(rate, g, S::load(w.add(at + j)));
-                    S::store(w.add(at + j), new);
-                    met = S::add(met, S::sub(new, new));
-                    j += S::LANES;
-                }
-                (*check, j) = (met, whole);
+        let (n, rate) = (b.columns(), S::splat(-rate));
+        let mut met = *check;
+        let mut j = 0;
+        while j + S::LANES <= n {
+            move_register::<S, R, K>(&x, b, (w.add(j), stride), (j, S::LANES), rate, &mut met);
+            j += S::LANES;
+        }
+        if j < n {
+            move_register::<S, R, K>(&x, b, (w.add(j), stride), (j, n - j), rate, &mut met);
+        }
+        *check = met;
+    }
+}
+
+/// A register's columns of these rows, from column `j` on.
+///
+/// # Safety
+/// As for [`descend`].
+#[inline(always)]
+unsafe fn move_register<S: Simd, const R: usize, const K: usize>(
+    x: &[[S::V; K]; R],
+    b: MatRef<'_, S::T>,
+    (w, stride): (*mut S::T, usize),
+    (j, count): (usize, usize),
+    rate: S::V,
+    check: &mut S::V,
+) {
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let zero = S::splat(S::T::ZERO);
+        let mut sums = [zero; R];
+        for t in 0..K {
+            let row = load::<S>(b.data().as_ptr().add(t * b.row_stride() + j), count);
+            for r in 0..R {
+                sums[r] = S::mul_add(x[r][t], row, sums[r]);
             }
-            while j < n {
-                let count = S::LANES.min(n - j);
-                let sum = S::mul_add(splat, load::<S>(row.add(j), count), zero);
-                finish::<S>(output, at + j, count, sum, check);
-                j += count;
-            }
+        }
+        for r in 0..R {
+            let to = w.add(r * stride);
+            let new = S::mul_add(rate, S::add(zero, sums[r]), load::<S>(to, count));
+            store::<S>(to, count, new);
+            *check = S::add(*check, S::sub(new, new));
         }
     }
 }

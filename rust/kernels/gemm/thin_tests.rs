@@ -1,4 +1,4 @@
-//! Products of a few rows and of lone columns, judged by the oracle.
+//! Products of a few rows, and of a few columns, judged by the oracle.
 
 use std::cell::Cell;
 
@@ -8,7 +8,8 @@ use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::{MatMut, MatRef};
 
 thread_local! {
-    /// How often B was passed as it lies on this thread: by a lone row, by a few across it, by a lone column.
+    /// How often a matrix was passed as it lies on this thread: by a lone row, by a few across it, by what moves
+    /// it.
     static THIN: Cell<[usize; 3]> = const { Cell::new([0; 3]) };
 }
 
@@ -21,7 +22,7 @@ pub(super) fn count(which: usize) {
 
 /// Products that pass B as it lies do so, and are those of the oracle.
 #[test]
-fn a_few_rows_and_lone_columns_pass_b_as_it_lies() {
+fn a_few_rows_pass_b_as_it_lies() {
     fn check<T: Real>((m, n, k): (usize, usize, usize), across: bool, expected: usize) {
         let (x, y) = (extreme::<T>(6, m * k), extreme::<T>(7, k * n));
         let b = if across { MatRef::new(&y, n, k).transposed() } else { MatRef::new(&y, k, n) };
@@ -47,47 +48,56 @@ fn a_few_rows_and_lone_columns_pass_b_as_it_lies() {
             check::<f64>((m, n, k), true, 1);
         }
     }
-    for (m, n) in [(2, 1), (3, 7), (5, 16), (40, 33)] {
-        check::<f32>((m, n, 1), false, 2);
-        check::<f64>((m, n, 1), false, 2);
-    }
 }
 
-/// An element that is 0 moves nothing, but for what is not finite.
+/// Elements that are 0 move nothing, but for what is not finite.
 #[test]
-fn a_lone_column_leaves_out_zeros() {
-    fn check<T: Real>(r: &[T]) {
-        let x = [0.0, -0.0, 0.5, 0.0, -2.0].map(T::from_f64);
-        let (n, before) = (r.len(), extreme::<T>(3, x.len() * r.len()));
+fn a_few_columns_leave_out_zeros() {
+    fn check<T: Real>(x: &[T], r: &[T], k: usize) {
+        let (m, n) = (x.len() / k, r.len() / k);
+        let (a, b) = (MatRef::new(x, k, m).transposed(), MatRef::new(r, k, n));
+        let (gradient, before) = (oracle::product(a, b), extreme::<T>(3, m * n));
+        let (rate, none) = (T::from_f64(0.5), T::ZERO);
+        let moved = before.iter().zip(&gradient);
+        let expected: Vec<T> =
+            moved.map(|(&w, &g)| oracle::descend(w, none, g, rate, none, none).0).collect();
         for isa in Isa::available() {
             let mut w = before.clone();
-            let (rate, none) = (T::from_f64(0.5), T::ZERO);
-            let expected: Vec<T> = (0..w.len())
-                .map(|i| {
-                    let g = T::ZERO + x[i / n].mul_add(r[i % n], T::ZERO);
-                    oracle::descend(w[i], none, g, rate, none, none).0
-                })
-                .collect();
             let scratch = Scratch::alone();
             let team = Team { isa, crew: &Alone, scratch: &scratch };
             let descent =
                 &mut Descent { w: &mut w, v: None, before: None, rate, momentum: none, l2: none };
-            let (a, b) = (MatRef::new(&x, 1, 5).transposed(), MatRef::new(r, 1, n));
             THIN.set([0; 3]);
             let finite = team.descend(a, b, descent);
-            assert_eq!(THIN.get()[2], 1);
-            assert_bits(&w, &expected, isa.name());
-            assert_eq!(finite, expected.iter().all(|w| w.is_finite()), "{}", isa.name());
+            let what = format!("{} {m} {n} {k}", isa.name());
+            assert_eq!(THIN.get(), [0, 0, 1], "{what}");
+            assert_bits(&w, &expected, &what);
+            assert_eq!(finite, expected.iter().all(|w| w.is_finite()), "{what}");
         }
     }
-    for n in [5, 16, 40] {
-        let mut r = mild::<f32>(4, n);
-        check(&r);
-        check(&mild::<f64>(4, n));
-        for at in [0, n - 1] {
-            let kept = std::mem::replace(&mut r[at], f32::INFINITY);
-            check(&r);
-            r[at] = kept;
+    fn check_all<T: Real>(n: usize, k: usize, infinite: T) {
+        // Rows of W are moved by two; those are left out whose elements are all 0.
+        for m in 1..=7 {
+            let (mut x, mut r) = (extreme::<T>(1, k * m), mild::<T>(2, k * n));
+            check(&x, &r, k);
+            for i in 0..m {
+                (0..k).for_each(|t| x[t * m + i] = if t % 2 == 0 { T::ZERO } else { -T::ZERO });
+                check(&x, &r, k);
+            }
+            for at in [0, k * n - 1] {
+                let kept = std::mem::replace(&mut r[at], infinite);
+                check(&x, &r, k);
+                r[at] = kept;
+            }
         }
     }
+    for k in 1..=8 {
+        for n in [5, 16, 40] {
+            check_all(n, k, f32::INFINITY);
+            check_all(n, k, f64::NAN);
+        }
+    }
+    // More columns than stay near.
+    check(&mild::<f32>(4, 3 * 8), &mild(5, 3000 * 8), 8);
+    check(&mild::<f64>(4, 3), &mild(5, 7000), 1);
 }

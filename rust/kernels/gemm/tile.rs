@@ -425,7 +425,7 @@ pub(super) unsafe fn settle<S: Simd>(
 /// # Safety
 /// As for [`settle`].
 #[inline(always)]
-pub(super) unsafe fn finish<S: Simd>(
+unsafe fn finish<S: Simd>(
     output: &Output<S::T>,
     at: usize,
     count: usize,
@@ -474,7 +474,7 @@ pub(super) unsafe fn load<S: Simd>(from: *const S::T, count: usize) -> S::V {
 /// # Safety
 /// As for [`Simd`].
 #[inline(always)]
-unsafe fn store<S: Simd>(to: *mut S::T, count: usize, v: S::V) {
+pub(super) unsafe fn store<S: Simd>(to: *mut S::T, count: usize, v: S::V) {
     // SAFETY: the caller's word.
     unsafe { if count == S::LANES { S::store(to, v) } else { S::store_part(to, count, v) } }
 }
