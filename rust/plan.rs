@@ -169,7 +169,7 @@ struct Limits {
     behind: usize,
 }
 
-const FEW_DENSE: Limits = Limits { rows: 8, outputs: 512, behind: 1 << 15 };
+const FEW_DENSE: Limits = Limits { rows: 8, outputs: 1024, behind: 1 << 17 };
 
 const FEW_SPARSE: Limits = Limits { rows: 15, outputs: 128, behind: 1 << 12 };
 
@@ -412,8 +412,8 @@ mod tests {
             (&[784, 16, 10], 15, [true, true], [false, false]),
             (&[784, 16, 10], 16, [false, false], [false, false]),
             (&[784, 33, 10], 8, [false, false], [true, true]),
-            (&[784, 128, 10], 8, [false, false], [true, false]),
-            (&[784, 129, 10], 8, [false, false], [false, false]),
+            (&[784, 256, 10], 8, [false, false], [true, false]),
+            (&[784, 257, 10], 8, [false, false], [false, false]),
             (&[784, 10], 2, [true, true], [true, true]),
             (&[784, 16, 500, 10], 2, [false, false], [true, true]),
             (&[784, 16, 500, 500, 10], 2, [false, false], [false, false]),
