@@ -83,8 +83,8 @@ class Fitted:
         self.settle(seconds)
 
     def step(self, threads: int | None) -> float:
-        """Seconds a step, behind the first few: what an epoch does once, as the order of its rows
-        and the copy to go back to, is no part of a step."""
+        """Seconds a step, behind the first few: what a fit does once, as its first copy to go back
+        to, is no part of a step. What later epochs do once is, where they are so short."""
         first = max(1, self.steps // 4)
         history = self.network.fit(
             self.x, self.y, steps=first + self.steps, record_every=first,

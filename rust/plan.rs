@@ -159,7 +159,8 @@ const SPARSE: f64 = 0.5;
 /// Of so many lines of outputs at most there is a form for a few rows that leaves out zeros.
 pub const LIT_LINES: usize = 2;
 
-/// Where a few rows had better stay in lines: products of more are worth packing.
+/// Where a few rows had better stay in lines: products of more are worth packing, and larger matrices are
+/// passed as they lie.
 struct Limits {
     /// So many rows at most.
     rows: usize,
@@ -331,7 +332,8 @@ fn online_pays<T: Real>(network: &Network<T>, share: f64, velocity: bool) -> boo
 fn few_pay<T: Real>(network: &Network<T>, rows: usize, sparse: bool, velocity: bool) -> bool {
     let limits = if sparse { FEW_SPARSE } else { FEW_DENSE };
     let first = &network.layers()[0];
-    rows <= limits.rows
+    // A row alone has a form of its own, or weights that are too far from the core to be met in lines.
+    (2..=limits.rows).contains(&rows)
         && lines(first.n_out) * LINE * size_of::<T>() <= limits.outputs
         && online_bytes(network, velocity) <= ONLINE_BYTES
         && network.n_parameters() - first.biases().end <= limits.behind

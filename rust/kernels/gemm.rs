@@ -9,7 +9,8 @@
 //! along the summation; panels of B two registers wide, packed so that they stay in the caches: by the
 //! first tile that meets one where it is whole and lies row by row, else beforehand, and not at all for
 //! a few rows; tiles of A's rows, in place where their columns lie side by side, that span two panels
-//! where there are registers for it. Where much of A is 0, row by row instead, by what is not 0.
+//! where there are registers for it. Where much of A is 0, row by row instead, by what is not 0. What takes as
+//! long as it takes to pass a matrix, a few rows or a step by them, passes it as it lies.
 
 mod chain;
 mod chunk;

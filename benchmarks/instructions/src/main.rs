@@ -208,6 +208,12 @@ const WORKS: &[(&str, &str, fn())] = &[
     ("few-dense", "a step of 784-16-16-10 by 4 dense rows", || {
         Training { rows: Rows::Numbers, batch: 4, steps: 8, ..ONLINE }.count::<f32>();
     }),
+    ("wide-1", "a step of 784-1024-1024-10 by one dense row", || {
+        Training { sizes: &[784, 1024, 1024, 10], batch: 1, ..WIDE }.count::<f32>();
+    }),
+    ("wide-4", "the same by 4", || {
+        Training { sizes: &[784, 1024, 1024, 10], batch: 4, ..WIDE }.count::<f32>();
+    }),
     ("batch-128", "a step of 784-128-10 by 128 images", || {
         Training { sizes: &[784, 128, 10], rows: Rows::Images, ..WIDE }.count::<f32>();
     }),

@@ -94,8 +94,8 @@ unsafe fn blocks<S: Simd>(job: &Job<'_, S::T>, part: Part, scratch: &mut [S::T])
     }
 }
 
-/// A chunk of few rows, or of a lone column, that passes B as it lies, where there is a form for it. Returns
-/// whether its moved parameters are finite.
+/// A chunk of few rows, or one that few rows move, where there is a form that passes the larger matrix as it
+/// lies. Returns whether its moved parameters are finite; none where it is still to be worked on.
 ///
 /// # Safety
 /// As for [`blocks`].
@@ -108,8 +108,8 @@ unsafe fn as_it_lies<S: Simd>(
 ) -> Option<bool> {
     let (a, b) = (job.a().rows_from(part.i, part.m), job.b().columns_from(part.j, part.n));
     let (k, c, stride) = (a.columns(), part.i * job.stride() + part.j, job.stride());
-    // SAFETY: the caller's word, so what is written lies within C; so in the whole body. That B lies as each
-    // asks for is looked at.
+    // SAFETY: the caller's word, so what is written lies within C; so in the whole body. How many rows and
+    // columns there are, and how B lies, is looked at: what is read directly lies side by side, or is one column.
     unsafe {
         match job.output() {
             Output::Set(to)
@@ -120,19 +120,21 @@ unsafe fn as_it_lies<S: Simd>(
             }
             Output::Set(to)
                 if b.row_stride() == 1
-                    && part.m <= thin::ACROSS
+                    && (1..=thin::ACROSS).contains(&part.m)
                     && k.min(part.n) >= S::LANES
                     && job.packed().is_none() =>
             {
                 thin::across::<S>(a, b, (to.add(c), stride));
             }
-            Output::Step { w, v, before, hyper: [rate, _, l2] }
-                if (1..=thin::MOVING).contains(&k)
-                    && (b.column_stride() == 1 || part.n == 1)
-                    && (v.is_null() && before.is_null() && l2 == S::T::ZERO) =>
+            Output::Step { w, v, before, hyper }
+                if before.is_null()
+                    && (1..=thin::MOVING).contains(&k)
+                    && (b.column_stride() == 1 || part.n == 1) =>
             {
+                let v = if v.is_null() { v } else { v.add(c) };
                 let mut check = S::splat(S::T::ZERO);
-                thin::descend::<S>(a, b, (w.add(c), stride), rate, &mut check);
+                let to = thin::Moved { w: w.add(c), v, stride, hyper };
+                thin::descend::<S>(a, b, to, &mut check);
                 return Some(is_zero::<S>(check));
             }
             _ => return None,
@@ -141,7 +143,7 @@ unsafe fn as_it_lies<S: Simd>(
     Some(true)
 }
 
-/// How the operands of a part lie best.
+/// How the operands of a part lie best, where it does not pass the larger one as it lies.
 #[inline(always)]
 fn form_of<S: Simd>(job: &Job<'_, S::T>, part: Part) -> u8 {
     // Of a lone row the stride may be anything.
@@ -412,7 +414,7 @@ mod tests {
                     _ => other,
                 };
                 check(isa, MatRef::new(&y, 3, n), few);
-                // Rows of B that lie across are packed for a lone row of A, too.
+                // Rows of B that lie across are packed for a lone row of A, too, if they are short.
                 check(isa, MatRef::new(&y, n, 3).transposed(), if n == 1 { short } else { 0 });
             }
         }

@@ -7,12 +7,12 @@ use super::tile::Output;
 use crate::kernels::Real;
 use crate::matrix::MatRef;
 
-/// How many columns of C a chunk has at most where A is used in place: fewer, and more, where the
+/// How many columns of C a chunk of many rows has at most where A is used in place: fewer, and more, where the
 /// chunks are so many that no worker waits long for the last. More read A less often.
 const CHUNK_COLUMNS: (usize, usize) = (128, 256);
 
-/// The same where rows of B are passed as they lie: so many sums stay in the first cache.
-const LONG: usize = 4096;
+/// Of few rows: so many bytes of sums stay in the first cache.
+const LONG_BYTES: usize = 16 << 10;
 
 /// The columns of the widest tile: a chunk of fewer would leave registers empty.
 const WIDEST: usize = 64;
@@ -21,7 +21,7 @@ const WIDEST: usize = 64;
 // 32 columns, begins there.
 const _: () = {
     let (fewer, more) = CHUNK_COLUMNS;
-    assert!((fewer | more | WIDEST | LONG).is_multiple_of(32));
+    assert!((fewer | more | WIDEST | LONG_BYTES / 8).is_multiple_of(32));
 };
 
 /// How many rows of C a chunk has at most.
@@ -107,10 +107,14 @@ impl<'a, T: Real> Job<'a, T> {
     pub(super) fn chunk_size(&self, workers: usize) -> (usize, usize) {
         let (m, k, n) = (self.a.rows(), self.a.columns(), self.b.columns());
         if m == 1 || m <= ACROSS && self.b.row_stride() == 1 {
+            // They pass B as it lies, the longer its rows the better.
             let shares = if workers == 1 { 1 } else { 2 * workers };
-            return (m, n.div_ceil(shares).next_multiple_of(WIDEST).min(LONG));
+            let columns = n.div_ceil(shares).next_multiple_of(2 * WIDEST);
+            return (m, columns.min(LONG_BYTES / size_of::<T>()));
         }
-        if k > 1 && self.rows_in_place() {
+        // So does a step by one row, of which A has the only column in place: parameters are passed.
+        let moves = k <= 1 && matches!(self.output, Output::Step { .. }) && m >= 16 * workers;
+        if self.rows_in_place() && !moves {
             let (fewer, more) = CHUNK_COLUMNS;
             let columns = match workers {
                 _ if n.div_ceil(more) >= 3 * workers => more,

@@ -1,5 +1,5 @@
-//! Products of a few rows, and of a lone column: they pass a matrix once, and time is what that takes. So it
-//! is passed as it lies.
+//! Products of a few rows, and steps by them: they pass a matrix once, and time is what that takes. So it is
+//! passed as it lies.
 
 // Reason: as in `tile.rs`.
 #![allow(clippy::needless_range_loop)]
@@ -12,18 +12,19 @@ use super::tile::{NextRows, Output, Place, form, load, settle, store};
 use super::way::Share;
 use crate::matrix::MatRef;
 
-/// B is passed row by row where it has at least so many registers' columns: their chains fill the pipeline.
+/// A lone row passes B row by row where that has at least so many registers' columns: their chains fill the
+/// pipeline.
 pub(super) const LEAST: usize = 8;
 
 /// So many rows of B at a time: a sum is loaded and stored once for as many.
 const TOGETHER: usize = 4;
 
-/// C = A B for a lone row A (1, k) of several blocks. One chain a column would wait for itself:
-/// four blocks are under way at a time, and added in order.
+/// C = A B for a lone row A (1, k). Columns that are few are taken through four blocks at a time, which are
+/// added in order: one chain a column would wait for itself. Sums stand in `room`.
 ///
 /// # Safety
-/// As for [`Simd`]; A has columns, those of B lie side by side, or there is one; `c` has room for a
-/// row of B.
+/// As for [`Simd`]; A is one row of at least one column, those of B lie side by side, or there is one; `c` has
+/// room for a row of B.
 #[inline(always)]
 pub(super) unsafe fn lone_row<S: Simd>(
     a: MatRef<'_, S::T>,
@@ -88,37 +89,38 @@ pub(super) unsafe fn lone_row<S: Simd>(
 }
 
 /// The first columns of C = A B for a row A (1, k), whole registers, if they are many: B is passed as it
-/// lies, some rows at a time, and the sums of a block stand in `sums`. Returns how many.
+/// lies, some rows at a time, and the sums of a block stand in `room`, which bounds how many they are. Returns
+/// how many.
 ///
 /// # Safety
-/// As for [`Simd`]; `c` has room for a row of B, whose columns lie side by side.
+/// As for [`lone_row`].
 #[inline(always)]
 unsafe fn whole_columns<S: Simd>(
     a: MatRef<'_, S::T>,
     b: MatRef<'_, S::T>,
     c: *mut S::T,
-    sums: &mut [S::T],
+    room: &mut [S::T],
 ) -> usize {
-    let columns = b.columns().min(sums.len()) / S::LANES * S::LANES;
+    let columns = b.columns().min(room.len()) / S::LANES * S::LANES;
     if columns < LEAST * S::LANES {
         return 0;
     }
     #[cfg(test)]
-    tests::count(0);
-    let sums = sums.as_mut_ptr();
+    tests::count(0, 1);
+    let to = (room.as_mut_ptr(), c, columns);
     for first in (0..a.columns()).step_by(BLOCK) {
         let (k, mut t) = (BLOCK.min(a.columns() - first), 0);
         while t < k {
-            let rows = if k - t < TOGETHER { 1 } else { TOGETHER };
-            let a = a.columns_from(first + t, rows);
-            let b = b.rows_from(first + t, rows);
-            let ends = (t == 0, (t + rows == k).then_some((c, first == 0)));
-            // SAFETY: the caller's word; as many columns are there, in the sums too.
+            let rows = TOGETHER.min(k - t);
+            let (a, b) = (a.columns_from(first + t, rows), b.rows_from(first + t, rows));
+            let ends = Ends { first: t == 0, last: t + rows == k, sets: first == 0 };
+            // SAFETY: the caller's word; so many rows, and columns, are there, and room for the sums.
             unsafe {
-                if rows == 1 {
-                    add_rows::<S, 1>(a, b, (sums, columns), ends);
-                } else {
-                    add_rows::<S, TOGETHER>(a, b, (sums, columns), ends);
+                match rows {
+                    1 => add_rows::<S, 1>(a, b, to, ends),
+                    2 => add_rows::<S, 2>(a, b, to, ends),
+                    3 => add_rows::<S, 3>(a, b, to, ends),
+                    _ => add_rows::<S, TOGETHER>(a, b, to, ends),
                 }
             }
             t += rows;
@@ -127,17 +129,28 @@ unsafe fn whole_columns<S: Simd>(
     columns
 }
 
-/// Adds the products of some elements of a row A with rows of B to the sums, which begin at 0 where these
-/// are the first of a block. Where they are the last, C, or 0 in the first block, is added.
+/// Where some rows stand within a block.
+#[derive(Clone, Copy)]
+struct Ends {
+    /// The block begins with them: so do its sums, with 0.
+    first: bool,
+    /// It ends with them: the sums go to C.
+    last: bool,
+    /// It is the first block: C begins with it.
+    sets: bool,
+}
+
+/// Adds the products of the elements of a row A (1, `R`) with rows of B to the sums, which stand at the first
+/// place; C, at the second, has so many columns.
 ///
 /// # Safety
-/// As for [`whole_columns`].
+/// As for [`Simd`]; A has so many columns, B so many rows, and these, the sums and C so many elements.
 #[inline(always)]
 unsafe fn add_rows<S: Simd, const R: usize>(
     a: MatRef<'_, S::T>,
     b: MatRef<'_, S::T>,
-    (sums, columns): (*mut S::T, usize),
-    (is_first, last): (bool, Option<(*mut S::T, bool)>),
+    (sums, c, columns): (*mut S::T, *mut S::T, usize),
+    ends: Ends,
 ) {
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
@@ -148,14 +161,15 @@ unsafe fn add_rows<S: Simd, const R: usize>(
             rows[r] = rows[r].add(r * b.row_stride());
         }
         for j in (0..columns).step_by(S::LANES) {
-            let mut sum = if is_first { zero } else { S::load(sums.add(j)) };
+            let mut sum = if ends.first { zero } else { S::load(sums.add(j)) };
             for r in 0..R {
                 sum = S::mul_add(x[r], S::load(rows[r].add(j)), sum);
             }
-            match last {
-                None => S::store(sums.add(j), sum),
-                Some((c, true)) => S::store(c.add(j), S::add(zero, sum)),
-                Some((c, false)) => S::store(c.add(j), S::add(S::load(c.add(j)), sum)),
+            if ends.last {
+                let before = if ends.sets { zero } else { S::load(c.add(j)) };
+                S::store(c.add(j), S::add(before, sum));
+            } else {
+                S::store(sums.add(j), sum);
             }
         }
     }
@@ -164,11 +178,12 @@ unsafe fn add_rows<S: Simd, const R: usize>(
 /// So many rows of A at most meet columns of B that are turned around on the way.
 pub(super) const ACROSS: usize = 8;
 
-/// C = A B for a few rows A (m, k), at most [`ACROSS`], where the rows of B (k, n) lie side by side; k and n
-/// are at least a register's lanes. C's rows are so far apart.
+/// C = A B for a few rows A (m, k) where the elements of each column of B (k, n) lie side by side. C's rows are
+/// so far apart.
 ///
 /// # Safety
-/// As for [`Simd`]; C lies within `c`.
+/// As for [`Simd`]; m is from 1 to [`ACROSS`], k and n are at least a register's lanes; B's row stride is 1; C
+/// lies within `c`, and no one else uses it meanwhile.
 #[inline(always)]
 pub(super) unsafe fn across<S: Simd>(
     a: MatRef<'_, S::T>,
@@ -176,14 +191,15 @@ pub(super) unsafe fn across<S: Simd>(
     (c, stride): (*mut S::T, usize),
 ) {
     #[cfg(test)]
-    tests::count(1);
+    tests::count(1, 1);
     // SAFETY: the caller's word.
     unsafe {
         match a.rows() {
             1 => rows_across::<S, 1>(a, b, (c, stride)),
             2 => rows_across::<S, 2>(a, b, (c, stride)),
             3 | 4 => rows_across::<S, 4>(a, b, (c, stride)),
-            _ => rows_across::<S, ACROSS>(a, b, (c, stride)),
+            5..=ACROSS => rows_across::<S, ACROSS>(a, b, (c, stride)),
+            _ => unreachable!("no more rows are few"),
         }
     }
 }
@@ -242,40 +258,62 @@ unsafe fn rows_across<S: Simd, const R: usize>(
     }
 }
 
-/// How many bytes of B are met by all rows of W before the next: they stay in the first cache.
-const ROOM: usize = 24 << 10;
-
 /// So many columns of A at most move parameters that are passed as they lie.
 pub(super) const MOVING: usize = 8;
 
-/// The parameters W (m, n) by a gradient of a few columns A (m, k), at most [`MOVING`], and rows B (k, n): a
-/// plain step. Rows of W whose elements of A are all 0 stay as they are.
+/// How many bytes of B are met by all rows of W before the next: they stay in the first cache.
+const NEAR: usize = 24 << 10;
+
+/// So many elements are whole registers of any kind, and whole cache lines.
+const WHOLE: usize = 64;
+
+/// Parameters W (m, n) that a step moves, from a row and a column on: rows are `stride` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Moved<T> {
+    pub(super) w: *mut T,
+    /// The velocity of momentum, as W, or null.
+    pub(super) v: *mut T,
+    pub(super) stride: usize,
+    /// Rate, momentum and l2.
+    pub(super) hyper: [T; 3],
+}
+
+impl<T> Moved<T> {
+    /// From `at` elements further on.
+    #[inline(always)]
+    fn skip(self, at: usize) -> Self {
+        // A null pointer stays one.
+        let v = if self.v.is_null() { self.v } else { self.v.wrapping_add(at) };
+        Self { w: self.w.wrapping_add(at), v, ..self }
+    }
+}
+
+/// Moves W against the gradient of a few columns A (m, k), at most [`MOVING`], and rows B (k, n). Rows of W
+/// whose elements of A are all 0 are left out where a plain step would leave them as they are.
 ///
 /// # Safety
-/// As for [`Simd`]; B's columns lie side by side, and the rows of W that begin at `w`, so far apart, are there,
-/// and no one else uses them meanwhile.
+/// As for [`Simd`]; k is at least 1, B's columns lie side by side, or there is one; the elements of `to` are
+/// there, and no one else uses them meanwhile.
 #[inline(always)]
 pub(super) unsafe fn descend<S: Simd>(
     a: MatRef<'_, S::T>,
     b: MatRef<'_, S::T>,
-    (w, stride): (*mut S::T, usize),
-    rate: S::T,
+    to: Moved<S::T>,
     check: &mut S::V,
 ) {
     #[cfg(test)]
-    tests::count(2);
-    let to = (w, stride);
+    tests::count(2, 1);
     // SAFETY: the caller's word.
     unsafe {
         match a.columns() {
-            1 => descend_by::<S, 1>(a, b, to, rate, check),
-            2 => descend_by::<S, 2>(a, b, to, rate, check),
-            3 => descend_by::<S, 3>(a, b, to, rate, check),
-            4 => descend_by::<S, 4>(a, b, to, rate, check),
-            5 => descend_by::<S, 5>(a, b, to, rate, check),
-            6 => descend_by::<S, 6>(a, b, to, rate, check),
-            7 => descend_by::<S, 7>(a, b, to, rate, check),
-            MOVING => descend_by::<S, MOVING>(a, b, to, rate, check),
+            1 => descend_by::<S, 1>(a, b, to, check),
+            2 => descend_by::<S, 2>(a, b, to, check),
+            3 => descend_by::<S, 3>(a, b, to, check),
+            4 => descend_by::<S, 4>(a, b, to, check),
+            5 => descend_by::<S, 5>(a, b, to, check),
+            6 => descend_by::<S, 6>(a, b, to, check),
+            7 => descend_by::<S, 7>(a, b, to, check),
+            MOVING => descend_by::<S, MOVING>(a, b, to, check),
             _ => unreachable!("no more columns are few"),
         }
     }
@@ -289,40 +327,53 @@ pub(super) unsafe fn descend<S: Simd>(
 unsafe fn descend_by<S: Simd, const K: usize>(
     a: MatRef<'_, S::T>,
     b: MatRef<'_, S::T>,
-    (w, stride): (*mut S::T, usize),
-    rate: S::T,
+    to: Moved<S::T>,
     check: &mut S::V,
 ) {
-    let (m, n) = (a.rows(), b.columns());
-    let x = |i: usize, t: usize| a.data()[i * a.row_stride() + t * a.column_stride()];
-    let together = ROOM / (K * size_of::<S::T>());
+    let [rate, _, l2] = to.hyper;
+    let n = b.columns();
+    let together = NEAR / (K * size_of::<S::T>()) / WHOLE * WHOLE;
     for j in (0..n).step_by(together) {
-        let (b, w) = (b.columns_from(j, together.min(n - j)), w.wrapping_add(j));
-        // SAFETY: the caller's word.
-        let finite = (0..K).all(|t| unsafe { all_finite::<S>(b.rows_from(t, 1)) });
-        let mut i = 0;
-        while i < m {
-            // 0 times what is not finite counts.
-            if finite && (0..K).all(|t| x(i, t) == S::T::ZERO) {
-                i += 1;
+        let (b, to) = (b.columns_from(j, together.min(n - j)), to.skip(j));
+        // A gradient of 0 moves nothing by any other rate; and 0 times what is not finite is none.
+        let mut leaves_out =
+            to.v.is_null() && l2 == S::T::ZERO && rate > S::T::ZERO && rate.is_finite();
+        for t in 0..K {
+            // SAFETY: the caller's word.
+            leaves_out = leaves_out && unsafe { all_finite::<S>(b.rows_from(t, 1)) };
+        }
+        let (mut pair, mut count) = ([0; 2], 0);
+        for i in 0..a.rows() {
+            if leaves_out && is_zero_row::<S, K>(a, i) {
                 continue;
             }
-            let rows = (m - i).min(2);
-            let (a, row) = (a.rows_from(i, rows), w.wrapping_add(i * stride));
-            // SAFETY: the caller's word.
-            unsafe {
-                if rows == 2 {
-                    move_rows::<S, 2, K>(a, b, (row, stride), rate, check);
-                } else {
-                    move_rows::<S, 1, K>(a, b, (row, stride), rate, check);
-                }
+            pair[count] = i;
+            count += 1;
+            if count == 2 {
+                // SAFETY: the caller's word.
+                unsafe { move_rows::<S, 2, K>(a, b, to, pair, check) };
+                count = 0;
             }
-            i += rows;
+        }
+        if count == 1 {
+            // SAFETY: the caller's word.
+            unsafe { move_rows::<S, 1, K>(a, b, to, [pair[0]], check) };
         }
     }
 }
 
-/// Whether a row is finite.
+/// Whether the elements of a row of A, of which there are `K`, are all 0.
+#[inline(always)]
+fn is_zero_row<S: Simd, const K: usize>(a: MatRef<'_, S::T>, i: usize) -> bool {
+    for t in 0..K {
+        if a.at(i, t) != S::T::ZERO {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a row, of any length, is finite.
 ///
 /// # Safety
 /// As for [`Simd`]; the row's elements lie side by side.
@@ -339,55 +390,56 @@ unsafe fn all_finite<S: Simd>(row: MatRef<'_, S::T>) -> bool {
     }
 }
 
-/// `R` rows of W.
+/// Some rows of W.
 ///
 /// # Safety
-/// As for [`descend`].
+/// As for [`descend`]; the rows are there.
 #[inline(always)]
 unsafe fn move_rows<S: Simd, const R: usize, const K: usize>(
     a: MatRef<'_, S::T>,
     b: MatRef<'_, S::T>,
-    (w, stride): (*mut S::T, usize),
-    rate: S::T,
+    to: Moved<S::T>,
+    rows: [usize; R],
     check: &mut S::V,
 ) {
+    #[cfg(test)]
+    tests::count(3, R);
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
-        let zero = S::splat(S::T::ZERO);
-        let mut x = [[zero; K]; R];
+        let mut x = [[S::splat(S::T::ZERO); K]; R];
         for r in 0..R {
             for t in 0..K {
-                let at = r * a.row_stride() + t * a.column_stride();
+                let at = rows[r] * a.row_stride() + t * a.column_stride();
                 x[r][t] = S::splat(*a.data().as_ptr().add(at));
             }
         }
-        let (n, rate) = (b.columns(), S::splat(-rate));
+        let n = b.columns();
         let mut met = *check;
         let mut j = 0;
         while j + S::LANES <= n {
-            move_register::<S, R, K>(&x, b, (w.add(j), stride), (j, S::LANES), rate, &mut met);
+            move_register::<S, R, K>(&x, b, to, (rows, j, S::LANES), &mut met);
             j += S::LANES;
         }
         if j < n {
-            move_register::<S, R, K>(&x, b, (w.add(j), stride), (j, n - j), rate, &mut met);
+            move_register::<S, R, K>(&x, b, to, (rows, j, n - j), &mut met);
         }
         *check = met;
     }
 }
 
-/// A register's columns of these rows, from column `j` on.
+/// So many of their columns, a register's at most, from column `j` on; rule 4.
 ///
 /// # Safety
-/// As for [`descend`].
+/// As for [`move_rows`].
 #[inline(always)]
 unsafe fn move_register<S: Simd, const R: usize, const K: usize>(
     x: &[[S::V; K]; R],
     b: MatRef<'_, S::T>,
-    (w, stride): (*mut S::T, usize),
-    (j, count): (usize, usize),
-    rate: S::V,
+    to: Moved<S::T>,
+    (rows, j, count): ([usize; R], usize, usize),
     check: &mut S::V,
 ) {
+    let [rate, momentum, l2] = to.hyper;
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let zero = S::splat(S::T::ZERO);
@@ -399,9 +451,18 @@ unsafe fn move_register<S: Simd, const R: usize, const K: usize>(
             }
         }
         for r in 0..R {
-            let to = w.add(r * stride);
-            let new = S::mul_add(rate, S::add(zero, sums[r]), load::<S>(to, count));
-            store::<S>(to, count, new);
+            let to = to.skip(rows[r] * to.stride + j);
+            let old = load::<S>(to.w, count);
+            let mut g = S::add(zero, sums[r]);
+            if l2 != S::T::ZERO {
+                g = S::mul_add(S::splat(l2), old, g);
+            }
+            if !to.v.is_null() {
+                g = S::mul_add(S::splat(momentum), load::<S>(to.v, count), g);
+                store::<S>(to.v, count, g);
+            }
+            let new = S::mul_add(S::splat(-rate), g, old);
+            store::<S>(to.w, count, new);
             *check = S::add(*check, S::sub(new, new));
         }
     }

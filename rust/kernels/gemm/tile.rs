@@ -387,9 +387,12 @@ pub(super) unsafe fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, 
     };
     for r in 0..rows {
         let row = c.wrapping_add(place.c + r * place.c_stride);
-        for v in (0..place.columns).step_by(S::LANES).chain([place.columns - 1]) {
-            // SAFETY: any address will do.
-            unsafe { S::prefetch(row.wrapping_add(v)) };
+        // SAFETY: any address will do.
+        unsafe {
+            for v in (0..place.columns).step_by(S::LANES) {
+                S::prefetch(row.wrapping_add(v));
+            }
+            S::prefetch(row.wrapping_add(place.columns - 1)); // what begins within a line ends in another
         }
     }
 }
