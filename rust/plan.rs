@@ -324,8 +324,8 @@ fn online_bytes<T: Real>(network: &Network<T>, velocity: bool) -> usize {
 fn online_pays<T: Real>(network: &Network<T>, share: f64, velocity: bool) -> bool {
     let [first, behind] = copied(network, velocity);
     #[expect(clippy::cast_precision_loss, reason = "about so many bytes")]
-    let met = first as f64 * share + behind as f64;
-    met <= ONLINE_NEAR.0 as f64 && behind <= ONLINE_NEAR.1
+    let [met, near] = [first as f64 * share + behind as f64, ONLINE_NEAR.0 as f64];
+    met <= near && behind <= ONLINE_NEAR.1
 }
 
 /// Whether batches of so many rows had better stay in lines.

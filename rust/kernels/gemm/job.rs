@@ -21,7 +21,8 @@ const WIDEST: usize = 64;
 // 32 columns, begins there.
 const _: () = {
     let (fewer, more) = CHUNK_COLUMNS;
-    assert!((fewer | more | WIDEST | LONG_BYTES / 8).is_multiple_of(32));
+    let long = LONG_BYTES / size_of::<f64>();
+    assert!((fewer | more | WIDEST | long).is_multiple_of(32));
 };
 
 /// How many rows of C a chunk has at most.

@@ -392,7 +392,10 @@ pub(super) unsafe fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, 
             for v in (0..place.columns).step_by(S::LANES) {
                 S::prefetch(row.wrapping_add(v));
             }
-            S::prefetch(row.wrapping_add(place.columns - 1)); // what begins within a line ends in another
+            // What begins within a line ends in another. A short tile has no time for it.
+            if place.k >= 2 * LEG {
+                S::prefetch(row.wrapping_add(place.columns - 1));
+            }
         }
     }
 }
