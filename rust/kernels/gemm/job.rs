@@ -109,8 +109,7 @@ impl<'a, T: Real> Job<'a, T> {
         let (m, k, n) = (self.a.rows(), self.a.columns(), self.b.columns());
         if m == 1 || m <= ACROSS && self.b.row_stride() == 1 {
             // They pass B as it lies, the longer its rows the better.
-            let shares = if workers == 1 { 1 } else { 2 * workers };
-            let columns = n.div_ceil(shares).next_multiple_of(2 * WIDEST);
+            let columns = n.div_ceil(workers).next_multiple_of(2 * WIDEST);
             return (m, columns.min(LONG_BYTES / size_of::<T>()));
         }
         // So does a step by one row, of which A has the only column in place: parameters are passed.
