@@ -112,7 +112,8 @@ impl<'a, T: Real> Job<'a, T> {
             let columns = n.div_ceil(workers).next_multiple_of(2 * WIDEST);
             return (m, columns.min(LONG_BYTES / size_of::<T>()));
         }
-        // So does a step by one row, of which A has the only column in place: parameters are passed.
+        // A step by one row, whose A counts as in place, passes the parameters: whole rows of them, where there are
+        // enough to share.
         let moves = k <= 1 && matches!(self.output, Output::Step { .. }) && m >= 16 * workers;
         if self.rows_in_place() && !moves {
             let (fewer, more) = CHUNK_COLUMNS;
