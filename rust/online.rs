@@ -77,6 +77,8 @@ struct Slice<'a, T> {
     sparse: bool,
     steps: &'a Steps<'a>,
     totals: Totals,
+    /// The step that the layers behind the first have yet to take.
+    owed: Option<Descent<T>>,
 }
 
 impl<T: Real> Online<T> {
@@ -126,7 +128,7 @@ impl<T: Real> Online<T> {
             part.load(layer, parameters, state.velocity());
         }
         self.x.fill(T::ZERO);
-        let slice = Slice { online: self, isa, data, sparse, steps, totals };
+        let slice = Slice { online: self, isa, data, sparse, steps, totals, owed: None };
         let trained = isa.run(slice);
         for (part, layer) in self.parts.iter().zip(layers) {
             part.store(layer, parameters, state.velocity_mut());
@@ -153,6 +155,7 @@ impl<T: Real> Work<T> for Slice<'_, T> {
         let rows = self.data.batches(first, rates.len());
         for (done, &rate) in rates.iter().enumerate() {
             if done % MEASURE == 0 {
+                self.settle(s);
                 self.online.measure();
             }
             let [rate, momentum, l2] = [rate, momentum, l2].map(T::from_f64);
@@ -162,6 +165,7 @@ impl<T: Real> Work<T> for Slice<'_, T> {
                 return Trained { totals: self.totals, steps: done, diverged };
             }
         }
+        self.settle(s);
         Trained { totals: self.totals, steps: rates.len(), diverged: None }
     }
 }
@@ -232,8 +236,10 @@ impl<'a, T: Real> Slice<'a, T> {
             data.answers(Rows::Range(row, 1), y);
         }
         self.online.enter(s, self.isa, inputs);
-        // Here, as it is the sums that the processor waits for: to ask for what is far takes long.
+        // Both here, as it is the sums that the processor waits for: to ask for what is far takes long, and
+        // the layers behind the first have been left alone until now.
         self.prefetch(rows, done);
+        self.settle(s);
         totals.saturated += self.online.there_and_back(s, self.isa);
         let loss = self.online.loss(self.isa, label).to_f64();
         totals.loss += loss;
@@ -257,7 +263,7 @@ impl<'a, T: Real> Slice<'a, T> {
             return Some(self.online.parts.len() - 1);
         }
         if self.online.stays_finite(s, inputs, by) {
-            self.online.descend(s, inputs, by);
+            self.owed = self.online.descend(s, inputs, by);
         } else {
             let diverged = Careful::step(self.online, self.data, row, by);
             if diverged.is_some() {
@@ -266,6 +272,14 @@ impl<'a, T: Real> Slice<'a, T> {
         }
         self.totals = after;
         None
+    }
+
+    /// Takes the step that is owed.
+    #[inline(always)]
+    fn settle<S: Lines<T = T>>(&mut self, s: S) {
+        if let Some(by) = self.owed.take() {
+            s.apart(Back { parts: &mut self.online.parts, by });
+        }
     }
 
     /// Whether the row is classified rightly.
@@ -365,14 +379,17 @@ impl<T: Real> Online<T> {
         }
     }
 
-    /// Moves every parameter against its gradient (Eq. 5).
+    /// Moves every parameter against its gradient (Eq. 5); or the first layer's only, and returns by what
+    /// [`Back`] has to move the others before they are met again.
     #[inline(always)]
-    fn descend<S: Lines<T = T>>(&mut self, s: S, inputs: Row<'_, T>, by: Descent<T>) {
+    fn descend<S>(&mut self, s: S, inputs: Row<'_, T>, by: Descent<T>) -> Option<Descent<T>>
+    where
+        S: Lines<T = T>,
+    {
         let Self { parts, narrow, x: gathered, .. } = self;
         let plain = !parts[0].has_velocity() && by.l2 == T::ZERO;
-        if *narrow && plain {
-            s.apart(Back { parts, by });
-        } else {
+        let owed = (*narrow && plain).then_some(by);
+        if owed.is_none() {
             for l in (1..parts.len()).rev() {
                 let (before, after) = parts.split_at_mut(l);
                 s.apart(Step { before: &before[l - 1], part: &mut after[0], by });
@@ -395,5 +412,6 @@ impl<T: Real> Online<T> {
                 sparse::clear(x, gathered);
             }
         }
+        owed
     }
 }
