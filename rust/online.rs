@@ -77,8 +77,8 @@ struct Slice<'a, T> {
     sparse: bool,
     steps: &'a Steps<'a>,
     totals: Totals,
-    /// The step that the layers behind the first have yet to take.
-    owed: Option<Descent<T>>,
+    /// The step that the layers behind the first have yet to take, and a of the first for it.
+    owed: Option<(Descent<T>, Line<T>)>,
 }
 
 impl<T: Real> Online<T> {
@@ -277,8 +277,8 @@ impl<'a, T: Real> Slice<'a, T> {
     /// Takes the step that is owed.
     #[inline(always)]
     fn settle<S: Lines<T = T>>(&mut self, s: S) {
-        if let Some(by) = self.owed.take() {
-            s.apart(Back { parts: &mut self.online.parts, by });
+        if let Some((by, a)) = self.owed.take() {
+            s.apart(Back { parts: &mut self.online.parts, a: &a, by });
         }
     }
 
@@ -379,16 +379,18 @@ impl<T: Real> Online<T> {
         }
     }
 
-    /// Moves every parameter against its gradient (Eq. 5); or the first layer's only, and returns by what
-    /// [`Back`] has to move the others before they are met again.
+    /// Moves every parameter against its gradient (Eq. 5); or the first layer's only, and returns what [`Back`]
+    /// needs to move the others before they are met again.
     #[inline(always)]
-    fn descend<S>(&mut self, s: S, inputs: Row<'_, T>, by: Descent<T>) -> Option<Descent<T>>
-    where
-        S: Lines<T = T>,
-    {
+    fn descend<S: Lines<T = T>>(
+        &mut self,
+        s: S,
+        inputs: Row<'_, T>,
+        by: Descent<T>,
+    ) -> Option<(Descent<T>, Line<T>)> {
         let Self { parts, narrow, x: gathered, .. } = self;
         let plain = !parts[0].has_velocity() && by.l2 == T::ZERO;
-        let owed = (*narrow && plain).then_some(by);
+        let owed = (*narrow && plain).then(|| (by, parts[0].a[0]));
         if owed.is_none() {
             for l in (1..parts.len()).rev() {
                 let (before, after) = parts.split_at_mut(l);

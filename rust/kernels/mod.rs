@@ -32,6 +32,7 @@ pub mod rows;
 pub mod sparse;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tiny;
 pub mod update;
 
 pub use real::Real;

@@ -107,18 +107,20 @@ fn product_listed<S: Lines>(
     sum
 }
 
-/// One step without l2 and momentum for all weights W (k, 1 line), k at most [`LINE`].
+/// One step without l2 and momentum for all weights W (k, 1 line), k at most [`LINE`], where neither x nor r
+/// is small (`tiny`): so no product is -0.0 behind +0.0, and it is the gradient.
 #[inline(always)]
-pub fn step<S: Lines>(s: S, x: Wide<S>, r: Wide<S>, w: &mut [Line<S::T>], by: Descent<S::T>) {
-    debug_assert!(w.len() <= LINE);
-    macro_rules! move_line {
-        ($($k:literal)+) => {$(
-            if let Some(w) = w.get_mut($k) {
-                by.plain(s, x.lane::<$k>(), r, Wide::load(s, w)).store(w);
-            }
-        )+};
+pub fn step<S: Lines>(
+    s: S,
+    x: &Line<S::T>,
+    r: &Line<S::T>,
+    w: &mut [Line<S::T>],
+    by: Descent<S::T>,
+) {
+    let (r, zero) = (Wide::load(s, r), Wide::splat(s, S::T::ZERO));
+    for (w, &x) in w.iter_mut().zip(&x.0) {
+        by.down(s, r.mul_add(Wide::splat(s, x), zero), Wide::load(s, w)).store(w);
     }
-    each_lane!(move_line);
 }
 
 /// The line of a register.

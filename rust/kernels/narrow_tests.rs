@@ -4,6 +4,7 @@ use crate::kernels::foreign::{Foreign, Source};
 use crate::kernels::lines::{LINE, Line, Lines, Wide, flat};
 use crate::kernels::rows::Descent;
 use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, work};
+use crate::kernels::tiny::largest_small;
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
 
@@ -19,16 +20,11 @@ fn product_lit<S: Lines>(s: S, x: Source<'_, S::T>, w: &[Line<S::T>], z: &mut Li
     super::product_lit(s, x, w).store(z);
 }
 
-#[inline(always)]
-fn step<S: Lines>(s: S, x: &Line<S::T>, r: &Line<S::T>, w: &mut [Line<S::T>], by: Descent<S::T>) {
-    super::step(s, Wide::load(s, x), Wide::load(s, r), w, by);
-}
-
 work! { Product<'a, T> { x: &'a Line<T>, w: &'a [Line<T>], z: &'a mut Line<T> } product, () }
 work! { ProductLit<'a, T> { x: Source<'a, T>, w: &'a [Line<T>], z: &'a mut Line<T> } product_lit, () }
 work! {
     Step<'a, T> { x: &'a Line<T>, r: &'a Line<T>, w: &'a mut [Line<T>], by: Descent<T> }
-    step, ()
+    super::step, ()
 }
 
 fn check_product<T: Real>(draw: Draw<T>, k: usize) {
@@ -43,7 +39,12 @@ fn check_product<T: Real>(draw: Draw<T>, k: usize) {
 }
 
 fn check_step<T: Real>(draw: Draw<T>, k: usize) {
-    let (x, r, w) = (draw(1, LINE), draw(2, LINE), draw(3, k * LINE));
+    // What is small is for `tiny`.
+    let factors = |seed| {
+        let small = |x: T| x.abs() <= largest_small();
+        draw(seed, LINE).into_iter().map(|x| if small(x) { x * T::ZERO } else { x }).collect()
+    };
+    let (x, r, w): (Vec<T>, Vec<T>, _) = (factors(1), factors(2), draw(3, k * LINE));
     let [rate, zero] = [0.3, 0.0].map(T::from_f64);
     let one = |i: usize| {
         let g = r[i % LINE].mul_add(x[i / LINE], zero) + zero;

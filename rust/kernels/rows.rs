@@ -154,39 +154,6 @@ impl<T: Real> Descent<T> {
     }
 }
 
-/// What no tiny delta exceeds. Of the others' products with a pixel, which is 1/255 at least, none is -0.0 nor
-/// subnormal, as 1 / FAR is above the least normal number.
-pub(super) fn largest_tiny<T: Real>() -> T {
-    T::from_f64(256.0) / T::FAR
-}
-
-/// The deltas of a line, +0.0 in the place of -0.0, and a bit for each that is not tiny, but may be 0.
-#[inline(always)]
-pub(super) fn deltas<S: Lines>(s: S, r: &Line<S::T>) -> (Wide<S>, u32) {
-    let zero = Wide::splat(s, S::T::ZERO);
-    let r = Wide::load(s, r).add(zero);
-    (r, r.abs().above(Wide::splat(s, largest_tiny())) | r.equal(zero))
-}
-
-/// Deltas, finite, in two parts: those that are not tiny, and those that are. In each lane one of them is
-/// the delta and the other +0.0, which moves no weight: not even -0.0, from which a product of +0.0 is
-/// subtracted. So a step by one and then by the other is the step by both.
-#[inline(always)]
-pub(super) fn parted<S: Lines>(s: S, r: Wide<S>) -> (Wide<S>, Wide<S>) {
-    let others = r.unless_off(r.abs().sub(Wide::splat(s, largest_tiny())));
-    (others, r.sub(others))
-}
-
-/// A step by tiny deltas, from inputs of at most this magnitude, leaves a weight above it as it is, as what is
-/// subtracted is less than half of the distance to the next number. Below a power of two that half is
-/// |w| EPSILON / 4; and a gradient that is subnormal may have been rounded up to twice r x.
-#[inline(always)]
-pub(super) fn unmoved_above<S: Lines>(s: S, largest: S::T, by: Descent<S::T>) -> Wide<S> {
-    let tiny = S::T::from_f64(8.0) / S::T::EPSILON * largest_tiny();
-    // In this order only what is too small to move anything but 0 is rounded to 0.
-    Wide::splat(s, by.rate.abs() * largest * tiny)
-}
-
 /// A gradient of one product by rule 1: its chain, added to +0.0. Never -0.0.
 #[inline(always)]
 fn gradient<S: Lines>(s: S, x: Wide<S>, r: Wide<S>) -> Wide<S> {

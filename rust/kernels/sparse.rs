@@ -7,10 +7,8 @@
 use super::Real;
 use super::gemm::BLOCK;
 use super::lines::{Line, Lines, Wide, Work};
-use super::rows::{self, Descent, added};
-
-/// A bit for each lane.
-const EVERYWHERE: u32 = u16::MAX as u32;
+use super::rows::{Descent, added};
+use super::tiny::{self, Deltas};
 
 /// An input that is not zero.
 pub trait Lit<T>: Copy + Default {
@@ -236,14 +234,11 @@ pub fn step<S: Lines, E: Lit<S::T>>(
     by: Descent<S::T>,
 ) {
     debug_assert!(by.l2 == S::T::ZERO);
+    if tiny::any_within(s, r, tiny::largest_tiny()) {
+        return step_saturated(s, StepSaturated { x: (x, largest), r, w, by });
+    }
     if let [r] = r {
-        let (deltas, not_tiny) = rows::deltas(s, r);
-        if not_tiny == EVERYWHERE {
-            step_line::<S, E, false>(s, x, deltas, w, by, None);
-        } else {
-            step_saturated(s, StepSaturated { x: (x, largest), r, w, by });
-        }
-        return;
+        return step_line(s, x, r, w, by);
     }
     for b in 0..x.blocks() {
         let w = &mut w[b * BLOCK * r.len()..][..BLOCK * r.len()];
@@ -257,12 +252,36 @@ pub fn step<S: Lines, E: Lit<S::T>>(
     }
 }
 
-/// The same for weights of one line, of which some deltas, those of saturated units, are tiny. A processor may
-/// take a hundred times as long for an operation with so small a number; that it hardly ever moves a weight
-/// is quicker to see.
+/// The same for weights of one line.
+#[inline(always)]
+fn step_line<S: Lines, E: Lit<S::T>>(
+    s: S,
+    x: LitRow<'_, E>,
+    r: &Line<S::T>,
+    w: &mut [Line<S::T>],
+    by: Descent<S::T>,
+) {
+    let r = Wide::load(s, r).add(Wide::splat(s, S::T::ZERO));
+    for b in 0..x.blocks() {
+        let w = &mut w[b * BLOCK..][..BLOCK];
+        for lit in x.block(b) {
+            // SAFETY: a byte is below `BLOCK`.
+            let w = unsafe { w.get_unchecked_mut(usize::from(lit.at())) };
+            let (x, before) = (Wide::splat(s, lit.value()), Wide::load(s, w));
+            if E::IS_PIXEL {
+                // The gradient: to add a product to +0.0 changes nothing unless it is -0.0.
+                by.down(s, r.mul(x), before).store(w);
+            } else {
+                by.plain(s, x, r, before).store(w);
+            }
+        }
+    }
+}
+
+/// The same where some deltas, those of saturated units, are tiny.
 struct StepSaturated<'a, T, E> {
     x: (LitRow<'a, E>, T),
-    r: &'a Line<T>,
+    r: &'a [Line<T>],
     w: &'a mut [Line<T>],
     by: Descent<T>,
 }
@@ -273,19 +292,15 @@ impl<T: Real, E: Lit<T>> Work<T> for StepSaturated<'_, T, E> {
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
         let Self { x: (x, largest), r, w, by } = self;
-        let (r, not_tiny) = rows::deltas(s, r);
-        let (others, tiny) = rows::parted(s, r);
-        let bound = rows::unmoved_above(s, largest, by);
-        let unmoved = step_line::<S, E, false>(s, x, others, w, by, Some(bound));
-        let done = not_tiny | unmoved == EVERYWHERE;
-        #[cfg(test)]
-        tests::SATURATED.with(|steps| {
-            let mut met = steps.get();
-            met[usize::from(done)] += 1;
-            steps.set(met);
-        });
-        if !done {
-            step_line::<S, E, true>(s, x, tiny, w, by, None);
+        for (l, deltas) in r.iter().enumerate() {
+            let deltas = Deltas::new(s, deltas, (tiny::largest_tiny(), largest), by);
+            for b in 0..x.blocks() {
+                let w = &mut w[b * BLOCK * r.len()..][..BLOCK * r.len()];
+                for lit in x.block(b) {
+                    let w = &mut w[usize::from(lit.at()) * r.len() + l];
+                    deltas.step(s, (lit.value(), false), Wide::load(s, w), by).store(w);
+                }
+            }
         }
     }
 }
@@ -295,38 +310,6 @@ impl<T: Real, E: Lit<T>> Work<T> for StepSaturated<'_, T, E> {
 #[inline(never)]
 fn step_saturated<S: Lines, E: Lit<S::T>>(s: S, step: StepSaturated<'_, S::T, E>) {
     s.apart(step);
-}
-
-/// A step for weights of one line, of deltas that may be `TINY`, or are not. Returns a bit for each lane in
-/// which every weight was above a bound in magnitude, where one is given; else for each lane.
-#[inline(always)]
-fn step_line<S: Lines, E: Lit<S::T>, const TINY: bool>(
-    s: S,
-    x: LitRow<'_, E>,
-    r: Wide<S>,
-    w: &mut [Line<S::T>],
-    by: Descent<S::T>,
-    bound: Option<Wide<S>>,
-) -> u32 {
-    let mut above = EVERYWHERE;
-    for b in 0..x.blocks() {
-        let w = &mut w[b * BLOCK..][..BLOCK];
-        for lit in x.block(b) {
-            // SAFETY: a byte is below `BLOCK`.
-            let w = unsafe { w.get_unchecked_mut(usize::from(lit.at())) };
-            let (x, before) = (Wide::splat(s, lit.value()), Wide::load(s, w));
-            if let Some(bound) = bound {
-                above &= before.abs().above(bound);
-            }
-            if E::IS_PIXEL && !TINY {
-                // The gradient: to add a product to +0.0 changes nothing unless it is -0.0.
-                by.down(s, r.mul(x), before).store(w);
-            } else {
-                by.plain(s, x, r, before).store(w);
-            }
-        }
-    }
-    above
 }
 
 /// Writes what x lists to its places among the others (k,).

@@ -1,11 +1,10 @@
 //! Products and steps that leave zeros out, judged by the oracle, which multiplies them.
 
-use std::cell::Cell;
-
 use super::{BLOCK, Lit, LitPixel, LitRow, LitValue, clear, product, scatter, step};
 use crate::kernels::lines::{LINE, Line, flat};
-use crate::kernels::rows::{Descent, largest_tiny};
+use crate::kernels::rows::Descent;
 use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, quotients, work};
+use crate::kernels::tiny::{largest_tiny, met};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
 use crate::rng::Words;
@@ -57,11 +56,6 @@ fn pixels(blocks: usize, seed: u64) -> Vec<u8> {
     let share = |b: usize| [40, 0, 255, 3, 100][(b + usize::try_from(seed).unwrap()) % 5];
     let words = Words::new(seed, 97, 0).take(blocks * BLOCK).map(u64::to_le_bytes).enumerate();
     words.map(|(i, [x, chance, ..])| if chance <= share(i / BLOCK) { x } else { 0 }).collect()
-}
-
-thread_local! {
-    /// How many steps with tiny deltas were done over on this thread, and how many were done.
-    pub(super) static SATURATED: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
 }
 
 /// Judges a step by the oracle.
@@ -168,7 +162,7 @@ fn any_of<T: Real>(some: &[f64], seed: u64, n: usize) -> Vec<T> {
 /// Steps by deltas around what is tiny and below it, of weights around what these move and below it. Returns how
 /// many were done over, and how many were not.
 fn check_tiny<T: Real, E: Lit<T>>(x: &[T], lit: LitRow<'_, E>) -> [usize; 2] {
-    SATURATED.set([0; 2]);
+    met();
     let (tiny, epsilon) = (largest_tiny::<T>().to_f64(), T::EPSILON.to_f64());
     let least = if T::LANES == 8 { f64::from(f32::from_bits(1)) } else { f64::from_bits(1) };
     let largest = x.iter().fold(0.0_f64, |most, x| most.max(x.to_f64().abs()));
@@ -194,7 +188,7 @@ fn check_tiny<T: Real, E: Lit<T>>(x: &[T], lit: LitRow<'_, E>) -> [usize; 2] {
             check_step((x, lit), &w, &r, T::from_f64(rate), "tiny");
         }
     }
-    SATURATED.get()
+    met()
 }
 
 fn check_tiny_all<T: Real>() {

@@ -48,9 +48,12 @@ impl<T: Real> Work<T> for There<'_, T> {
     }
 }
 
-/// One step without l2 and momentum of all layers behind the first (Eq. 5).
+/// One step without l2 and momentum of all layers behind the first (Eq. 5), which may have been taken through
+/// by another row meanwhile.
 pub(super) struct Back<'a, T> {
     pub(super) parts: &'a mut [Part<T>],
+    /// a of the first.
+    pub(super) a: &'a Line<T>,
     pub(super) by: Descent<T>,
 }
 
@@ -59,14 +62,17 @@ impl<T: Real> Work<T> for Back<'_, T> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
-        let Self { parts, by } = self;
+        let Self { parts, a, by } = self;
         for l in (1..parts.len()).rev() {
             let (before, behind) = parts.split_at_mut(l);
-            let part = &mut behind[0];
-            let (a, r) = (Wide::load(s, &before[l - 1].a[0]), Wide::load(s, &part.r[0]));
+            let (a, part) = (if l == 1 { a } else { &before[l - 1].a[0] }, &mut behind[0]);
+            if part.is_met_by_small(s, std::slice::from_ref(a)) {
+                part.step_small(s, std::slice::from_ref(a), by);
+                continue;
+            }
             part.step_biases(s, by);
-            narrow::step(s, a, r, &mut part.w, by);
-            narrow::step(s, r, a, &mut part.transposed, by);
+            narrow::step(s, a, &part.r[0], &mut part.w, by);
+            narrow::step(s, &part.r[0], a, &mut part.transposed, by);
         }
     }
 }

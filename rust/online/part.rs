@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::kernels::lines::{self, Line, Lines};
 use crate::kernels::memory::zeros;
 use crate::kernels::rows::{self, BLOCK, Bound, Descent};
-use crate::kernels::{Isa, Real, few, reduce};
+use crate::kernels::{Isa, Real, few, reduce, tiny};
 use crate::layer::Layer;
 use crate::matrix::checked_product;
 
@@ -186,10 +186,28 @@ impl<T: Real> Part<T> {
         saturated
     }
 
+    /// Whether a, of the layer before, or r is so small that the weights' step is for [`tiny`].
+    #[inline(always)]
+    pub(super) fn is_met_by_small<S: Lines<T = T>>(&self, s: S, a: &[Line<T>]) -> bool {
+        tiny::any_small(s, a) || tiny::any_small(s, &self.r)
+    }
+
+    /// One step without l2 and momentum of a layer behind another, W both ways (Eq. 5), where some of that is
+    /// small.
+    pub(super) fn step_small<S: Lines<T = T>>(&mut self, s: S, a: &[Line<T>], by: Descent<T>) {
+        self.step_biases(s, by);
+        tiny::step(s, &lines::flat(a)[..self.n_in], &self.r, &mut self.w, by);
+        let r = &lines::flat(&self.r)[..self.n_out];
+        tiny::step(s, r, a, &mut self.transposed, by);
+    }
+
     /// One step of the biases, whose gradient is r.
     #[inline(always)]
     pub(super) fn step_biases<S: Lines<T = T>>(&mut self, s: S, by: Descent<T>) {
         let by = Descent { l2: T::ZERO, ..by };
+        if !self.has_velocity() && tiny::any_small(s, &self.r) {
+            return tiny::step(s, &[T::ONE], &self.r, &mut self.biases, by);
+        }
         rows::step(s, &[T::ONE], &self.r, &mut self.biases, &mut self.v_biases, by);
     }
 

@@ -6,7 +6,7 @@ use super::part::Part;
 use crate::kernels::lines::{self, Lines, Work};
 use crate::kernels::rows::{self, Descent};
 use crate::kernels::sparse::{self, Lit, LitRow};
-use crate::kernels::{Isa, Real};
+use crate::kernels::{Isa, Real, tiny};
 
 /// z and a of a layer from its inputs (Eq. 6, 7).
 pub(super) struct Forward<'a, T> {
@@ -73,6 +73,10 @@ impl<T: Real> Work<T> for Step<'_, T> {
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
         let Self { before, part, by } = self;
+        let plain = !part.has_velocity() && by.l2 == T::ZERO;
+        if plain && part.is_met_by_small(s, &before.a) {
+            return part.step_small(s, &before.a, by);
+        }
         part.step_biases(s, by);
         let Part { w, v, transposed, v_transposed, r, .. } = part;
         rows::step(s, before.outputs(), r, w, v, by);
@@ -95,6 +99,9 @@ impl<T: Real> Work<T> for StepFirst<'_, T> {
     fn run<S: Lines<T = T>>(self, s: S) {
         let Self { x, part, by } = self;
         part.step_biases(s, by);
+        if !part.has_velocity() && by.l2 == T::ZERO && tiny::any_small(s, &part.r) {
+            return tiny::step(s, x, &part.r, &mut part.w, by);
+        }
         rows::step(s, x, &part.r, &mut part.w, &mut part.v, by);
     }
 }

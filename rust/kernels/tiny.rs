@@ -1,0 +1,152 @@
+//! Steps by numbers so small that their products are smaller than any normal number: deltas of saturated
+//! units, and activations that are nearly 0.
+//!
+//! A processor may take a hundred times as long for an operation with a subnormal number. But what so small a
+//! number moves a weight by is, unless that is tiny too, less than half of the distance to the next
+//! number: it stays as it is, and that is quicker to see. Where it might be moved, the step is done as always.
+
+use super::Real;
+use super::lines::{LINE, Line, Lines, Wide, Work};
+use super::rows::{self, Descent};
+
+/// A bit for each lane.
+const EVERYWHERE: u32 = (1 << LINE) - 1;
+
+/// What no tiny delta exceeds. Of the others' products with a pixel, which is 1/255 at least, none is -0.0 nor
+/// subnormal, as 1 / FAR is above the least normal number.
+pub(super) fn largest_tiny<T: Real>() -> T {
+    T::from_f64(256.0) / T::FAR
+}
+
+/// Of two numbers above it in magnitude, the product is neither -0.0 nor subnormal.
+pub(super) fn largest_small<T: Real>() -> T {
+    largest_tiny::<T>().sqrt()
+}
+
+/// Whether any element is not 0 and at most `limit` in magnitude; true also where one is NaN.
+#[inline(always)]
+pub(super) fn any_within<S: Lines>(s: S, lines: &[Line<S::T>], limit: S::T) -> bool {
+    let (zero, limit) = (Wide::splat(s, S::T::ZERO), Wide::splat(s, limit));
+    let mut left = EVERYWHERE;
+    for line in lines {
+        let x = Wide::load(s, line);
+        left &= x.abs().above(limit) | x.equal(zero);
+    }
+    left != EVERYWHERE
+}
+
+/// Whether a product with one of these elements may be subnormal, though the other factor is not small.
+#[inline(always)]
+pub fn any_small<S: Lines>(s: S, lines: &[Line<S::T>]) -> bool {
+    any_within(s, lines, largest_small())
+}
+
+/// The deltas of a line, and what has to be known of them.
+pub(super) struct Deltas<S: Lines> {
+    /// +0.0 in the place of -0.0.
+    all: Wide<S>,
+    /// The same, but +0.0 where they are within the limit.
+    others: Wide<S>,
+    /// A bit for each that is not 0.
+    met: u32,
+    /// A bit for each that is within the limit and not 0.
+    within: u32,
+    /// A weight above it in magnitude stays as it is where a factor of its gradient is within the limit.
+    bound: Wide<S>,
+}
+
+impl<S: Lines> Deltas<S> {
+    /// Of deltas r for inputs of at most `largest` in magnitude.
+    #[inline(always)]
+    pub(super) fn new(
+        s: S,
+        r: &Line<S::T>,
+        (limit, largest): (S::T, S::T),
+        by: Descent<S::T>,
+    ) -> Self {
+        let zero = Wide::splat(s, S::T::ZERO);
+        let all = Wide::load(s, r).add(zero);
+        let above_limit = all.abs().sub(Wide::splat(s, limit));
+        let met = !all.equal(zero) & EVERYWHERE;
+        // What is subtracted is to be less than half of the distance to the next number. Below a power of two
+        // that half is |w| EPSILON / 4; and a gradient that is subnormal may have been rounded up to twice
+        // r x. In this order only what is too small to move anything but 0 is rounded to 0.
+        let reach = Wide::splat(s, by.rate.abs()).mul(all.abs().add(Wide::splat(s, largest)));
+        let bound = reach.mul(Wide::splat(s, S::T::from_f64(8.0) / S::T::EPSILON * limit));
+        Self {
+            all,
+            others: all.unless_off(above_limit),
+            met,
+            within: met & !above_limit.above(zero),
+            bound,
+        }
+    }
+
+    /// The weights w of an input x after its step, without l2 and momentum; `is_small` where x is not 0 and
+    /// within the limit.
+    #[inline(always)]
+    pub(super) fn step(
+        &self,
+        s: S,
+        (x, is_small): (S::T, bool),
+        w: Wide<S>,
+        by: Descent<S::T>,
+    ) -> Wide<S> {
+        let input = Wide::splat(s, x);
+        let little = match x {
+            _ if is_small => self.met,
+            _ if x == S::T::ZERO => 0,
+            _ => self.within,
+        };
+        let exactly = little & !w.abs().above(self.bound) != 0;
+        #[cfg(test)]
+        tests::count(exactly);
+        if exactly {
+            by.plain(s, input, self.all, w)
+        } else if is_small {
+            w
+        } else {
+            by.plain(s, input, self.others, w)
+        }
+    }
+}
+
+/// One step without l2 and momentum for all weights W (k, lines) from x (k,) and r (lines,), whatever their
+/// magnitudes.
+///
+/// # Panics
+/// Where there are fewer weights.
+pub fn step<S: Lines>(s: S, x: &[S::T], r: &[Line<S::T>], w: &mut [Line<S::T>], by: Descent<S::T>) {
+    s.apart(Step { x, r, w, by });
+}
+
+struct Step<'a, T> {
+    x: &'a [T],
+    r: &'a [Line<T>],
+    w: &'a mut [Line<T>],
+    by: Descent<T>,
+}
+
+impl<T: Real> Work<T> for Step<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { x, r, w, by } = self;
+        let w = &mut w[..x.len() * r.len()];
+        let (limit, largest) = (largest_small::<T>(), rows::magnitude(s, x));
+        for (l, deltas) in r.iter().enumerate() {
+            let deltas = Deltas::new(s, deltas, (limit, largest), by);
+            for (&x, w) in x.iter().zip(w.chunks_exact_mut(r.len())) {
+                let is_small = x.abs() <= limit && x != T::ZERO;
+                deltas.step(s, (x, is_small), Wide::load(s, &w[l]), by).store(&mut w[l]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tiny_tests.rs"]
+mod tests;
+#[cfg(test)]
+pub(super) use tests::met;
