@@ -7,15 +7,15 @@
 // Reason: see `columns.rs`.
 #![allow(clippy::needless_range_loop)]
 
-use std::ops::Range;
+mod lit;
+
+pub use lit::{product_lit, step_lit};
 
 use super::Real;
-use super::columns::product_of;
 use super::gemm::BLOCK;
-use super::lines::{LINE, Line, Lines, Wide, flat, flat_mut, lines};
+use super::lines::{LINE, Line, Lines, Wide, flat, lines};
 use super::rows::Descent;
 use super::simd::Simd;
-use super::sparse::{Lit, LitRow};
 
 /// z = x W by rule 1 for some rows: x (rows, lines of k), W (k, lines), z (rows, lines).
 ///
@@ -314,135 +314,6 @@ pub fn step_biases<S: Lines>(
         check.gather(j, move_one(s, &mut b[j], v.get_mut(j), zero.add(chain), by));
     }
     check.is_zero(s)
-}
-
-/// z = x W by rule 1 for some rows, of which `row` has the lists of what is not zero: W (256 a
-/// block, L), z (rows, L).
-///
-/// # Panics
-/// Where the sizes do not belong together.
-#[inline(always)]
-pub fn product_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
-    s: S,
-    row: &impl Fn(usize) -> LitRow<'a, E>,
-    w: &[Line<S::T>],
-    z: &mut [Line<S::T>],
-) {
-    let (rows, z) = (z.len() / L, flat_mut(z));
-    for (b, w) in w.chunks_exact(BLOCK * L).enumerate() {
-        let mut i = 0;
-        while i < rows {
-            let (z, place) = (&mut z[i * L * LINE..], (L * LINE, 0));
-            if i + 2 <= rows {
-                let lists = [row(i).block(b), row(i + 1).block(b)];
-                product_of::<S, E, 2, L>(s, lists, w, z, place, b == 0);
-                i += 2;
-            } else {
-                product_of::<S, E, 1, L>(s, [row(i).block(b)], w, z, place, b == 0);
-                i += 1;
-            }
-        }
-    }
-}
-
-/// One step of W (256 a block, L) from some rows, of which `row` has the lists and r (rows, L) is
-/// finite; weights whose gradient is 0 stay as they are where that changes nothing (rule 10). The
-/// velocity v is like W, or empty; the sums (256, L) are +0.0 before and after. Returns whether each
-/// of the weights of `k` inputs is finite.
-///
-/// # Panics
-/// Where the sizes do not belong together.
-#[inline(always)]
-pub fn step_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
-    s: S,
-    (row, k): (&impl Fn(usize) -> LitRow<'a, E>, usize),
-    r: &[Line<S::T>],
-    (w, v): Moved<'_, S::T>,
-    by: Descent<S::T>,
-    sums: &mut [Line<S::T>],
-) -> bool {
-    let zero = Wide::splat(s, S::T::ZERO);
-    let r = r.as_chunks::<L>().0;
-    let sums = sums.as_chunks_mut::<L>().0.first_chunk_mut::<BLOCK>().expect("a sum a weight");
-    let (w, v) = (w.as_chunks_mut::<L>().0, v.as_chunks_mut::<L>().0);
-    let mut check = Check::new(s);
-    for (b, first) in (0..k).step_by(BLOCK).enumerate() {
-        let lit = sum_rows(s, row, b, r, sums);
-        if v.is_empty() && by.l2 == S::T::ZERO {
-            // To look which are 0 costs more.
-            let by = Descent { l2: S::T::ZERO, ..by };
-            let (pairs, rest) = w[first..][lit.clone()].as_chunks_mut::<2>();
-            let (sum_pairs, sum_rest) = sums[lit].as_chunks_mut::<2>();
-            for (w, sums) in pairs.iter_mut().zip(sum_pairs) {
-                for i in 0..2 {
-                    descend::<S, L>(s, &mut w[i], &mut sums[i], by, &mut check, i * L);
-                }
-            }
-            for (w, sums) in rest.iter_mut().zip(sum_rest) {
-                descend::<S, L>(s, w, sums, by, &mut check, 0);
-            }
-        } else {
-            for i in 0..BLOCK.min(k - first) {
-                for l in 0..L {
-                    let g = zero.add(Wide::load(s, &sums[i][l]));
-                    zero.store(&mut sums[i][l]);
-                    let v = v.get_mut(first + i).map(|v| &mut v[l]);
-                    check.gather(l, move_one(s, &mut w[first + i][l], v, g, by));
-                }
-            }
-        }
-    }
-    check.is_zero(s)
-}
-
-/// Moves the weights of an input against the sums, which are +0.0 then.
-#[inline(always)]
-fn descend<S: Lines, const L: usize>(
-    s: S,
-    w: &mut [Line<S::T>; L],
-    sums: &mut [Line<S::T>; L],
-    by: Descent<S::T>,
-    check: &mut Check<S>,
-    first: usize,
-) {
-    let zero = Wide::splat(s, S::T::ZERO);
-    for l in 0..L {
-        let g = zero.add(Wide::load(s, &sums[l]));
-        zero.store(&mut sums[l]);
-        check.gather(first + l, move_one(s, &mut w[l], None, g, by));
-    }
-}
-
-/// Goes on with the chains of a block over rows, of which r (rows, L) is. Returns the inputs from
-/// the first that is lit to the last.
-#[inline(always)]
-fn sum_rows<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
-    s: S,
-    row: &impl Fn(usize) -> LitRow<'a, E>,
-    b: usize,
-    r: &[[Line<S::T>; L]],
-    sums: &mut [[Line<S::T>; L]; BLOCK],
-) -> Range<usize> {
-    let (mut lowest, mut highest) = (BLOCK, 0);
-    for i in 0..r.len() {
-        let mut of_row = [Wide::splat(s, S::T::ZERO); L];
-        for l in 0..L {
-            of_row[l] = Wide::load(s, &r[i][l]);
-        }
-        let entries = row(i).block(b);
-        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
-            lowest = lowest.min(usize::from(first.at()));
-            highest = highest.max(usize::from(last.at()) + 1);
-        }
-        for entry in entries {
-            let x = Wide::splat(s, entry.value());
-            let sum = &mut sums[usize::from(entry.at())];
-            for l in 0..L {
-                x.mul_add(of_row[l], Wide::load(s, &sum[l])).store(&mut sum[l]);
-            }
-        }
-    }
-    lowest.min(highest)..highest
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use crate::kernels::gemm::BLOCK;
 use crate::kernels::lines::{LINE, Line, Lines, Work, flat};
 use crate::kernels::rows::Descent;
 use crate::kernels::sparse::{Lit, LitPixel, LitRow, LitValue};
-use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, quotients, work};
+use crate::kernels::testing::{any_of, assert_bits, extreme, in_lines, mild, quotients, work};
+use crate::kernels::tiny::{largest_tiny, met};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
 use crate::rng::Words;
@@ -196,13 +197,13 @@ fn check_lit<T: Real, E: Lit<T>, const L: usize>(
         let mut found = in_lines(&draw(5, rows * n));
         isa.run(ProductLit::<_, _, L> { lists, w: &in_lines(&w), z: &mut found });
         assert_bits(flat(&found), &z, &what);
-        let mut sums = vec![Line::default(); BLOCK * L];
+        let mut sums = vec![Line::default(); 2 * BLOCK * L];
         for by in descents() {
             check_descent((&w, &v, &g), by, k * n, &what, |w, v| {
                 let (r, parameters, sums) = (&in_r, (w, v), &mut sums);
                 isa.run(StepLit::<_, _, L> { lists, k, r, parameters, by, sums })
             });
-            assert_bits(flat(&sums), &vec![T::ZERO; BLOCK * n], &what);
+            assert_bits(flat(&sums), &vec![T::ZERO; 2 * BLOCK * n], &what);
         }
     }
 }
@@ -239,4 +240,54 @@ fn rows_as_listed() {
             check_lists::<f64>(extreme, rows, k);
         }
     }
+}
+
+/// Steps by deltas of which some are tiny: in rows where others are not, and in all.
+fn check_saturated<T: Real, const L: usize>() {
+    let (tiny, epsilon) = (largest_tiny::<T>().to_f64(), T::EPSILON.to_f64());
+    let least = if T::LANES == 8 { f64::from(f32::from_bits(1)) } else { f64::from_bits(1) };
+    let signed = |x: f64| [x, -x];
+    let tinies = [least, 1e3 * least, tiny * 1e-5, tiny, 0.0];
+    let deltas: Vec<f64> =
+        tinies.into_iter().chain([tiny * (1.0 + epsilon), 1e-20, 0.5]).flat_map(signed).collect();
+    let tinies: Vec<f64> = tinies.into_iter().flat_map(signed).collect();
+    let weights: Vec<f64> =
+        [1.0, 0.3, tiny / epsilon, tiny, 1e5 * least, 0.0].into_iter().flat_map(signed).collect();
+    for seed in 0..24 {
+        let (k, rows, n) = (300, 1 + usize::try_from(seed).unwrap() % 7, L * LINE);
+        let words = Words::new(seed, 93, 0).take(rows * k).map(u64::to_le_bytes);
+        let lit = |[pixel, chance, ..]: [u8; 8]| if chance > 90 { 0 } else { pixel | 128 };
+        let pixels: Vec<u8> = words.map(lit).collect();
+        let lists =
+            Listed::new(&pixels, k, |at, pixel| (pixel > 0).then_some(LitPixel { at, pixel }));
+        let x: Vec<T> = quotients(&pixels);
+        let r = any_of(if seed % 3 == 0 { &tinies } else { &deltas }, seed, rows * n);
+        let weights = if seed % 2 == 0 { &[1.0, -0.3][..] } else { &weights };
+        let w = any_of(weights, seed + 50, 2 * BLOCK * n);
+        let g = oracle::product(MatRef::new(&x, rows, k).transposed(), MatRef::new(&r, rows, n));
+        for rate in [0.3, 1e-20] {
+            let by = Descent { rate: T::from_f64(rate), momentum: T::ZERO, l2: T::ZERO };
+            for isa in Isa::available() {
+                let mut sums = vec![Line::default(); 2 * BLOCK * L];
+                let what = format!("{} {} {seed} {rate}", isa.name(), T::DTYPE);
+                check_descent((&w, &w, &g), by, k * n, &what, |w, v| {
+                    let (r, lists) = (&in_lines(&r), &lists);
+                    let (parameters, sums) = ((w, v), &mut sums);
+                    isa.run(StepLit::<_, _, L> { lists, k, r, parameters, by, sums })
+                });
+                assert_bits(flat(&sums), &vec![T::ZERO; 2 * BLOCK * n], &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn tiny_deltas_move_what_they_can() {
+    met();
+    check_saturated::<f32, 1>();
+    check_saturated::<f32, 2>();
+    check_saturated::<f64, 1>();
+    check_saturated::<f64, 2>();
+    let [exactly, not] = met();
+    assert!(exactly > 1000 && not > 1000, "{exactly} lines were moved exactly, {not} were not");
 }

@@ -3,7 +3,7 @@
 use super::{BLOCK, Lit, LitPixel, LitRow, LitValue, clear, product, scatter, step};
 use crate::kernels::lines::{LINE, Line, flat};
 use crate::kernels::rows::Descent;
-use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, quotients, work};
+use crate::kernels::testing::{any_of, assert_bits, extreme, in_lines, mild, quotients, work};
 use crate::kernels::tiny::{largest_tiny, met};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
@@ -151,12 +151,6 @@ fn products_and_steps_of_numbers() {
             check_values::<f64>(extreme, blocks, seed);
         }
     }
-}
-
-/// Numbers drawn from some.
-fn any_of<T: Real>(some: &[f64], seed: u64, n: usize) -> Vec<T> {
-    let index = |word: u64| usize::try_from(word % some.len() as u64).unwrap();
-    Words::new(seed, 95, 0).take(n).map(|word| T::from_f64(some[index(word)])).collect()
 }
 
 /// Steps by deltas around what is tiny and below it, of weights around what these move and below it. Returns how

@@ -28,6 +28,12 @@ pub(crate) fn extreme<T: Real>(seed: u64, n: usize) -> Vec<T> {
     Words::new(seed, 98, 0).take(n).map(choose).collect()
 }
 
+/// `n` numbers, each one of some.
+pub(crate) fn any_of<T: Real>(some: &[f64], seed: u64, n: usize) -> Vec<T> {
+    let index = |word: u64| usize::try_from(word % some.len() as u64).unwrap();
+    Words::new(seed, 95, 0).take(n).map(|word| T::from_f64(some[index(word)])).collect()
+}
+
 /// The bits of a number; every NaN counts as the same one.
 pub(crate) fn bits<T: Real>(x: T) -> u64 {
     let x = x.to_f64();

@@ -5,10 +5,9 @@ use std::cell::Cell;
 use super::{any_small, largest_small, step};
 use crate::kernels::lines::{LINE, Line, flat};
 use crate::kernels::rows::Descent;
-use crate::kernels::testing::{assert_bits, extreme, in_lines, mild, work};
+use crate::kernels::testing::{any_of, assert_bits, extreme, in_lines, mild, work};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
-use crate::rng::Words;
 
 work! {
     Step<'a, T> { x: &'a [T], r: &'a [Line<T>], w: &'a mut [Line<T>], by: Descent<T> }
@@ -21,7 +20,7 @@ thread_local! {
     static MET: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
 }
 
-pub(super) fn count(exactly: bool) {
+pub(crate) fn count(exactly: bool) {
     let mut met = MET.get();
     met[usize::from(!exactly)] += 1;
     MET.set(met);
@@ -55,12 +54,6 @@ fn any_numbers() {
         let (x, r) = (extreme::<f64>(1, k), extreme::<f64>(2, lines * LINE));
         check(&x, &r, &extreme(3, k * lines * LINE), 0.3, &format!("{k} {lines}"));
     }
-}
-
-/// Numbers drawn from some.
-fn any_of<T: Real>(some: &[f64], seed: u64, n: usize) -> Vec<T> {
-    let index = |word: u64| usize::try_from(word % some.len() as u64).unwrap();
-    Words::new(seed, 96, 0).take(n).map(|word| T::from_f64(some[index(word)])).collect()
 }
 
 /// Factors around what is small and below it, and weights around what their products move and below it.

@@ -54,7 +54,11 @@ impl<T: Real> Batch<T> {
             loss: network.loss(),
             y: all(network.n_out())?,
             x: all(network.n_in())?,
-            sums: zeros(if sparse { BLOCK * lines::lines(network.layers()[0].n_out) } else { 0 })?,
+            sums: zeros(if sparse {
+                2 * BLOCK * lines::lines(network.layers()[0].n_out)
+            } else {
+                0
+            })?,
             rows,
         })
     }

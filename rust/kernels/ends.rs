@@ -1,0 +1,44 @@
+//! Gradients by deltas of which some are tiny, as those of saturated units are, summed between two ends.
+//!
+//! An operation with a subnormal number may take a hundred times as long as another. So in the place of a tiny
+//! delta stand a bound on it and its opposite, each in a sum of its own. Rounding keeps the order of numbers:
+//! the gradient is between the two sums, as inputs are not negative, and the moved weight between the two
+//! that they make. Nearly always these are the same.
+
+use super::Real;
+use super::lines::{Line, Lines, Wide};
+use super::rows::Descent;
+use super::tiny::largest_tiny;
+
+/// Two lines of numbers between which others are.
+#[derive(Clone, Copy)]
+pub(super) struct Ends<S: Lines> {
+    pub(super) upper: Wide<S>,
+    pub(super) lower: Wide<S>,
+}
+
+impl<S: Lines> Ends<S> {
+    /// Around deltas: themselves where they are not tiny.
+    #[inline(always)]
+    pub(super) fn of(s: S, r: &Line<S::T>) -> Self {
+        let (r, tiny) = (Wide::load(s, r), Wide::splat(s, largest_tiny()));
+        let others = r.unless_off(r.abs().sub(tiny));
+        let bound = tiny.unless_off(r.sub(others).abs());
+        Self { upper: others.add(bound), lower: others.sub(bound) }
+    }
+
+    /// Weights after a step, without l2 and momentum, by the gradient that is between the two; none where it
+    /// is not known how they are rounded.
+    #[inline(always)]
+    pub(super) fn descend(self, s: S, w: Wide<S>, by: Descent<S::T>) -> Option<Wide<S>> {
+        let zero = Wide::splat(s, S::T::ZERO);
+        let (upper, lower) = (zero.add(self.upper), zero.add(self.lower));
+        let (new, other) = (by.down(s, upper, w), by.down(s, lower, w));
+        // Of two zeros the sign might differ.
+        let sure = new.equal(other) & (upper.equal(lower) | !new.equal(zero));
+        let sure = sure == u32::from(u16::MAX);
+        #[cfg(test)]
+        super::tiny::count(!sure);
+        sure.then_some(new)
+    }
+}
