@@ -8,15 +8,17 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::activation::Activation;
 use crate::data::{Dataset, Listed, Lists, Rows};
 use crate::error::Error;
 use crate::kernels::columns::{self, Columns, Piece, strip_lines};
+use crate::kernels::ends::{AnyTiny, Surround};
 use crate::kernels::gemm::{Alone, BLOCK, Team};
 use crate::kernels::lines::{self, LINE, Line, Lines, Work};
 use crate::kernels::memory::zeros;
 use crate::kernels::rows::Descent;
 use crate::kernels::sparse::{Lit, LitPixel, LitValue};
-use crate::kernels::{Real, elementwise};
+use crate::kernels::{Isa, Real, elementwise};
 use crate::layer::Layer;
 use crate::matrix::checked_product;
 
@@ -37,6 +39,8 @@ pub struct First<T> {
     columns: AllColumns<T>,
     /// r of a tile, strip by strip (256, lines).
     r: Vec<Line<T>>,
+    /// The upper and the lower ends around it, likewise; of units that saturate, and pixels.
+    ends: Vec<Line<T>>,
     rows: usize,
 }
 
@@ -96,9 +100,12 @@ impl<T: Real> First<T> {
             }
         }
         let tile = rows.min(BLOCK);
-        let lines = lines::lines(layer.n_out);
+        let lines = checked_product(BLOCK, lines::lines(layer.n_out))?;
+        let saturates = matches!(layer.activation, Activation::Sigmoid | Activation::Tanh);
+        let has_ends = saturates && matches!(lists, Lists::Pixels(_));
         Ok(Self {
-            r: zeros(checked_product(BLOCK, lines)?)?,
+            r: zeros(lines)?,
+            ends: zeros(if has_ends { checked_product(2, lines)? } else { 0 })?,
             layer: layer.clone(),
             strips,
             blocks,
@@ -198,9 +205,11 @@ impl<T: Real> First<T> {
         self.take_deltas(r);
         // 0 times what is not finite is not 0.
         let all = !elementwise::all_finite(team.isa, r);
-        let Self { strips, blocks, pieces, columns, r, .. } = self;
         let rows = tile.len();
-        let job = Backward { team, rows, strips, blocks: *blocks, r, first, last };
+        let saturated = first && last.is_some() && !all && self.surround(team.isa, rows);
+        let Self { strips, blocks, pieces, columns, r, ends, .. } = self;
+        let ends = saturated.then(|| ends.split_at(r.len())).map(|(upper, lower)| [upper, lower]);
+        let job = Backward { team, rows, strips, blocks: *blocks, r, ends, first, last };
         match (columns, data.lists()) {
             (AllColumns::Pixels(columns), Some(Lists::Pixels(lists))) => {
                 if all {
@@ -216,6 +225,25 @@ impl<T: Real> First<T> {
             }
             _ => unreachable!("made for lists of another kind"),
         }
+    }
+
+    /// Takes the ends around r of so many rows, where some of it is tiny. Returns whether it is.
+    fn surround(&mut self, isa: Isa, rows: usize) -> bool {
+        let Self { strips, r, ends, .. } = self;
+        if ends.is_empty() {
+            return false;
+        }
+        let of_rows = |strip: &Strip| strip.first * BLOCK..strip.first * BLOCK + strip.lines * rows;
+        let saturated = strips.iter().any(|strip| isa.run(AnyTiny { r: &r[of_rows(strip)] }));
+        if saturated {
+            let (upper, lower) = ends.split_at_mut(r.len());
+            for part in strips.iter().map(of_rows) {
+                let (r, upper, lower) =
+                    (&r[part.clone()], &mut upper[part.clone()], &mut lower[part]);
+                isa.run(Surround { r, upper, lower });
+            }
+        }
+        saturated
     }
 
     /// Copies r (rows, n_out), strip by strip.
@@ -330,6 +358,8 @@ struct Backward<'a, T> {
     strips: &'a [Strip],
     blocks: usize,
     r: &'a [Line<T>],
+    /// Around r, where some of it is tiny.
+    ends: Option<[&'a [Line<T>]; 2]>,
     first: bool,
     last: Option<Descent<T>>,
 }
@@ -381,15 +411,20 @@ impl<T: Real, E: Lit<T>> Work<T> for Move<'_, T, E> {
     }
 }
 
-impl<T: Real, E: Lit<T>> Move<'_, T, E> {
+impl<'a, T: Real, E: Lit<T>> Move<'a, T, E> {
     #[inline(always)]
     fn strip_of<S: Lines<T = T>, const C: usize, const L: usize>(self, s: S) -> bool {
         let Self { job, strip, columns, piece } = self;
-        let r = &job.r[strip.first * BLOCK..][..L * BLOCK];
+        let of_strip = |r: &'a [Line<T>]| &r[strip.first * BLOCK..][..L * BLOCK];
+        let r = of_strip(job.r);
         let Some(by) = job.last else {
             columns::accumulate::<S, E, L>(s, columns, r, piece, job.first);
             return true;
         };
+        if let Some([upper, lower]) = job.ends.filter(|_| piece.is_plain(by)) {
+            let ends = [of_strip(upper), of_strip(lower)];
+            return columns::descend_saturated::<S, E, L>(s, columns, (r, ends), piece, by);
+        }
         columns::descend::<S, E, C, L>(s, columns, r, piece, job.first, by)
     }
 }

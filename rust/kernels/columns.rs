@@ -11,6 +11,7 @@
 
 use std::ops::Range;
 
+use super::ends::Ends;
 use super::gemm::BLOCK;
 use super::lines::{LINE, Line, Lines, Wide};
 use super::memory::zeros;
@@ -275,6 +276,15 @@ pub struct Piece<T> {
     pub g: Vec<Line<T>>,
 }
 
+impl<T: Real> Piece<T> {
+    /// Whether a gradient of 0 changes nothing (rule 10).
+    #[inline(always)]
+    #[must_use]
+    pub fn is_plain(&self, by: Descent<T>) -> bool {
+        self.v.is_empty() && by.l2 == T::ZERO
+    }
+}
+
 /// Adds the gradient r x^T of a tile to that of the tiles before, or begins with it; r (256, L).
 ///
 /// # Panics
@@ -314,8 +324,7 @@ pub fn descend<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
 ) -> bool {
     let zero = Wide::splat(s, S::T::ZERO);
     let mut check = zero;
-    if first && piece.v.is_empty() && by.l2 == S::T::ZERO {
-        // A gradient of 0 then changes nothing (rule 10).
+    if first && piece.is_plain(by) {
         let lit = &columns.lit[..columns.n_lit];
         let mut k = 0;
         while k < lit.len() {
@@ -341,6 +350,46 @@ pub fn descend<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
         for input in 0..BLOCK {
             let [chain] = chains::<S, E, 1, L>(s, [columns.of(input)], r);
             step(s, piece, input, chain, first, by, &mut check);
+        }
+    }
+    check.equal(zero) == u32::from(u16::MAX)
+}
+
+/// The same for pixels, without l2 and momentum, where some deltas are tiny: `ends` are those around r, the
+/// upper ones and the lower ones.
+#[inline(always)]
+pub fn descend_saturated<S: Lines, E: Lit<S::T>, const L: usize>(
+    s: S,
+    columns: &Columns<E>,
+    (r, ends): (&[Line<S::T>], [&[Line<S::T>]; 2]),
+    piece: &mut Piece<S::T>,
+    by: Descent<S::T>,
+) -> bool {
+    let zero = Wide::splat(s, S::T::ZERO);
+    let mut check = zero;
+    let w = piece.w.as_chunks_mut::<L>().0;
+    for &input in &columns.lit[..columns.n_lit] {
+        let lists = [columns.of(usize::from(input))];
+        let [upper] = chains::<S, E, 1, L>(s, lists, ends[0]);
+        let [lower] = chains::<S, E, 1, L>(s, lists, ends[1]);
+        let w = &mut w[usize::from(input)];
+        let (mut moved, mut sure) = ([zero; L], true);
+        for l in 0..L {
+            let ends = Ends { upper: upper[l], lower: lower[l] };
+            match ends.descend(s, Wide::load(s, &w[l]), by) {
+                Some(new) => moved[l] = new,
+                None => sure = false,
+            }
+        }
+        if !sure {
+            let [chain] = chains::<S, E, 1, L>(s, lists, r);
+            for l in 0..L {
+                moved[l] = by.full(s, zero.add(chain[l]), Wide::load(s, &w[l]), None);
+            }
+        }
+        for l in 0..L {
+            moved[l].store(&mut w[l]);
+            check = check.add(moved[l].sub(moved[l]));
         }
     }
     check.equal(zero) == u32::from(u16::MAX)

@@ -6,9 +6,9 @@
 //! that they make. Nearly always these are the same.
 
 use super::Real;
-use super::lines::{Line, Lines, Wide};
+use super::lines::{Line, Lines, Wide, Work};
 use super::rows::Descent;
-use super::tiny::largest_tiny;
+use super::tiny::{any_within, largest_tiny};
 
 /// Two lines of numbers between which others are.
 #[derive(Clone, Copy)]
@@ -40,5 +40,44 @@ impl<S: Lines> Ends<S> {
         #[cfg(test)]
         super::tiny::count(!sure);
         sure.then_some(new)
+    }
+}
+
+/// Whether any of these deltas is tiny.
+pub struct AnyTiny<'a, T> {
+    /// Deltas.
+    pub r: &'a [Line<T>],
+}
+
+impl<T: Real> Work<T> for AnyTiny<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) -> bool {
+        any_within(s, self.r, largest_tiny())
+    }
+}
+
+/// Writes the ends around deltas.
+pub struct Surround<'a, T> {
+    /// Deltas.
+    pub r: &'a [Line<T>],
+    /// Where the upper ends go, as many.
+    pub upper: &'a mut [Line<T>],
+    /// Where the lower ends go, as many.
+    pub lower: &'a mut [Line<T>],
+}
+
+impl<T: Real> Work<T> for Surround<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let ends = self.upper.iter_mut().zip(self.lower);
+        for (r, (upper, lower)) in self.r.iter().zip(ends) {
+            let ends = Ends::of(s, r);
+            ends.upper.store(upper);
+            ends.lower.store(lower);
+        }
     }
 }

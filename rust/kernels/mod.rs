@@ -14,7 +14,7 @@ mod avx2;
 mod avx512;
 pub mod columns;
 pub mod elementwise;
-mod ends;
+pub mod ends;
 pub mod few;
 pub mod foreign;
 pub mod fpu;

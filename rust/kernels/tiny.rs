@@ -149,4 +149,4 @@ impl<T: Real> Work<T> for Step<'_, T> {
 #[path = "tiny_tests.rs"]
 mod tests;
 #[cfg(test)]
-pub(super) use tests::{count, met};
+pub(crate) use tests::{count, met};
