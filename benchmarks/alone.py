@@ -263,6 +263,34 @@ def workers(scale: Scale) -> list[dict[str, Any]]:
     return rows
 
 
+# Networks of sigmoids on MNIST, at rates at which most hidden units come to be saturated.
+SATURATED = [
+    (Net((784, 16, 16, 10), 1), 0.5), (Net((784, 30, 10), 1), 0.5), (Net((784, 30, 10), 10), 3.0),
+    (Net((784, 100, 10), 10), 3.0),
+]  # fmt: skip
+
+
+def saturation(scale: Scale) -> list[dict[str, Any]]:
+    """Epochs of MNIST by one thread while deltas come near the least numbers that there are."""
+    data = chainrule.mnist.load().train
+    rows = []
+    for net, rate in SATURATED:
+        network = chainrule.Network(net.sizes, seed=0)
+        history = network.fit(
+            data.images, data.labels, epochs=2 if scale.rounds == 1 else 12, batch_size=net.batch,
+            learning_rate=rate, threads=1, progress=False,
+        )  # fmt: skip
+        epochs = np.diff([0.0, *history.seconds])
+        rows.append({
+            "net": net.name, "learning_rate": rate, "epochs": len(epochs),
+            "saturated": history.saturated[-1], "accuracy": history.accuracy[-1],
+            "last_of_first": epochs[-1] / epochs[0], "seconds": [round(s, 4) for s in epochs],
+        })  # fmt: skip
+        print("  {net}, rate {learning_rate}: {saturated:.0%} saturated, epoch {epochs} takes "
+              "{last_of_first:.2f} of the first".format(**rows[-1]), flush=True)  # fmt: skip
+    return rows
+
+
 MEMORY = """
 import sys, numpy as np, chainrule
 batch = int(sys.argv[1])
@@ -363,6 +391,7 @@ PARTS: dict[str, Callable[[Scale], Any]] = {
     "fractions": fractions,
     "busy": busy,
     "workers": workers,
+    "saturation": saturation,
     "costs": costs,
 }
 

@@ -64,6 +64,18 @@ def company(busy: list[dict[str, Any]], workers: list[dict[str, Any]]) -> str:
     )  # fmt: skip
 
 
+def saturation(rows: list[dict[str, Any]]) -> str:
+    """What an epoch takes when most units are saturated, by the first."""
+    return table(
+        ["sigmoids on MNIST, one thread", "rate", "hidden units saturated", "an epoch by the first"],
+        [
+            [f"{row['net']}, epoch {row['epochs']}", f"{row['learning_rate']}",
+             f"{row['saturated']:.0%}", f"{row['last_of_first']:.2f}"]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
 def costs(found: dict[str, Any]) -> str:
     """Memory and import."""
     memory = found["fit_memory_of_pixels"]
@@ -96,6 +108,8 @@ def parts(result: dict[str, Any]) -> list[str]:
         found.append(fractions(result["fractions"]))
     if "busy" in result and "workers" in result:
         found.append(company(result["busy"], result["workers"]))
+    if "saturation" in result:
+        found.append(saturation(result["saturation"]))
     if "costs" in result:
         found.append(costs(result["costs"]))
     return found
