@@ -67,7 +67,7 @@ def company(busy: list[dict[str, Any]], workers: list[dict[str, Any]]) -> str:
 def saturation(rows: list[dict[str, Any]]) -> str:
     """What an epoch takes when most units are saturated, by the first."""
     return table(
-        ["sigmoids on MNIST, one thread", "rate", "hidden units saturated", "an epoch by the first"],
+        ["sigmoids on MNIST, one thread", "rate", "units saturated", "of the first epoch"],
         [
             [f"{row['net']}, epoch {row['epochs']}", f"{row['learning_rate']}",
              f"{row['saturated']:.0%}", f"{row['last_of_first']:.2f}"]

@@ -92,22 +92,16 @@ impl<S: Lines> Deltas<S> {
         w: Wide<S>,
         by: Descent<S::T>,
     ) -> Wide<S> {
-        let input = Wide::splat(s, x);
-        let little = match x {
-            _ if is_small => self.met,
-            _ if x == S::T::ZERO => 0,
-            _ => self.within,
-        };
+        // No branch on what is small: which units are saturated cannot be foreseen.
+        let little = if is_small { self.met } else { self.within };
         let exactly = little & !w.abs().above(self.bound) != 0;
         #[cfg(test)]
         tests::count(exactly);
         if exactly {
-            by.plain(s, input, self.all, w)
-        } else if is_small {
-            w
-        } else {
-            by.plain(s, input, self.others, w)
+            return by.plain(s, Wide::splat(s, x), self.all, w);
         }
+        let x = if is_small { S::T::ZERO } else { x };
+        by.plain(s, Wide::splat(s, x), self.others, w)
     }
 }
 
