@@ -43,6 +43,7 @@ class Scale:
     widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
     batches: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
     seconds: float = 0.12  # of one measurement, at least one step
+    epochs: int = 12  # until units are saturated
 
 
 @dataclass(frozen=True)
@@ -265,8 +266,8 @@ def workers(scale: Scale) -> list[dict[str, Any]]:
 
 # Networks of sigmoids on MNIST, at rates at which most hidden units come to be saturated.
 SATURATED = [
-    (Net((784, 16, 16, 10), 1), 0.5), (Net((784, 30, 10), 1), 0.5), (Net((784, 30, 10), 10), 3.0),
-    (Net((784, 100, 10), 10), 3.0),
+    (Net((784, 16, 16, 10), 1, "sigmoid"), 0.5), (Net((784, 30, 10), 1, "sigmoid"), 0.5),
+    (Net((784, 30, 10), 10, "sigmoid"), 3.0), (Net((784, 100, 10), 10, "sigmoid"), 3.0),
 ]  # fmt: skip
 
 
@@ -275,9 +276,9 @@ def saturation(scale: Scale) -> list[dict[str, Any]]:
     data = chainrule.mnist.load().train
     rows = []
     for net, rate in SATURATED:
-        network = chainrule.Network(net.sizes, seed=0)
+        network = chainrule.Network(net.sizes, activation=net.activation, seed=0)
         history = network.fit(
-            data.images, data.labels, epochs=2 if scale.rounds == 1 else 12, batch_size=net.batch,
+            data.images, data.labels, epochs=scale.epochs, batch_size=net.batch,
             learning_rate=rate, threads=1, progress=False,
         )  # fmt: skip
         epochs = np.diff([0.0, *history.seconds])
@@ -372,7 +373,7 @@ def main() -> None:
     with Gauge(arguments.rust) as gauge:
         scale = Scale(arguments.rounds, gauge)
         if arguments.quick:
-            scale = Scale(1, gauge, scale.widths[:3], scale.batches[:3], 0.01)
+            scale = Scale(1, gauge, scale.widths[:3], scale.batches[:3], 0.01, 2)
         for name in arguments.parts:
             print(name, flush=True)
             begun = {"date": time.strftime("%Y-%m-%d"), "machine": machine()}

@@ -77,6 +77,12 @@ impl Strip {
     fn outputs(self, n_out: usize) -> Range<usize> {
         self.first * LINE..n_out.min((self.first + self.lines) * LINE)
     }
+
+    /// Where r of so many rows of a tile is.
+    fn deltas(self, rows: usize) -> Range<usize> {
+        let first = self.first * BLOCK;
+        first..first + self.lines * rows
+    }
 }
 
 impl<T: Real> First<T> {
@@ -102,7 +108,7 @@ impl<T: Real> First<T> {
         let tile = rows.min(BLOCK);
         let lines = checked_product(BLOCK, lines::lines(layer.n_out))?;
         let saturates = matches!(layer.activation, Activation::Sigmoid | Activation::Tanh);
-        let has_ends = saturates && matches!(lists, Lists::Pixels(_));
+        let has_ends = saturates && !velocity && matches!(lists, Lists::Pixels(_));
         Ok(Self {
             r: zeros(lines)?,
             ends: zeros(if has_ends { checked_product(2, lines)? } else { 0 })?,
@@ -206,7 +212,11 @@ impl<T: Real> First<T> {
         // 0 times what is not finite is not 0.
         let all = !elementwise::all_finite(team.isa, r);
         let rows = tile.len();
-        let saturated = first && last.is_some() && !all && self.surround(team.isa, rows);
+        let summed_at_once = first && last.is_some_and(|by| self.pieces[0].is_plain(by));
+        let saturated = summed_at_once && !all && self.is_tiny_anywhere(team.isa, rows);
+        if saturated {
+            self.surround(team.isa, rows);
+        }
         let Self { strips, blocks, pieces, columns, r, ends, .. } = self;
         let ends = saturated.then(|| ends.split_at(r.len())).map(|(upper, lower)| [upper, lower]);
         let job = Backward { team, rows, strips, blocks: *blocks, r, ends, first, last };
@@ -227,23 +237,20 @@ impl<T: Real> First<T> {
         }
     }
 
-    /// Takes the ends around r of so many rows, where some of it is tiny. Returns whether it is.
-    fn surround(&mut self, isa: Isa, rows: usize) -> bool {
+    /// Whether some of r of so many rows is tiny, and there is room for the ends around it.
+    fn is_tiny_anywhere(&self, isa: Isa, rows: usize) -> bool {
+        let is_tiny = |strip: &Strip| isa.run(AnyTiny { r: &self.r[strip.deltas(rows)] });
+        !self.ends.is_empty() && self.strips.iter().any(is_tiny)
+    }
+
+    /// Takes the ends around r of so many rows.
+    fn surround(&mut self, isa: Isa, rows: usize) {
         let Self { strips, r, ends, .. } = self;
-        if ends.is_empty() {
-            return false;
+        let (upper, lower) = ends.split_at_mut(r.len());
+        for part in strips.iter().map(|strip| strip.deltas(rows)) {
+            let (r, upper, lower) = (&r[part.clone()], &mut upper[part.clone()], &mut lower[part]);
+            isa.run(Surround { r, upper, lower });
         }
-        let of_rows = |strip: &Strip| strip.first * BLOCK..strip.first * BLOCK + strip.lines * rows;
-        let saturated = strips.iter().any(|strip| isa.run(AnyTiny { r: &r[of_rows(strip)] }));
-        if saturated {
-            let (upper, lower) = ends.split_at_mut(r.len());
-            for part in strips.iter().map(of_rows) {
-                let (r, upper, lower) =
-                    (&r[part.clone()], &mut upper[part.clone()], &mut lower[part]);
-                isa.run(Surround { r, upper, lower });
-            }
-        }
-        saturated
     }
 
     /// Copies r (rows, n_out), strip by strip.
@@ -421,9 +428,9 @@ impl<'a, T: Real, E: Lit<T>> Move<'a, T, E> {
             columns::accumulate::<S, E, L>(s, columns, r, piece, job.first);
             return true;
         };
-        if let Some([upper, lower]) = job.ends.filter(|_| piece.is_plain(by)) {
+        if let Some([upper, lower]) = job.ends {
             let ends = [of_strip(upper), of_strip(lower)];
-            return columns::descend_saturated::<S, E, L>(s, columns, (r, ends), piece, by);
+            return columns::descend_saturated::<S, E, L>(s, columns, r, ends, piece, by);
         }
         columns::descend::<S, E, C, L>(s, columns, r, piece, job.first, by)
     }

@@ -69,6 +69,13 @@ enum Row<'a, T> {
     Gathered,
 }
 
+/// A step that the layers behind the first have yet to take.
+struct Owed<T> {
+    by: Descent<T>,
+    /// a of the first layer.
+    a: Line<T>,
+}
+
 /// What a slice of steps is done with.
 struct Slice<'a, T> {
     online: &'a mut Online<T>,
@@ -77,8 +84,8 @@ struct Slice<'a, T> {
     sparse: bool,
     steps: &'a Steps<'a>,
     totals: Totals,
-    /// The step that the layers behind the first have yet to take, and a of the first for it.
-    owed: Option<(Descent<T>, Line<T>)>,
+    /// Taken before anything but the first layer is met.
+    owed: Option<Owed<T>>,
 }
 
 impl<T: Real> Online<T> {
@@ -162,6 +169,7 @@ impl<T: Real> Work<T> for Slice<'_, T> {
             let by = Descent { rate, momentum, l2 };
             let diverged = self.step(s, rows, done, by);
             if diverged.is_some() {
+                debug_assert!(self.owed.is_none(), "taken on the row's way");
                 return Trained { totals: self.totals, steps: done, diverged };
             }
         }
@@ -277,7 +285,7 @@ impl<'a, T: Real> Slice<'a, T> {
     /// Takes the step that is owed.
     #[inline(always)]
     fn settle<S: Lines<T = T>>(&mut self, s: S) {
-        if let Some((by, a)) = self.owed.take() {
+        if let Some(Owed { by, a }) = self.owed.take() {
             s.apart(Back { parts: &mut self.online.parts, a: &a, by });
         }
     }
@@ -387,10 +395,10 @@ impl<T: Real> Online<T> {
         s: S,
         inputs: Row<'_, T>,
         by: Descent<T>,
-    ) -> Option<(Descent<T>, Line<T>)> {
+    ) -> Option<Owed<T>> {
         let Self { parts, narrow, x: gathered, .. } = self;
         let plain = !parts[0].has_velocity() && by.l2 == T::ZERO;
-        let owed = (*narrow && plain).then(|| (by, parts[0].a[0]));
+        let owed = (*narrow && plain).then(|| Owed { by, a: parts[0].a[0] });
         if owed.is_none() {
             for l in (1..parts.len()).rev() {
                 let (before, after) = parts.split_at_mut(l);

@@ -355,16 +355,21 @@ pub fn descend<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     check.equal(zero) == u32::from(u16::MAX)
 }
 
-/// The same for pixels, without l2 and momentum, where some deltas are tiny: `ends` are those around r, the
-/// upper ones and the lower ones.
+/// The same for the pixels of one tile, of which all of r is finite and some is tiny, without l2 and velocity:
+/// `ends` are those around r, the upper ones and the lower ones.
+///
+/// # Panics
+/// Where a vector is missing.
 #[inline(always)]
 pub fn descend_saturated<S: Lines, E: Lit<S::T>, const L: usize>(
     s: S,
     columns: &Columns<E>,
-    (r, ends): (&[Line<S::T>], [&[Line<S::T>]; 2]),
+    r: &[Line<S::T>],
+    ends: [&[Line<S::T>]; 2],
     piece: &mut Piece<S::T>,
     by: Descent<S::T>,
 ) -> bool {
+    debug_assert!(E::IS_PIXEL && piece.is_plain(by));
     let zero = Wide::splat(s, S::T::ZERO);
     let mut check = zero;
     let w = piece.w.as_chunks_mut::<L>().0;

@@ -13,6 +13,7 @@ use super::gemm::{BLOCK, List};
 use super::lines::{LINE, Line, Lines, Wide};
 use super::math::Elementary;
 use super::rows::Descent;
+use super::tiny::any_small;
 
 /// Does something for each of the lanes by number.
 macro_rules! each_lane {
@@ -117,6 +118,8 @@ pub fn step<S: Lines>(
     w: &mut [Line<S::T>],
     by: Descent<S::T>,
 ) {
+    debug_assert!(w.len() <= LINE);
+    debug_assert!(!any_small(s, &[*x]) && !any_small(s, &[*r]));
     let (r, zero) = (Wide::load(s, r), Wide::splat(s, S::T::ZERO));
     for (w, &x) in w.iter_mut().zip(&x.0) {
         by.down(s, r.mul_add(Wide::splat(s, x), zero), Wide::load(s, w)).store(w);

@@ -3,8 +3,10 @@
 use super::{BLOCK, Lit, LitPixel, LitRow, LitValue, clear, product, scatter, step};
 use crate::kernels::lines::{LINE, Line, flat};
 use crate::kernels::rows::Descent;
-use crate::kernels::testing::{any_of, assert_bits, extreme, in_lines, mild, quotients, work};
-use crate::kernels::tiny::{largest_tiny, met};
+use crate::kernels::testing::{
+    MET_TINY, any_of, assert_bits, extreme, in_lines, mild, quotients, work,
+};
+use crate::kernels::tiny::largest_tiny;
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
 use crate::rng::Words;
@@ -153,10 +155,8 @@ fn products_and_steps_of_numbers() {
     }
 }
 
-/// Steps by deltas around what is tiny and below it, of weights around what these move and below it. Returns how
-/// many were done over, and how many were not.
-fn check_tiny<T: Real, E: Lit<T>>(x: &[T], lit: LitRow<'_, E>) -> [usize; 2] {
-    met();
+/// Steps by deltas around what is tiny and below it, of weights around what these move and below it.
+fn check_tiny<T: Real, E: Lit<T>>(x: &[T], lit: LitRow<'_, E>) {
     let (tiny, epsilon) = (largest_tiny::<T>().to_f64(), T::EPSILON.to_f64());
     let least = if T::LANES == 8 { f64::from(f32::from_bits(1)) } else { f64::from_bits(1) };
     let largest = x.iter().fold(0.0_f64, |most, x| most.max(x.to_f64().abs()));
@@ -178,30 +178,27 @@ fn check_tiny<T: Real, E: Lit<T>>(x: &[T], lit: LitRow<'_, E>) -> [usize; 2] {
         let below = [0.03, 0.1, 0.25, 0.4].map(|by| by * bound).to_vec();
         let edge = vec![power, 2.0 * bound];
         for (seed, weights) in (0..16).zip([&above, &any, &below, &edge].into_iter().cycle()) {
-            let (w, r) = (any_of(weights, seed, x.len() * LINE), any_of(&deltas, seed + 9, LINE));
+            let n = if seed < 12 { LINE } else { 3 * LINE };
+            let (w, r) = (any_of(weights, seed, x.len() * n), any_of(&deltas, seed + 9, n));
             check_step((x, lit), &w, &r, T::from_f64(rate), "tiny");
         }
     }
-    met()
 }
 
 fn check_tiny_all<T: Real>() {
     let pixels = pixels(2, 0);
     let listed = Listed::new(&pixels, |x| x != 0, |at, pixel| LitPixel { at, pixel });
-    let both_ways = |[again, done]: [usize; 2]| {
-        assert!(again > 10 && done > 10, "{again} steps were done over, {done} were not");
-    };
-    both_ways(check_tiny(&quotients::<T>(&pixels), listed.row()));
-    let mut met = [0; 2];
+    MET_TINY.take();
+    check_tiny(&quotients::<T>(&pixels), listed.row());
+    MET_TINY.met_both(500);
     for scale in [1.0, 2.0_f64.powi(30), 2.0_f64.powi(100), 1e-30] {
         let numbers = mild::<T>(5, pixels.len()).into_iter().zip(&pixels);
         let x = numbers.map(|(x, &lit)| if lit == 0 { T::ZERO } else { x * T::from_f64(scale) });
         let x: Vec<T> = x.collect();
         let listed = Listed::new(&x, |x| x != T::ZERO, |at, value| LitValue { value, at });
-        let here = check_tiny(&x, listed.row());
-        met = [met[0] + here[0], met[1] + here[1]];
+        check_tiny(&x, listed.row());
     }
-    both_ways(met);
+    MET_TINY.met_both(1000);
 }
 
 #[test]

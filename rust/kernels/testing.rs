@@ -1,8 +1,45 @@
 //! What the tests of kernels share: numbers to try, and equality of bits.
 
+use std::cell::Cell;
+use std::thread::LocalKey;
+
 use super::Real;
 use super::lines::{LINE, Line};
 use crate::rng::{Words, uniform};
+
+/// Counts on this thread how often a line of weights was moved exactly, and how often it was not.
+pub(crate) struct Met(&'static LocalKey<Cell<[usize; 2]>>);
+
+thread_local! {
+    static TINY: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
+    static ENDS: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
+}
+
+/// By `tiny`.
+pub(crate) static MET_TINY: Met = Met(&TINY);
+/// By `ends`.
+pub(crate) static MET_ENDS: Met = Met(&ENDS);
+
+impl Met {
+    pub(crate) fn count(&self, exactly: bool) {
+        let mut met = self.0.get();
+        met[usize::from(!exactly)] += 1;
+        self.0.set(met);
+    }
+
+    /// Begins anew.
+    pub(crate) fn take(&self) -> [usize; 2] {
+        self.0.take()
+    }
+
+    /// Fails where not more than so many were moved in each way; begins anew.
+    #[track_caller]
+    pub(crate) fn met_both(&self, least: usize) {
+        let [exactly, not] = self.take();
+        let both = exactly > least && not > least;
+        assert!(both, "{exactly} lines were moved exactly, {not} were not");
+    }
+}
 
 /// `n` numbers from -1 to 1.
 pub(crate) fn mild<T: Real>(seed: u64, n: usize) -> Vec<T> {

@@ -1,5 +1,5 @@
-//! Steps by numbers so small that their products are smaller than any normal number: deltas of saturated
-//! units, and activations that are nearly 0.
+//! Steps by numbers so small that their products may be smaller than any normal number: deltas of saturated
+//! units, and activations that are nearly 0. Of one row, without l2 and momentum.
 //!
 //! A processor may take a hundred times as long for an operation with a subnormal number. But what so small a
 //! number moves a weight by is, unless that is tiny too, less than half of the distance to the next
@@ -10,7 +10,7 @@ use super::lines::{LINE, Line, Lines, Wide, Work};
 use super::rows::{self, Descent};
 
 /// A bit for each lane.
-const EVERYWHERE: u32 = (1 << LINE) - 1;
+pub(super) const EVERYWHERE: u32 = (1 << LINE) - 1;
 
 /// What no tiny delta exceeds. Of the others' products with a pixel, which is 1/255 at least, none is -0.0 nor
 /// subnormal, as 1 / FAR is above the least normal number.
@@ -56,12 +56,12 @@ pub(super) struct Deltas<S: Lines> {
 }
 
 impl<S: Lines> Deltas<S> {
-    /// Of deltas r for inputs of at most `largest` in magnitude.
+    /// Of deltas r for inputs of at most `reach` in magnitude.
     #[inline(always)]
     pub(super) fn new(
         s: S,
         r: &Line<S::T>,
-        (limit, largest): (S::T, S::T),
+        (limit, reach): (S::T, S::T),
         by: Descent<S::T>,
     ) -> Self {
         let zero = Wide::splat(s, S::T::ZERO);
@@ -69,10 +69,11 @@ impl<S: Lines> Deltas<S> {
         let above_limit = all.abs().sub(Wide::splat(s, limit));
         let met = !all.equal(zero) & EVERYWHERE;
         // What is subtracted is to be less than half of the distance to the next number. Below a power of two
-        // that half is |w| EPSILON / 4; and a gradient that is subnormal may have been rounded up to twice
-        // r x. In this order only what is too small to move anything but 0 is rounded to 0.
-        let reach = Wide::splat(s, by.rate.abs()).mul(all.abs().add(Wide::splat(s, largest)));
-        let bound = reach.mul(Wide::splat(s, S::T::from_f64(8.0) / S::T::EPSILON * limit));
+        // that half is |w| EPSILON / 4; a gradient that is subnormal may have been rounded up to twice r x;
+        // and twice as much as both ask for covers the roundings here. Where the first product is rounded to
+        // 0, nothing but a 0 could be moved, which is above no bound.
+        let most = Wide::splat(s, by.rate.abs()).mul(all.abs().add(Wide::splat(s, reach)));
+        let bound = most.mul(Wide::splat(s, S::T::from_f64(16.0) / S::T::EPSILON * limit));
         Self {
             all,
             others: all.unless_off(above_limit),
@@ -96,7 +97,7 @@ impl<S: Lines> Deltas<S> {
         let little = if is_small { self.met } else { self.within };
         let exactly = little & !w.abs().above(self.bound) != 0;
         #[cfg(test)]
-        tests::count(exactly);
+        super::testing::MET_TINY.count(exactly);
         if exactly {
             return by.plain(s, Wide::splat(s, x), self.all, w);
         }
@@ -128,9 +129,9 @@ impl<T: Real> Work<T> for Step<'_, T> {
     fn run<S: Lines<T = T>>(self, s: S) {
         let Self { x, r, w, by } = self;
         let w = &mut w[..x.len() * r.len()];
-        let (limit, largest) = (largest_small::<T>(), rows::magnitude(s, x));
+        let (limit, reach) = (largest_small::<T>(), rows::magnitude(s, x));
         for (l, deltas) in r.iter().enumerate() {
-            let deltas = Deltas::new(s, deltas, (limit, largest), by);
+            let deltas = Deltas::new(s, deltas, (limit, reach), by);
             for (&x, w) in x.iter().zip(w.chunks_exact_mut(r.len())) {
                 let is_small = x.abs() <= limit && x != T::ZERO;
                 deltas.step(s, (x, is_small), Wide::load(s, &w[l]), by).store(&mut w[l]);
@@ -142,5 +143,3 @@ impl<T: Real> Work<T> for Step<'_, T> {
 #[cfg(test)]
 #[path = "tiny_tests.rs"]
 mod tests;
-#[cfg(test)]
-pub(crate) use tests::{count, met};

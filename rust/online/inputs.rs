@@ -20,7 +20,7 @@ pub(super) struct Lists<'a, E>(pub(super) &'a Listed<E>);
 pub(super) struct Desk<'a, T> {
     /// The rows' inputs as numbers, (rows, lines of n_in).
     pub(super) x: &'a mut [Line<T>],
-    /// The gradient of a block of inputs, (256, lines of n_out), +0.0 between steps.
+    /// The gradient of a block of inputs, or what it is between, (2, 256, lines of n_out); +0.0 between steps.
     pub(super) sums: &'a mut [Line<T>],
 }
 

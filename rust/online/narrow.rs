@@ -48,8 +48,8 @@ impl<T: Real> Work<T> for There<'_, T> {
     }
 }
 
-/// One step without l2 and momentum of all layers behind the first (Eq. 5), which may have been taken through
-/// by another row meanwhile.
+/// One step without l2 and momentum of all layers behind the first (Eq. 5). The next row may have passed the
+/// first meanwhile, so its a is given.
 pub(super) struct Back<'a, T> {
     pub(super) parts: &'a mut [Part<T>],
     /// a of the first.

@@ -194,6 +194,7 @@ impl<T: Real> Part<T> {
 
     /// One step without l2 and momentum of a layer behind another, W both ways (Eq. 5), where some of that is
     /// small.
+    #[inline(always)]
     pub(super) fn step_small<S: Lines<T = T>>(&mut self, s: S, a: &[Line<T>], by: Descent<T>) {
         self.step_biases(s, by);
         tiny::step(s, &lines::flat(a)[..self.n_in], &self.r, &mut self.w, by);

@@ -6,8 +6,7 @@ use crate::data::{Answers, Dataset, Inputs};
 use crate::init::Initialization;
 use crate::kernels::gemm::BLOCK;
 use crate::kernels::lines::LINE;
-use crate::kernels::testing::{any_of, assert_bits, bits, extreme, mild};
-use crate::kernels::tiny::met;
+use crate::kernels::testing::{MET_ENDS, MET_TINY, any_of, assert_bits, bits, extreme, mild};
 use crate::kernels::{Isa, Real};
 use crate::loss::Loss;
 use crate::network::Network;
@@ -380,42 +379,66 @@ fn batches_of_a_few_rows() {
     a_few_rows::<f64>();
 }
 
-/// Units that saturate so far that their deltas, or their activations, are among the least numbers; and some
-/// weights too, which such a delta moves.
-fn saturated<T: Real>() {
-    met();
-    let (rows, n_in) = (45, 600);
-    let numbers = pixels(rows, n_in);
-    for (hidden, width) in [(Sigmoid, 12), (Tanh, 16), (Sigmoid, 30), (Sigmoid, 115), (Tanh, 40)] {
-        let count = (n_in + 1) * width + (width + 1) * 9 + 10 * 3;
-        let least = if T::LANES == 8 { 1e-42 } else { 1e-312 };
-        let rare = any_of::<T>(&[0.0, -0.0, least, -1e3 * least, 1e-30], 4, count);
-        let scale = T::from_f64(if T::LANES == 8 { 20.0 } else { 150.0 });
-        let weights = mild::<T>(5, count).into_iter().zip(rare).enumerate();
-        let weight = |(i, (w, rare))| if i % 23 == 0 { rare } else { w * scale };
-        let case = Case {
-            sizes: vec![n_in, width, 9, 3],
-            activations: vec![hidden, hidden, Sigmoid],
-            loss: Loss::SquaredError,
-            parameters: Some(weights.map(weight).collect()),
-            x: Inputs::Pixels(numbers.clone()),
-            y: labels(rows, 3),
-            rows,
-            optimizer: sgd(0.0, 0.0),
-            rate: 0.5,
-        };
-        let what = format!("{hidden:?} {width}");
-        assert!(!judge(&case, &BOTH, &what));
-        assert!(!judge_batch(&case, 40, &by_batches(&case, 40, true), 1, &what));
+/// A network whose units saturate so far that their deltas, or their activations, are among the least numbers;
+/// and some weights too, which such a delta moves.
+fn saturated<T: Real>(rows: usize, hidden: Activation, width: usize) -> Case<T> {
+    let (n_in, least) = (600, if T::LANES == 8 { 1e-42 } else { 1e-312 });
+    let count = (n_in + 1) * width + (width + 1) * 9 + 10 * 3;
+    let rare = any_of::<T>(&[0.0, -0.0, least, -1e3 * least, 1e-30], 4, count);
+    let scale = T::from_f64(if T::LANES == 8 { 20.0 } else { 150.0 });
+    let weights = mild::<T>(5, count).into_iter().zip(rare).enumerate();
+    let weight = |(i, (w, rare))| if i % 23 == 0 { rare } else { w * scale };
+    Case {
+        sizes: vec![n_in, width, 9, 3],
+        activations: vec![hidden, hidden, Sigmoid],
+        loss: Loss::SquaredError,
+        parameters: Some(weights.map(weight).collect()),
+        x: Inputs::Pixels(pixels(rows, n_in)),
+        y: labels(rows, 3),
+        rows,
+        optimizer: sgd(0.0, 0.0),
+        rate: 0.5,
     }
-    let [exactly, not] = met();
-    assert!(exactly > 1000 && not > 1000, "{exactly} lines were moved exactly, {not} were not");
+}
+
+/// Each path, and that it left out what is tiny and could not always.
+fn every_saturated<T: Real>() {
+    for (hidden, width) in [(Sigmoid, 12), (Tanh, 16), (Sigmoid, 30), (Sigmoid, 115), (Tanh, 40)] {
+        let case = saturated::<T>(45, hidden, width);
+        let what = format!("{hidden:?} {width}");
+        MET_TINY.take();
+        assert!(!judge_batch(&case, 1, &BOTH, 1, &what));
+        MET_TINY.met_both(0);
+        for path in by_batches(&case, 40, true) {
+            for batch in [2, 5, 40] {
+                MET_ENDS.take();
+                assert!(!judge_batch(&case, batch, &[path], 1, &what));
+                let [exactly, not] = MET_ENDS.take();
+                // The slope of tanh is mostly 0 where that of sigmoid is tiny.
+                assert!(match (path, hidden) {
+                    (Path::Few, _) => exactly + not == 0,
+                    (_, Sigmoid) => exactly > 0 && not > 100,
+                    _ => true,
+                });
+            }
+        }
+        for (momentum, l2) in OPTIMIZERS {
+            let case = Case { optimizer: sgd(momentum, l2), ..saturated::<T>(45, hidden, width) };
+            assert!(!judge(&case, &BOTH, &format!("{what} {momentum} {l2}")));
+        }
+    }
+    // Of several tiles a gradient is summed up in more than one block.
+    let case = saturated::<T>(603, Sigmoid, 115);
+    for (batch, threads) in [(256, 2), (257, 3), (600, 8)] {
+        let paths = by_batches(&case, batch, true);
+        assert!(!judge_batch(&case, batch, &paths, threads, "several tiles"));
+    }
 }
 
 #[test]
 fn saturated_units() {
-    saturated::<f32>();
-    saturated::<f64>();
+    every_saturated::<f32>();
+    every_saturated::<f64>();
 }
 
 #[test]
