@@ -10,7 +10,7 @@
 use super::Real;
 use super::lines::{Line, Lines, Wide, Work};
 use super::rows::Descent;
-use super::tiny::{EVERYWHERE, any_within, largest_tiny};
+use super::tiny::{EVERYWHERE, any_tiny, largest_tiny};
 
 /// Two lines of numbers between which others are.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ impl<T: Real> Work<T> for AnyTiny<'_, T> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) -> bool {
-        any_within(s, self.r, largest_tiny())
+        any_tiny(s, self.r)
     }
 }
 

@@ -219,8 +219,8 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     chains
 }
 
-/// One step without l2 and momentum for the weights W (256 a block, lines) that x meets; r (lines,). No input
-/// of x is above `largest` in magnitude. The other weights have a gradient of 0, which changes nothing
+/// One step without l2 and momentum for the weights W (256 a block, lines) that x meets; r (lines,), and whether
+/// any of it is tiny (`tiny::any_tiny`). No input of x is above `largest` in magnitude. The other weights have a gradient of 0, which changes nothing
 /// (rule 10).
 ///
 /// # Panics
@@ -229,12 +229,12 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
 pub fn step<S: Lines, E: Lit<S::T>>(
     s: S,
     (x, largest): (LitRow<'_, E>, S::T),
-    r: &[Line<S::T>],
+    (r, any_tiny): (&[Line<S::T>], bool),
     w: &mut [Line<S::T>],
     by: Descent<S::T>,
 ) {
-    debug_assert!(by.l2 == S::T::ZERO);
-    if tiny::any_within(s, r, tiny::largest_tiny()) {
+    debug_assert!(by.l2 == S::T::ZERO && any_tiny == tiny::any_tiny(s, r));
+    if any_tiny {
         return step_saturated(s, StepSaturated { x: (x, largest), r, w, by });
     }
     if let [r] = r {

@@ -6,7 +6,7 @@ use crate::kernels::rows::Descent;
 use crate::kernels::testing::{
     MET_TINY, any_of, assert_bits, extreme, in_lines, mild, quotients, work,
 };
-use crate::kernels::tiny::largest_tiny;
+use crate::kernels::tiny::{any_tiny, largest_tiny};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::MatRef;
 use crate::rng::Words;
@@ -24,7 +24,7 @@ work! {
         w: &'a mut [Line<T>],
         by: Descent<T>,
     }
-    step, ()
+    |s, x, r, w, by| step(s, x, (r, any_tiny(s, r)), w, by), ()
 }
 
 /// What of a row (256 a block,) is not zero, and where each block begins.

@@ -23,22 +23,28 @@ pub(super) fn largest_small<T: Real>() -> T {
     largest_tiny::<T>().sqrt()
 }
 
-/// Whether any element is not 0 and at most `limit` in magnitude; true also where one is NaN.
+/// Whether any element is not 0 and below `limit` in magnitude.
 #[inline(always)]
-pub(super) fn any_within<S: Lines>(s: S, lines: &[Line<S::T>], limit: S::T) -> bool {
+fn any_below<S: Lines>(s: S, lines: &[Line<S::T>], limit: S::T) -> bool {
     let (zero, limit) = (Wide::splat(s, S::T::ZERO), Wide::splat(s, limit));
-    let mut left = EVERYWHERE;
+    let mut below = 0;
     for line in lines {
-        let x = Wide::load(s, line);
-        left &= x.abs().above(limit) | x.equal(zero);
+        let x = Wide::load(s, line).abs();
+        below |= zero.above(x.sub(limit).unless_off(x));
     }
-    left != EVERYWHERE
+    below != 0
 }
 
 /// Whether a product with one of these elements may be subnormal, though the other factor is not small.
 #[inline(always)]
 pub fn any_small<S: Lines>(s: S, lines: &[Line<S::T>]) -> bool {
-    any_within(s, lines, largest_small())
+    any_below(s, lines, largest_small())
+}
+
+/// The same where the other factor is a pixel, or 1.
+#[inline(always)]
+pub fn any_tiny<S: Lines>(s: S, lines: &[Line<S::T>]) -> bool {
+    any_below(s, lines, largest_tiny())
 }
 
 /// The deltas of a line, and what has to be known of them.

@@ -70,7 +70,7 @@ impl<T: Real> Work<T> for Back<'_, T> {
                 part.step_small(s, std::slice::from_ref(a), by);
                 continue;
             }
-            part.step_biases(s, by);
+            part.step_biases(s, by, false);
             narrow::step(s, a, &part.r[0], &mut part.w, by);
             narrow::step(s, &part.r[0], a, &mut part.transposed, by);
         }

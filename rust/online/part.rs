@@ -196,17 +196,18 @@ impl<T: Real> Part<T> {
     /// small.
     #[inline(always)]
     pub(super) fn step_small<S: Lines<T = T>>(&mut self, s: S, a: &[Line<T>], by: Descent<T>) {
-        self.step_biases(s, by);
+        self.step_biases(s, by, true);
         tiny::step(s, &lines::flat(a)[..self.n_in], &self.r, &mut self.w, by);
         let r = &lines::flat(&self.r)[..self.n_out];
         tiny::step(s, r, a, &mut self.transposed, by);
     }
 
-    /// One step of the biases, whose gradient is r.
+    /// One step of the biases, whose gradient is r; where some of it is said to be small, by [`tiny`], without
+    /// velocity.
     #[inline(always)]
-    pub(super) fn step_biases<S: Lines<T = T>>(&mut self, s: S, by: Descent<T>) {
+    pub(super) fn step_biases<S: Lines<T = T>>(&mut self, s: S, by: Descent<T>, small: bool) {
         let by = Descent { l2: T::ZERO, ..by };
-        if !self.has_velocity() && tiny::any_small(s, &self.r) {
+        if small {
             return tiny::step(s, &[T::ONE], &self.r, &mut self.biases, by);
         }
         rows::step(s, &[T::ONE], &self.r, &mut self.biases, &mut self.v_biases, by);

@@ -77,7 +77,7 @@ impl<T: Real> Work<T> for Step<'_, T> {
         if plain && part.is_met_by_small(s, &before.a) {
             return part.step_small(s, &before.a, by);
         }
-        part.step_biases(s, by);
+        part.step_biases(s, by, false);
         let Part { w, v, transposed, v_transposed, r, .. } = part;
         rows::step(s, before.outputs(), r, w, v, by);
         let r = &lines::flat(r)[..part.n_out];
@@ -98,8 +98,9 @@ impl<T: Real> Work<T> for StepFirst<'_, T> {
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
         let Self { x, part, by } = self;
-        part.step_biases(s, by);
-        if !part.has_velocity() && by.l2 == T::ZERO && tiny::any_small(s, &part.r) {
+        let small = !part.has_velocity() && tiny::any_small(s, &part.r);
+        part.step_biases(s, by, small);
+        if small && by.l2 == T::ZERO {
             return tiny::step(s, x, &part.r, &mut part.w, by);
         }
         rows::step(s, x, &part.r, &mut part.w, &mut part.v, by);
@@ -121,7 +122,8 @@ impl<T: Real, E: Lit<T>> Work<T> for StepLit<'_, T, E> {
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
         let Self { x, largest, part, by } = self;
-        part.step_biases(s, by);
-        sparse::step(s, (x, largest), &part.r, &mut part.w, by);
+        let any_tiny = tiny::any_tiny(s, &part.r);
+        part.step_biases(s, by, any_tiny);
+        sparse::step(s, (x, largest), (&part.r, any_tiny), &mut part.w, by);
     }
 }

@@ -13,7 +13,7 @@ use crate::kernels::gemm::BLOCK;
 use crate::kernels::lines::{LINE, Line, Lines, Wide, flat_mut};
 use crate::kernels::rows::Descent;
 use crate::kernels::sparse::{Lit, LitRow};
-use crate::kernels::tiny::{any_within, largest_tiny};
+use crate::kernels::tiny::any_tiny;
 
 /// A sum for each weight of a block.
 type Sums<T, const L: usize> = [[Line<T>; L]; BLOCK];
@@ -70,7 +70,7 @@ pub fn step_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
     };
     let (w, v) = (w.as_chunks_mut::<L>().0, v.as_chunks_mut::<L>().0);
     let plain = v.is_empty() && by.l2 == S::T::ZERO;
-    if E::IS_PIXEL && plain && any_within(s, r.as_flattened(), largest_tiny()) {
+    if E::IS_PIXEL && plain && any_tiny(s, r.as_flattened()) {
         return step_saturated(s, (row, k), r, w, by, (sums, others));
     }
     let mut check = Check::new(s);
