@@ -220,8 +220,8 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
 }
 
 /// One step without l2 and momentum for the weights W (256 a block, lines) that x meets; r (lines,), and whether
-/// any of it is tiny (`tiny::any_tiny`). No input of x is above `largest` in magnitude. The other weights have a gradient of 0, which changes nothing
-/// (rule 10).
+/// any of it is tiny (`tiny::any_tiny`). No input of x is above `largest` in magnitude. The other weights have a
+/// gradient of 0, which changes nothing (rule 10).
 ///
 /// # Panics
 /// Where there are fewer rows of weights than 256 a block.
