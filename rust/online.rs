@@ -9,6 +9,7 @@
 //! magnitude grows with each step by what the step can add at most. Only where it comes near the
 //! end of the range a step is done with care.
 
+mod ahead;
 mod batch;
 mod careful;
 mod inputs;
@@ -20,6 +21,7 @@ mod stages;
 use crate::activation::Activation;
 use crate::data::{Dataset, Inputs, Lists, Rows};
 use crate::error::Error;
+use crate::kernels::decoded::DecodedRow;
 use crate::kernels::lines::{self, Line, Lines, Wide, Work};
 use crate::kernels::memory::zeros;
 use crate::kernels::rows::{self, Bound, Descent};
@@ -29,12 +31,15 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, State};
 use crate::steps::{Steps, Totals, Trained};
+use ahead::Ahead;
 pub use batch::Batch;
 use careful::Careful;
 pub use lone::Lone;
 use narrow::{Back, There};
 use part::{Part, Place};
-use stages::{Backward, Forward, ForwardLit, Step, StepFirst, StepLit};
+use stages::{
+    Backward, Forward, ForwardDecoded, ForwardLit, Step, StepDecoded, StepFirst, StepLit,
+};
 
 /// Rows are asked for so many steps before they are needed, and where they begin before that.
 const AHEAD: usize = 3;
@@ -53,6 +58,8 @@ pub struct Online<T> {
     y: Vec<Line<T>>,
     /// The row's inputs, where they are needed as numbers side by side.
     x: Vec<T>,
+    /// Where rows of pixels are decoded, where that pays.
+    room: Option<ahead::Room<T>>,
     bound: Bound<T>,
 }
 
@@ -82,6 +89,7 @@ struct Slice<'a, T> {
     isa: Isa,
     data: &'a Dataset<T>,
     sparse: bool,
+    ahead: Option<Ahead<'a, T>>,
     steps: &'a Steps<'a>,
     totals: Totals,
     /// Taken before anything but the first layer is met.
@@ -101,12 +109,14 @@ impl<T: Real> Online<T> {
                 Part::new(at, place, velocity, 1)
             })
             .collect::<Result<Vec<_>, Error>>()?;
+        let room = if parts[0].is_narrow() { ahead::room(network.n_in())? } else { None };
         Ok(Self {
             narrow: parts.iter().all(Part::is_narrow),
             parts,
             loss: network.loss(),
             y: zeros(lines::lines(network.n_out()))?,
             x: zeros(network.n_in())?,
+            room,
             bound: Bound::default(),
         })
     }
@@ -135,8 +145,14 @@ impl<T: Real> Online<T> {
             part.load(layer, parameters, state.velocity());
         }
         self.x.fill(T::ZERO);
-        let slice = Slice { online: self, isa, data, sparse, steps, totals, owed: None };
+        let mut room = self.room.take();
+        let ahead = match (data.lists(), &mut room) {
+            (Some(Lists::Pixels(lists)), Some(room)) if sparse => Some(Ahead { lists, room }),
+            _ => None,
+        };
+        let slice = Slice { online: self, isa, data, sparse, ahead, steps, totals, owed: None };
         let trained = isa.run(slice);
+        self.room = room;
         for (part, layer) in self.parts.iter().zip(layers) {
             part.store(layer, parameters, state.velocity_mut());
         }
@@ -160,6 +176,7 @@ impl<T: Real> Work<T> for Slice<'_, T> {
         let Steps { first, rates, optimizer, .. } = *self.steps;
         let Optimizer::Sgd { momentum, l2 } = optimizer;
         let rows = self.data.batches(first, rates.len());
+        self.decode(s, rows, 0);
         for (done, &rate) in rates.iter().enumerate() {
             if done % MEASURE == 0 {
                 self.settle(s);
@@ -207,6 +224,14 @@ impl<'a, T: Real> Slice<'a, T> {
         }
     }
 
+    /// Decodes the row of a step where that pays, if there is such a step.
+    #[inline(always)]
+    fn decode<S: Lines<T = T>>(&mut self, s: S, rows: Rows<'_>, step: usize) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.decode(s, rows, step);
+        }
+    }
+
     /// The inputs of a row.
     #[inline(always)]
     fn inputs(&mut self, row: usize) -> Row<'a, T> {
@@ -243,11 +268,13 @@ impl<'a, T: Real> Slice<'a, T> {
             let y = &mut lines::flat_mut(&mut self.online.y)[..data.sizes().1];
             data.answers(Rows::Range(row, 1), y);
         }
-        self.online.enter(s, self.isa, inputs);
-        // Both here, as it is the sums that the processor waits for: to ask for what is far takes long, and
+        let decoded = self.ahead.as_ref().map(|ahead| ahead.row(done));
+        self.online.enter(s, self.isa, inputs, decoded);
+        // All here, as it is the sums that the processor waits for: to ask for what is far takes long, and
         // the layers behind the first have been left alone until now.
         self.prefetch(rows, done);
         self.settle(s);
+        self.decode(s, rows, done + 1);
         totals.saturated += self.online.there_and_back(s, self.isa);
         let loss = self.online.loss(self.isa, label).to_f64();
         totals.loss += loss;
@@ -271,7 +298,8 @@ impl<'a, T: Real> Slice<'a, T> {
             return Some(self.online.parts.len() - 1);
         }
         if self.online.stays_finite(s, inputs, by) {
-            self.owed = self.online.descend(s, inputs, by);
+            let decoded = self.ahead.as_ref().map(|ahead| ahead.row(done));
+            self.owed = self.online.descend(s, inputs, decoded, by);
         } else {
             let diverged = Careful::step(self.online, self.data, row, by);
             if diverged.is_some() {
@@ -304,9 +332,18 @@ impl<'a, T: Real> Slice<'a, T> {
 impl<T: Real> Online<T> {
     /// z and a of the first layer (Eq. 6, 7).
     #[inline(always)]
-    fn enter<S: Lines<T = T>>(&mut self, s: S, isa: Isa, inputs: Row<'_, T>) {
+    fn enter<S: Lines<T = T>>(
+        &mut self,
+        s: S,
+        isa: Isa,
+        inputs: Row<'_, T>,
+        decoded: Option<&DecodedRow<T>>,
+    ) {
         let Self { parts, x: gathered, .. } = self;
         let part = &mut parts[0];
+        if let Some(x) = decoded {
+            return s.apart(ForwardDecoded { isa, x, part });
+        }
         match inputs {
             Row::Pixels(x) => s.apart(ForwardLit { isa, x, part }),
             Row::Values(x, _) => s.apart(ForwardLit { isa, x, part }),
@@ -394,6 +431,7 @@ impl<T: Real> Online<T> {
         &mut self,
         s: S,
         inputs: Row<'_, T>,
+        decoded: Option<&DecodedRow<T>>,
         by: Descent<T>,
     ) -> Option<Owed<T>> {
         let Self { parts, narrow, x: gathered, .. } = self;
@@ -407,7 +445,13 @@ impl<T: Real> Online<T> {
         }
         let part = &mut parts[0];
         match inputs {
-            Row::Pixels(x) if plain => s.apart(StepLit { x, largest: T::ONE, part, by }),
+            Row::Pixels(x) if plain => {
+                let step = StepLit { x, largest: T::ONE, part, by };
+                match decoded {
+                    Some(decoded) => s.apart(StepDecoded { decoded, step }),
+                    None => s.apart(step),
+                }
+            }
             Row::Values(x, largest) if plain => s.apart(StepLit { x, largest, part, by }),
             Row::Dense(x) => s.apart(StepFirst { x, part, by }),
             Row::Gathered => s.apart(StepFirst { x: gathered, part, by }),

@@ -57,6 +57,8 @@ pub trait Real:
     fn is_finite(self) -> bool;
     /// The nearest element to `x`.
     fn from_f64(x: f64) -> Self;
+    /// A pixel, below 256; exact. [`From<u8>`] does not become vector code as well.
+    fn from_pixel(pixel: i32) -> Self;
     /// The same number as `f64`; exact.
     fn to_f64(self) -> f64;
 }
@@ -105,6 +107,15 @@ macro_rules! real {
             #[allow(clippy::cast_possible_truncation, clippy::cast_lossless)]
             fn from_f64(x: f64) -> Self {
                 x as $t
+            }
+            #[inline(always)]
+            #[allow(
+                clippy::cast_precision_loss,
+                clippy::cast_lossless,
+                reason = "a pixel is below 256"
+            )]
+            fn from_pixel(pixel: i32) -> Self {
+                pixel as $t
             }
             #[inline(always)]
             #[allow(clippy::cast_lossless)]

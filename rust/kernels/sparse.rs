@@ -113,6 +113,21 @@ impl<'a, E> LitRow<'a, E> {
         &self.all[self.bounds[b] as usize..self.bounds[b + 1] as usize]
     }
 
+    /// The entries of all blocks, and what is listed behind them.
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn from_here(&self) -> &'a [E] {
+        &self.all[self.bounds[0] as usize..]
+    }
+
+    /// Where each block begins, counted from the first; the end in place of those that there are not.
+    #[inline(always)]
+    pub(super) fn bounds_from_0<const N: usize>(&self) -> [u32; N] {
+        let first = self.bounds[0];
+        let end = self.bounds[self.blocks()];
+        std::array::from_fn(|b| self.bounds.get(b).unwrap_or(&end) - first)
+    }
+
     /// The entries of all blocks.
     #[inline(always)]
     #[must_use]

@@ -3,9 +3,10 @@
 //! All in one the compiler would take minutes for; a call costs a nanosecond.
 
 use super::part::Part;
+use crate::kernels::decoded::DecodedRow;
 use crate::kernels::lines::{self, Lines, Work};
 use crate::kernels::rows::{self, Descent};
-use crate::kernels::sparse::{self, Lit, LitRow};
+use crate::kernels::sparse::{self, Lit, LitPixel, LitRow};
 use crate::kernels::{Isa, Real, tiny};
 
 /// z and a of a layer from its inputs (Eq. 6, 7).
@@ -38,6 +39,23 @@ impl<T: Real, E: Lit<T>> Work<T> for ForwardLit<'_, T, E> {
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
         sparse::product(s, self.x, &self.part.w, &mut self.part.z);
+        self.part.activate(s, self.isa);
+    }
+}
+
+/// The same of a layer of one line from a row that was decoded.
+pub(super) struct ForwardDecoded<'a, T> {
+    pub(super) isa: Isa,
+    pub(super) x: &'a DecodedRow<T>,
+    pub(super) part: &'a mut Part<T>,
+}
+
+impl<T: Real> Work<T> for ForwardDecoded<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        self.x.product(s, &self.part.w).store(&mut self.part.z[0]);
         self.part.activate(s, self.isa);
     }
 }
@@ -125,5 +143,26 @@ impl<T: Real, E: Lit<T>> Work<T> for StepLit<'_, T, E> {
         let any_tiny = tiny::any_tiny(s, &part.r);
         part.step_biases(s, by, any_tiny);
         sparse::step(s, (x, largest), (&part.r, any_tiny), &mut part.w, by);
+    }
+}
+
+/// The same of a layer of one line from a row that was decoded too.
+pub(super) struct StepDecoded<'a, T> {
+    pub(super) decoded: &'a DecodedRow<T>,
+    pub(super) step: StepLit<'a, T, LitPixel>,
+}
+
+impl<T: Real> Work<T> for StepDecoded<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, s: S) {
+        let Self { decoded, step } = self;
+        if tiny::any_tiny(s, &step.part.r) {
+            return step.run(s);
+        }
+        let StepLit { part, by, .. } = step;
+        part.step_biases(s, by, false);
+        decoded.step(s, &part.r[0], &mut part.w, by);
     }
 }

@@ -1,0 +1,238 @@
+//! A row of lit pixels, decoded: what a network sees of each, and where its weights lie.
+//!
+//! Lists are short, so that a row comes quickly from far away. But each entry is met twice, forward and in the
+//! step, and each time its pixel is looked up in a table and its place turned into an address. So a row is decoded
+//! some time before, many entries at once, while the processor waits for the sums of the row before. As the places
+//! are then those among all inputs, the step is one loop and not one for each block, whose ends are hard to foresee.
+
+// Reason: iterators are not always inlined into a function that is compiled for a wider instruction set.
+#![allow(clippy::needless_range_loop)]
+
+use super::Real;
+use super::gemm::BLOCK;
+use super::lines::{LINE, Line, Lines, Wide, Work};
+use super::memory::zeros;
+use super::rows::Descent;
+use super::simd::Simd;
+use super::sparse::{LitPixel, LitRow};
+use crate::error::Error;
+
+/// Rows have so many blocks at most, as each entry is compared with the beginnings of all.
+const BLOCKS: usize = 4;
+
+/// How far the weights of an input lie behind those of the input before, in bytes.
+#[expect(clippy::cast_possible_truncation, reason = "looked at")]
+const fn stride<T>() -> u32 {
+    assert!(BLOCKS * BLOCK * size_of::<Line<T>>() <= u32::MAX as usize);
+    size_of::<Line<T>>() as u32
+}
+
+/// A row, for weights of one line an input.
+#[derive(Clone, Debug)]
+pub struct DecodedRow<T> {
+    values: Vec<T>,
+    /// Where their weights begin, in bytes: whole lines, before the end of the last block as far as they are the
+    /// row's.
+    offsets: Vec<u32>,
+    /// Where each block begins among them; those that there are not, at the end.
+    bounds: [u32; BLOCKS + 1],
+    blocks: usize,
+}
+
+impl<T: Real> DecodedRow<T> {
+    /// For rows of so many inputs; nothing where they are too many.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(inputs: usize) -> Result<Option<Self>, Error> {
+        let (blocks, room) = (inputs.div_ceil(BLOCK), inputs.next_multiple_of(LINE));
+        if blocks > BLOCKS {
+            return Ok(None);
+        }
+        let (values, offsets) = (zeros(room)?, zeros(room)?);
+        Ok(Some(Self { values, offsets, bounds: [0; BLOCKS + 1], blocks }))
+    }
+
+    /// The entries of a block.
+    #[inline(always)]
+    fn block(&self, b: usize) -> Entries<'_, T> {
+        let at = self.bounds[b] as usize..self.bounds[b + 1] as usize;
+        Entries { values: &self.values[at.clone()], offsets: &self.offsets[at] }
+    }
+
+    /// x W by rule 1: W (256 a block, lines of one).
+    ///
+    /// # Panics
+    /// Where there are fewer weights than 256 a block.
+    #[inline(always)]
+    #[must_use]
+    pub fn product<S: Lines<T = T>>(&self, s: S, w: &[Line<T>]) -> Wide<S> {
+        assert!(w.len() >= self.blocks * BLOCK, "the weights of all blocks");
+        let zero = Wide::splat(s, T::ZERO);
+        let mut chains = [zero; BLOCKS];
+        let blocks: [_; BLOCKS] = std::array::from_fn(|b| self.block(b));
+        // Three blocks side by side, as most of what is listed is in the first three where there are four.
+        let together = blocks[..3].iter().fold(usize::MAX, |n, block| n.min(block.values.len()));
+        for k in 0..together {
+            for b in 0..3 {
+                // SAFETY: k is below the length of each; w was looked at.
+                chains[b] = unsafe { blocks[b].follow(s, k, w, chains[b]) };
+            }
+        }
+        let mut sum = zero;
+        for b in 0..BLOCKS {
+            let mut k = if b < 3 { together } else { 0 };
+            while k < blocks[b].values.len() {
+                // SAFETY: likewise.
+                chains[b] = unsafe { blocks[b].follow(s, k, w, chains[b]) };
+                k = unforeseen(k + 1);
+            }
+            // A block that there is not adds +0.0 to what is not -0.0.
+            sum = sum.add(chains[b]);
+        }
+        sum
+    }
+
+    /// One step without l2 and momentum for the weights that the row meets; no delta is tiny. As
+    /// [`step`](super::sparse::step).
+    ///
+    /// # Panics
+    /// Where there are fewer weights than 256 a block.
+    #[inline(always)]
+    pub fn step<S: Lines<T = T>>(&self, s: S, r: &Line<T>, w: &mut [Line<T>], by: Descent<T>) {
+        assert!(w.len() >= self.blocks * BLOCK, "the weights of all blocks");
+        let r = Wide::load(s, r).add(Wide::splat(s, T::ZERO));
+        let n = self.bounds[BLOCKS] as usize;
+        for (&value, &offset) in self.values[..n].iter().zip(&self.offsets[..n]) {
+            // SAFETY: a line before the end of the last block.
+            let w = unsafe { &mut *w.as_mut_ptr().byte_add(offset as usize) };
+            // The gradient: to add a product to +0.0 changes nothing unless it is -0.0.
+            let g = r.mul(Wide::splat(s, value));
+            by.down(s, g, Wide::load(s, w)).store(w);
+        }
+    }
+}
+
+/// Some of a row's entries: two slices of one length.
+#[derive(Clone, Copy)]
+struct Entries<'a, T> {
+    values: &'a [T],
+    offsets: &'a [u32],
+}
+
+impl<T: Real> Entries<'_, T> {
+    /// A chain, with the next product.
+    ///
+    /// # Safety
+    /// There are more than k entries, and w has their weights.
+    #[inline(always)]
+    unsafe fn follow<S: Lines<T = T>>(
+        self,
+        s: S,
+        k: usize,
+        w: &[Line<T>],
+        chain: Wide<S>,
+    ) -> Wide<S> {
+        // SAFETY: the caller's word; so both below.
+        let (x, offset) =
+            unsafe { (*self.values.get_unchecked(k), *self.offsets.get_unchecked(k)) };
+        let w = unsafe { &*w.as_ptr().byte_add(offset as usize) };
+        Wide::splat(s, x).mul_add(Wide::load(s, w), chain)
+    }
+}
+
+/// The same number, of which the compiler knows nothing: else it would cut the short loop into two, by fours and
+/// by ones, and that is another end that cannot be foreseen.
+#[inline(always)]
+fn unforeseen(mut k: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a comment.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) k, options(pure, nomem, nostack, preserves_flags));
+    }
+    k
+}
+
+/// Decodes a row.
+pub struct Decode<'a, T> {
+    /// What of it is not zero.
+    pub row: LitRow<'a, LitPixel>,
+    /// Where it goes; it has as many blocks.
+    pub to: &'a mut DecodedRow<T>,
+}
+
+impl<T: Real> Work<T> for Decode<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lines<T = T>>(self, _: S) {
+        // As many as a register has of float32.
+        if S::Simd::LANES * size_of::<T>() == size_of::<[f32; 16]>() {
+            self.by::<16>();
+        } else {
+            self.by::<8>();
+        }
+    }
+}
+
+impl<T: Real> Decode<'_, T> {
+    /// So many entries at once.
+    #[inline(always)]
+    fn by<const N: usize>(self) {
+        let Self { row, to: DecodedRow { values, offsets, bounds, blocks } } = self;
+        assert!(row.blocks() == *blocks, "a row of this many inputs");
+        *bounds = row.bounds_from_0();
+        let count = row.entries().len().div_ceil(N);
+        // What is listed behind the row is decoded with it: a loop over what is left would take longer.
+        let (whole, rest) = row.from_here().as_chunks::<N>();
+        let values = &mut values.as_chunks_mut::<N>().0[..count];
+        let offsets = &mut offsets.as_chunks_mut::<N>().0[..count];
+        for k in 0..count.min(whole.len()) {
+            decode(&whole[k], k * N, bounds, &mut values[k], &mut offsets[k]);
+        }
+        if count > whole.len() {
+            // The end of all lists.
+            let (mut last, k) = ([LitPixel::default(); N], count - 1);
+            last[..rest.len()].copy_from_slice(rest);
+            decode(&last, k * N, bounds, &mut values[k], &mut offsets[k]);
+        }
+    }
+}
+
+/// Decodes entries of which the first has the place `at` in its row.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a row has 1,024 places")]
+#[expect(clippy::cast_possible_wrap, reason = "likewise")]
+fn decode<T: Real, const N: usize>(
+    entries: &[LitPixel; N],
+    at: usize,
+    bounds: &[u32; BLOCKS + 1],
+    values: &mut [T; N],
+    offsets: &mut [u32; N],
+) {
+    let mut words = [0; N];
+    for i in 0..N {
+        words[i] = i32::from(u16::from_le_bytes([entries[i].at, entries[i].pixel]));
+    }
+    let most = T::from_pixel(255);
+    let inverse = T::ONE / most;
+    for i in 0..N {
+        // The quotient as Markstein divides: of the table's bits, which a test looks at.
+        let pixel = T::from_pixel(words[i] >> 8);
+        let near = pixel * inverse;
+        values[i] = (-near).mul_add(most, pixel).mul_add(inverse, near);
+    }
+    for i in 0..N {
+        let mut first = 0;
+        for b in 1..BLOCKS {
+            if (at + i) as i32 >= bounds[b] as i32 {
+                first += BLOCK as u32 * stride::<T>();
+            }
+        }
+        offsets[i] = first + (words[i] as u32 & 255) * stride::<T>();
+    }
+}
+
+#[cfg(test)]
+#[path = "decoded_tests.rs"]
+mod tests;
