@@ -176,7 +176,7 @@ impl<T: Real> Work<T> for Slice<'_, T> {
         let Steps { first, rates, optimizer, .. } = *self.steps;
         let Optimizer::Sgd { momentum, l2 } = optimizer;
         let rows = self.data.batches(first, rates.len());
-        self.decode(s, rows, 0);
+        ahead::decode(s, self.ahead.as_mut(), rows, 0);
         for (done, &rate) in rates.iter().enumerate() {
             if done % MEASURE == 0 {
                 self.settle(s);
@@ -224,14 +224,6 @@ impl<'a, T: Real> Slice<'a, T> {
         }
     }
 
-    /// Decodes the row of a step where that pays, if there is such a step.
-    #[inline(always)]
-    fn decode<S: Lines<T = T>>(&mut self, s: S, rows: Rows<'_>, step: usize) {
-        if let Some(ahead) = &mut self.ahead {
-            ahead.decode(s, rows, step);
-        }
-    }
-
     /// The inputs of a row.
     #[inline(always)]
     fn inputs(&mut self, row: usize) -> Row<'a, T> {
@@ -268,13 +260,13 @@ impl<'a, T: Real> Slice<'a, T> {
             let y = &mut lines::flat_mut(&mut self.online.y)[..data.sizes().1];
             data.answers(Rows::Range(row, 1), y);
         }
-        let decoded = self.ahead.as_ref().map(|ahead| ahead.row(done));
+        let decoded = ahead::decoded(s, self.ahead.as_ref(), done);
         self.online.enter(s, self.isa, inputs, decoded);
         // All here, as it is the sums that the processor waits for: to ask for what is far takes long, and
         // the layers behind the first have been left alone until now.
         self.prefetch(rows, done);
         self.settle(s);
-        self.decode(s, rows, done + 1);
+        ahead::decode(s, self.ahead.as_mut(), rows, done + 1);
         totals.saturated += self.online.there_and_back(s, self.isa);
         let loss = self.online.loss(self.isa, label).to_f64();
         totals.loss += loss;
@@ -298,7 +290,7 @@ impl<'a, T: Real> Slice<'a, T> {
             return Some(self.online.parts.len() - 1);
         }
         if self.online.stays_finite(s, inputs, by) {
-            let decoded = self.ahead.as_ref().map(|ahead| ahead.row(done));
+            let decoded = ahead::decoded(s, self.ahead.as_ref(), done);
             self.owed = self.online.descend(s, inputs, decoded, by);
         } else {
             let diverged = Careful::step(self.online, self.data, row, by);

@@ -20,6 +20,13 @@ use crate::error::Error;
 /// Rows have so many blocks at most, as each entry is compared with the beginnings of all.
 const BLOCKS: usize = 4;
 
+/// Whether it pays to decode rows: where a line is one register. Elsewhere steps wait for more than the ends of
+/// loops, and decoding takes longer.
+#[must_use]
+pub const fn pays<S: Lines>() -> bool {
+    S::Simd::LANES == LINE
+}
+
 /// How far the weights of an input lie behind those of the input before, in bytes.
 #[expect(clippy::cast_possible_truncation, reason = "looked at")]
 const fn stride<T>() -> u32 {
@@ -141,8 +148,9 @@ impl<T: Real> Entries<'_, T> {
     }
 }
 
-/// The same number, of which the compiler knows nothing: else it would cut the short loop into two, by fours and
-/// by ones, and that is another end that cannot be foreseen.
+/// The same number, of which the compiler knows nothing, so that a loop stays as it is written. Else it would cut a
+/// short one into two, by fours and by ones, which is another end that cannot be foreseen; or take entries from many
+/// turns together where those of one turn fill a register.
 #[inline(always)]
 fn unforeseen(mut k: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
@@ -166,35 +174,24 @@ impl<T: Real> Work<T> for Decode<'_, T> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, _: S) {
-        // As many as a register has of float32.
-        if S::Simd::LANES * size_of::<T>() == size_of::<[f32; 16]>() {
-            self.by::<16>();
-        } else {
-            self.by::<8>();
-        }
-    }
-}
-
-impl<T: Real> Decode<'_, T> {
-    /// So many entries at once.
-    #[inline(always)]
-    fn by<const N: usize>(self) {
         let Self { row, to: DecodedRow { values, offsets, bounds, blocks } } = self;
         assert!(row.blocks() == *blocks, "a row of this many inputs");
         *bounds = row.bounds_from_0();
-        let count = row.entries().len().div_ceil(N);
+        let count = row.entries().len().div_ceil(LINE);
         // What is listed behind the row is decoded with it: a loop over what is left would take longer.
-        let (whole, rest) = row.from_here().as_chunks::<N>();
-        let values = &mut values.as_chunks_mut::<N>().0[..count];
-        let offsets = &mut offsets.as_chunks_mut::<N>().0[..count];
-        for k in 0..count.min(whole.len()) {
-            decode(&whole[k], k * N, bounds, &mut values[k], &mut offsets[k]);
+        let (whole, rest) = row.and_behind().as_chunks::<LINE>();
+        let values = &mut values.as_chunks_mut::<LINE>().0[..count];
+        let offsets = &mut offsets.as_chunks_mut::<LINE>().0[..count];
+        let mut k = 0;
+        while k < count.min(whole.len()) {
+            decode(&whole[k], k * LINE, bounds, &mut values[k], &mut offsets[k]);
+            k = unforeseen(k + 1);
         }
         if count > whole.len() {
             // The end of all lists.
-            let (mut last, k) = ([LitPixel::default(); N], count - 1);
+            let mut last = [LitPixel::default(); LINE];
             last[..rest.len()].copy_from_slice(rest);
-            decode(&last, k * N, bounds, &mut values[k], &mut offsets[k]);
+            decode(&last, k * LINE, bounds, &mut values[k], &mut offsets[k]);
         }
     }
 }
@@ -203,33 +200,33 @@ impl<T: Real> Decode<'_, T> {
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a row has 1,024 places")]
 #[expect(clippy::cast_possible_wrap, reason = "likewise")]
-fn decode<T: Real, const N: usize>(
-    entries: &[LitPixel; N],
+fn decode<T: Real>(
+    entries: &[LitPixel; LINE],
     at: usize,
     bounds: &[u32; BLOCKS + 1],
-    values: &mut [T; N],
-    offsets: &mut [u32; N],
+    values: &mut [T; LINE],
+    offsets: &mut [u32; LINE],
 ) {
-    let mut words = [0; N];
-    for i in 0..N {
+    let mut words = [0; LINE];
+    for i in 0..LINE {
         words[i] = i32::from(u16::from_le_bytes([entries[i].at, entries[i].pixel]));
     }
     let most = T::from_pixel(255);
     let inverse = T::ONE / most;
-    for i in 0..N {
+    for i in 0..LINE {
         // The quotient as Markstein divides: of the table's bits, which a test looks at.
         let pixel = T::from_pixel(words[i] >> 8);
         let near = pixel * inverse;
         values[i] = (-near).mul_add(most, pixel).mul_add(inverse, near);
     }
-    for i in 0..N {
+    for i in 0..LINE {
         let mut first = 0;
         for b in 1..BLOCKS {
             if (at + i) as i32 >= bounds[b] as i32 {
                 first += BLOCK as u32 * stride::<T>();
             }
         }
-        offsets[i] = first + (words[i] as u32 & 255) * stride::<T>();
+        offsets[i] = first + (words[i].cast_unsigned() & 255) * stride::<T>();
     }
 }
 

@@ -116,7 +116,7 @@ impl<'a, E> LitRow<'a, E> {
     /// The entries of all blocks, and what is listed behind them.
     #[inline(always)]
     #[must_use]
-    pub(super) fn from_here(&self) -> &'a [E] {
+    pub(super) fn and_behind(&self) -> &'a [E] {
         &self.all[self.bounds[0] as usize..]
     }
 

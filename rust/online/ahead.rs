@@ -3,7 +3,7 @@
 use crate::data::{Listed, Rows};
 use crate::error::Error;
 use crate::kernels::Real;
-use crate::kernels::decoded::{Decode, DecodedRow};
+use crate::kernels::decoded::{Decode, DecodedRow, pays};
 use crate::kernels::lines::Lines;
 use crate::kernels::sparse::LitPixel;
 
@@ -21,19 +21,25 @@ pub(super) struct Ahead<'a, T> {
     pub(super) room: &'a mut Room<T>,
 }
 
-impl<T: Real> Ahead<'_, T> {
-    /// Decodes the row of a step, if there is such a step.
-    #[inline(always)]
-    pub(super) fn decode<S: Lines<T = T>>(&mut self, s: S, rows: Rows<'_>, step: usize) {
-        if step < rows.len() {
-            let row = self.lists.row(rows.at(step));
-            s.apart(Decode { row, to: &mut self.room[step % 2] });
-        }
+/// Decodes the row of a step where that pays, if there is such a step.
+#[inline(always)]
+pub(super) fn decode<S: Lines>(
+    s: S,
+    ahead: Option<&mut Ahead<'_, S::T>>,
+    rows: Rows<'_>,
+    step: usize,
+) {
+    if let Some(Ahead { lists, room }) = ahead.filter(|_| pays::<S>() && step < rows.len()) {
+        s.apart(Decode { row: lists.row(rows.at(step)), to: &mut room[step % 2] });
     }
+}
 
-    /// The row of a step, which was decoded.
-    #[inline(always)]
-    pub(super) fn row(&self, step: usize) -> &DecodedRow<T> {
-        &self.room[step % 2]
-    }
+/// The row of a step, where it was decoded.
+#[inline(always)]
+pub(super) fn decoded<'a, S: Lines>(
+    _: S,
+    ahead: Option<&'a Ahead<'_, S::T>>,
+    step: usize,
+) -> Option<&'a DecodedRow<S::T>> {
+    ahead.filter(|_| pays::<S>()).map(|ahead| &ahead.room[step % 2])
 }
