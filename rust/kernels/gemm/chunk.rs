@@ -4,7 +4,7 @@ use super::job::{CHUNK_ROWS, Job, Part};
 use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
 use super::panel::{Shape, group, is_zero, tallest};
 use super::tile::{NextRows, Output, Place, form};
-use super::way::{Share, Way, piece};
+use super::way::{Changed, Share, Way, piece};
 use super::{BLOCK, nonzero, thin};
 use crate::kernels::Real;
 use crate::kernels::simd::{Simd, simd_kernel};
@@ -228,6 +228,7 @@ impl<'a, T: Real> Chunk<'a, T> {
             pixels: std::ptr::null(),
             next: NextRows::NONE,
             share: Share::NONE,
+            changed: Changed::NONE,
         }
     }
 

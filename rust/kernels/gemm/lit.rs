@@ -16,7 +16,7 @@ use super::pack::height;
 use super::packed::Packed;
 use super::panel::Sums;
 use super::tile::{NextRows, Output, Place, form, settle};
-use super::way::Share;
+use super::way::{Changed, Share};
 use super::{BLOCK, Isa};
 use crate::matrix::MatRef;
 
@@ -179,6 +179,7 @@ impl Tile<'_> {
                     pixels,
                     next: if j == 0 { next } else { NextRows::NONE },
                     share: Share::NONE,
+                    changed: Changed::NONE,
                 };
                 let settled = if registers == 1 {
                     tile::<S, 1, FORM>(&place, &output, self.rows, to, &mut check)

@@ -3,8 +3,8 @@
 use std::mem::MaybeUninit;
 
 use super::pack::height;
-use super::tile::{Output, Place, fetch, form, settle};
-use super::way::{Way, fetches_b, pieces_on_the_way};
+use super::tile::{Output, Place, changed, fetch, form, settle};
+use super::way::{Changed, LEG, Way, fetches_b, pieces_on_the_way};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
 
@@ -173,13 +173,19 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     );
     let mut i = 0;
     while i < m {
-        if fetches_b(FORM, V) && place.unpacked.is_null() {
+        let rows = height(m - i, most);
+        // The tile that packs has no legs, a short one but a part.
+        let has_legs = fetches_b(FORM, V) && place.unpacked.is_null();
+        if has_legs {
             place.share = way.next(pieces_on_the_way::<S>(place.k));
         }
-        let rows = height(m - i, most);
+        if V == 4 && has_legs && place.k >= LEG {
+            place.changed = Changed::new(changed(&place, output), rows, place.k);
+        } else {
+            fetch::<S>(&place, output, rows);
+        }
         // SAFETY: the caller's word; the sums fit into the space.
         unsafe {
-            fetch::<S>(&place, output, rows);
             let settled = match rows {
                 _ if V >= 2 && !place.unpacked.is_null() => {
                     let settled = packing::<S, V, FORM>(&place, rows, output, to, check);

@@ -9,7 +9,7 @@ use super::super::simd::Simd;
 use super::BLOCK;
 use super::panel::{SUMS, Sums, is_zero};
 use super::tile::{NextRows, Output, Place, form, load, settle, store};
-use super::way::Share;
+use super::way::{Changed, Share};
 use crate::matrix::MatRef;
 
 /// A lone row passes B row by row where that has at least so many registers' columns: their chains fill the
@@ -59,6 +59,7 @@ pub(super) unsafe fn lone_row<S: Simd>(
                 pixels: std::ptr::null(),
                 next: NextRows::NONE,
                 share: Share::NONE,
+                changed: Changed::NONE,
             };
             let output = if first == 0 { Output::Set(c) } else { Output::Add(c) };
             let to = sums.start();

@@ -10,7 +10,7 @@ use super::super::foreign::Bits;
 use super::super::memory;
 use super::super::simd::Simd;
 use super::BLOCK;
-use super::way::{LEG, Share, fetches_b};
+use super::way::{Changed, LEG, Share, fetch_row, fetches_b};
 
 /// How many rows of B ahead are fetched where they lie in place.
 const AHEAD: usize = 8;
@@ -94,6 +94,8 @@ pub struct Place<T> {
     pub(super) next: NextRows,
     /// And where B is packed, panel by panel.
     pub(super) share: Share,
+    /// And of what it changes.
+    pub(super) changed: Changed<T>,
 }
 
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
@@ -116,6 +118,9 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         let (mut t, mut fetched) = (0, 0);
         while fetches_b(FORM, V) && t + 4 <= k {
             place.share.fetch::<S>(t / LEG);
+            if V == 4 {
+                place.changed.fetch::<S>(t / LEG, (R, place.columns), place.c_stride);
+            }
             let end = k.min(t + LEG) / 4 * 4;
             while t < end {
                 four::<S, R, V, FORM>(place, &rows, t, &mut sums);
@@ -375,28 +380,24 @@ pub(super) unsafe fn settle_here<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// Fetches what a tile's sums will change.
-///
-/// # Safety
-/// As for [`Simd`].
+/// Where what a tile's sums will change begins.
 #[inline(always)]
-pub(super) unsafe fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, rows: usize) {
+pub(super) fn changed<T>(place: &Place<T>, output: &Output<T>) -> *const T {
     let c = match *output {
         Output::Set(c) | Output::Add(c) => c,
         Output::Step { w, .. } => w,
     };
+    c.wrapping_add(place.c).cast_const()
+}
+
+/// Fetches what a tile's sums will change.
+#[inline(always)]
+pub(super) fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, rows: usize) {
+    let start = changed(place, output);
     for r in 0..rows {
-        let row = c.wrapping_add(place.c + r * place.c_stride);
-        // SAFETY: any address will do.
-        unsafe {
-            for v in (0..place.columns).step_by(S::LANES) {
-                S::prefetch(row.wrapping_add(v));
-            }
-            // What begins within a line ends in another. A short tile has no time for it.
-            if place.k >= 2 * LEG {
-                S::prefetch(row.wrapping_add(place.columns - 1));
-            }
-        }
+        let row = start.wrapping_add(r.wrapping_mul(place.c_stride));
+        // A short tile has no time for more lines than it must have.
+        fetch_row::<S>(row, place.columns, place.k >= 2 * LEG);
     }
 }
 

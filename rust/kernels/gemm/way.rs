@@ -1,5 +1,7 @@
 //! What is packed next, fetched by tiles on their way.
 
+use std::ops::Range;
+
 use super::super::memory::{LINE_BYTES, fetch_to_second};
 use super::super::simd::Simd;
 use super::pack::lines_of;
@@ -63,6 +65,62 @@ impl Share {
     }
 }
 
+/// What a wide tile's sums will change: some of its rows are fetched before each leg. Asked for together, before the
+/// first, they would be more lines than a core can count.
+#[derive(Clone, Copy)]
+pub(super) struct Changed<T> {
+    /// The first element.
+    start: *const T,
+    /// How many rows a leg fetches.
+    rows: usize,
+}
+
+impl<T> Changed<T> {
+    /// Nothing, where all was fetched before.
+    pub(super) const NONE: Self = Self { start: std::ptr::null(), rows: 0 };
+
+    /// So many rows, fetched on a way of k steps.
+    #[inline(always)]
+    pub(super) fn new(start: *const T, rows: usize, k: usize) -> Self {
+        Self { start, rows: rows.div_ceil((k / LEG).max(1)) }
+    }
+
+    /// Those of so many rows that a leg fetches.
+    #[inline(always)]
+    fn of(&self, leg: usize, rows: usize) -> Range<usize> {
+        let first = leg * self.rows;
+        first.min(rows)..(first + self.rows).min(rows)
+    }
+
+    /// Fetches the rows of a leg, so many elements of each.
+    #[inline(always)]
+    pub(super) fn fetch<S: Simd<T = T>>(
+        &self,
+        leg: usize,
+        (rows, columns): (usize, usize),
+        stride: usize,
+    ) {
+        for row in self.of(leg, rows) {
+            fetch_row::<S>(self.start.wrapping_add(row.wrapping_mul(stride)), columns, true);
+        }
+    }
+}
+
+/// Fetches a row of what a tile changes; to its last line, or as many lines as it fills.
+#[inline(always)]
+pub(super) fn fetch_row<S: Simd>(row: *const S::T, columns: usize, to_last: bool) {
+    // SAFETY: any address will do.
+    unsafe {
+        for v in (0..columns).step_by(S::LANES) {
+            S::prefetch(row.wrapping_add(v));
+        }
+        // What begins within a line ends in another.
+        if to_last {
+            S::prefetch(row.wrapping_add(columns - 1));
+        }
+    }
+}
+
 /// What is packed next: tiles fetch it on their way, so that packing does not wait for memory, and neither
 /// do they, as a core does that asks for more than it can count.
 ///
@@ -113,7 +171,7 @@ impl<T> Way<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LEG, MatRef, Share, Way, piece, pieces_on_the_way};
+    use super::{Changed, LEG, MatRef, Share, Way, piece, pieces_on_the_way};
     use crate::kernels::gemm::tests::FETCHED;
     use crate::kernels::portable::Portable;
 
@@ -155,5 +213,17 @@ mod tests {
             assert_eq!(FETCHED.take(), expected);
             assert_eq!(way.next(1).pieces, 0);
         }
+    }
+
+    #[test]
+    fn legs_fetch_every_row_once() {
+        for (rows, k) in (1..=6).flat_map(|rows| (LEG..=256).step_by(4).map(move |k| (rows, k))) {
+            let changed = Changed::<f32>::new(std::ptr::null(), rows, k);
+            let legs = k.div_ceil(LEG);
+            let found: Vec<usize> = (0..legs).flat_map(|leg| changed.of(leg, rows)).collect();
+            assert_eq!(found, (0..rows).collect::<Vec<_>>(), "{k} steps");
+            assert!(k < 6 * LEG || (0..legs).all(|leg| changed.of(leg, rows).len() <= 1), "{k}");
+        }
+        assert!(Changed::<f32>::NONE.of(0, 6).is_empty());
     }
 }
