@@ -9,9 +9,9 @@
 //! magnitude grows with each step by what the step can add at most. Only where it comes near the
 //! end of the range a step is done with care.
 
-mod ahead;
 mod batch;
 mod careful;
+mod decoder;
 mod inputs;
 mod lone;
 mod narrow;
@@ -31,9 +31,9 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, State};
 use crate::steps::{Steps, Totals, Trained};
-use ahead::Ahead;
 pub use batch::Batch;
 use careful::Careful;
+use decoder::Decoder;
 pub use lone::Lone;
 use narrow::{Back, There};
 use part::{Part, Place};
@@ -58,8 +58,8 @@ pub struct Online<T> {
     y: Vec<Line<T>>,
     /// The row's inputs, where they are needed as numbers side by side.
     x: Vec<T>,
-    /// Where rows of pixels are decoded, where that pays.
-    room: Option<ahead::Room<T>>,
+    /// Where rows of pixels may be decoded, if the first layer is narrow and has few enough inputs.
+    room: Option<decoder::Room<T>>,
     bound: Bound<T>,
 }
 
@@ -89,7 +89,8 @@ struct Slice<'a, T> {
     isa: Isa,
     data: &'a Dataset<T>,
     sparse: bool,
-    ahead: Option<Ahead<'a, T>>,
+    /// Where rows are decoded before they are met.
+    decoder: Option<Decoder<'a, T>>,
     steps: &'a Steps<'a>,
     totals: Totals,
     /// Taken before anything but the first layer is met.
@@ -109,7 +110,7 @@ impl<T: Real> Online<T> {
                 Part::new(at, place, velocity, 1)
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let room = if parts[0].is_narrow() { ahead::room(network.n_in())? } else { None };
+        let room = if parts[0].is_narrow() { decoder::room(network.n_in())? } else { None };
         Ok(Self {
             narrow: parts.iter().all(Part::is_narrow),
             parts,
@@ -146,11 +147,11 @@ impl<T: Real> Online<T> {
         }
         self.x.fill(T::ZERO);
         let mut room = self.room.take();
-        let ahead = match (data.lists(), &mut room) {
-            (Some(Lists::Pixels(lists)), Some(room)) if sparse => Some(Ahead { lists, room }),
+        let decoder = match (data.lists(), &mut room) {
+            (Some(Lists::Pixels(lists)), Some(room)) if sparse => Some(Decoder { lists, room }),
             _ => None,
         };
-        let slice = Slice { online: self, isa, data, sparse, ahead, steps, totals, owed: None };
+        let slice = Slice { online: self, isa, data, sparse, decoder, steps, totals, owed: None };
         let trained = isa.run(slice);
         self.room = room;
         for (part, layer) in self.parts.iter().zip(layers) {
@@ -176,7 +177,7 @@ impl<T: Real> Work<T> for Slice<'_, T> {
         let Steps { first, rates, optimizer, .. } = *self.steps;
         let Optimizer::Sgd { momentum, l2 } = optimizer;
         let rows = self.data.batches(first, rates.len());
-        ahead::decode(s, self.ahead.as_mut(), rows, 0);
+        decoder::decode(s, &mut self.decoder, rows, 0);
         for (done, &rate) in rates.iter().enumerate() {
             if done % MEASURE == 0 {
                 self.settle(s);
@@ -260,13 +261,13 @@ impl<'a, T: Real> Slice<'a, T> {
             let y = &mut lines::flat_mut(&mut self.online.y)[..data.sizes().1];
             data.answers(Rows::Range(row, 1), y);
         }
-        let decoded = ahead::decoded(s, self.ahead.as_ref(), done);
+        let decoded = decoder::decoded(s, self.decoder.as_ref(), done);
         self.online.enter(s, self.isa, inputs, decoded);
         // All here, as it is the sums that the processor waits for: to ask for what is far takes long, and
         // the layers behind the first have been left alone until now.
         self.prefetch(rows, done);
         self.settle(s);
-        ahead::decode(s, self.ahead.as_mut(), rows, done + 1);
+        decoder::decode(s, &mut self.decoder, rows, done + 1);
         totals.saturated += self.online.there_and_back(s, self.isa);
         let loss = self.online.loss(self.isa, label).to_f64();
         totals.loss += loss;
@@ -290,7 +291,7 @@ impl<'a, T: Real> Slice<'a, T> {
             return Some(self.online.parts.len() - 1);
         }
         if self.online.stays_finite(s, inputs, by) {
-            let decoded = ahead::decoded(s, self.ahead.as_ref(), done);
+            let decoded = decoder::decoded(s, self.decoder.as_ref(), done);
             self.owed = self.online.descend(s, inputs, decoded, by);
         } else {
             let diverged = Careful::step(self.online, self.data, row, by);
@@ -334,6 +335,7 @@ impl<T: Real> Online<T> {
         let Self { parts, x: gathered, .. } = self;
         let part = &mut parts[0];
         if let Some(x) = decoded {
+            debug_assert!(matches!(inputs, Row::Pixels(_)), "only these are decoded");
             return s.apart(ForwardDecoded { isa, x, part });
         }
         match inputs {

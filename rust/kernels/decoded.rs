@@ -20,10 +20,19 @@ use crate::error::Error;
 /// Rows have so many blocks at most, as each entry is compared with the beginnings of all.
 const BLOCKS: usize = 4;
 
+/// So many are summed up side by side: all but the last where there are four, which of an image is its lowest rows
+/// and mostly empty.
+const TOGETHER: usize = 3;
+
 /// Whether it pays to decode rows: where a line is one register. Elsewhere steps wait for more than the ends of
 /// loops, and decoding takes longer.
+#[inline(always)]
 #[must_use]
-pub const fn pays<S: Lines>() -> bool {
+pub fn pays<S: Lines>() -> bool {
+    #[cfg(test)]
+    if super::testing::DECODES.get().everywhere {
+        return true;
+    }
     S::Simd::LANES == LINE
 }
 
@@ -35,13 +44,15 @@ const fn stride<T>() -> u32 {
 }
 
 /// A row, for weights of one line an input.
+///
+/// Of the entries before the end, which is the last of `bounds`, each offset is a whole number of lines below
+/// `blocks * BLOCK`. What stands behind is of no meaning.
 #[derive(Clone, Debug)]
 pub struct DecodedRow<T> {
     values: Vec<T>,
-    /// Where their weights begin, in bytes: whole lines, before the end of the last block as far as they are the
-    /// row's.
+    /// Where their weights begin, in bytes.
     offsets: Vec<u32>,
-    /// Where each block begins among them; those that there are not, at the end.
+    /// Where each block begins among them, ascending; those that there are not, at the end.
     bounds: [u32; BLOCKS + 1],
     blocks: usize,
 }
@@ -78,17 +89,17 @@ impl<T: Real> DecodedRow<T> {
         let zero = Wide::splat(s, T::ZERO);
         let mut chains = [zero; BLOCKS];
         let blocks: [_; BLOCKS] = std::array::from_fn(|b| self.block(b));
-        // Three blocks side by side, as most of what is listed is in the first three where there are four.
-        let together = blocks[..3].iter().fold(usize::MAX, |n, block| n.min(block.values.len()));
+        let lengths = blocks[..TOGETHER].iter().map(|block| block.values.len());
+        let together = lengths.fold(usize::MAX, usize::min);
         for k in 0..together {
-            for b in 0..3 {
-                // SAFETY: k is below the length of each; w was looked at.
+            for b in 0..TOGETHER {
+                // SAFETY: k is below the length of each, and w has `blocks * BLOCK` lines.
                 chains[b] = unsafe { blocks[b].follow(s, k, w, chains[b]) };
             }
         }
         let mut sum = zero;
         for b in 0..BLOCKS {
-            let mut k = if b < 3 { together } else { 0 };
+            let mut k = if b < TOGETHER { together } else { 0 };
             while k < blocks[b].values.len() {
                 // SAFETY: likewise.
                 chains[b] = unsafe { blocks[b].follow(s, k, w, chains[b]) };
@@ -111,7 +122,7 @@ impl<T: Real> DecodedRow<T> {
         let r = Wide::load(s, r).add(Wide::splat(s, T::ZERO));
         let n = self.bounds[BLOCKS] as usize;
         for (&value, &offset) in self.values[..n].iter().zip(&self.offsets[..n]) {
-            // SAFETY: a line before the end of the last block.
+            // SAFETY: an entry before the end, and w has `blocks * BLOCK` lines.
             let w = unsafe { &mut *w.as_mut_ptr().byte_add(offset as usize) };
             // The gradient: to add a product to +0.0 changes nothing unless it is -0.0.
             let g = r.mul(Wide::splat(s, value));
@@ -131,7 +142,7 @@ impl<T: Real> Entries<'_, T> {
     /// A chain, with the next product.
     ///
     /// # Safety
-    /// There are more than k entries, and w has their weights.
+    /// There are more than k entries, all before the row's end, and w has its `blocks * BLOCK` lines.
     #[inline(always)]
     unsafe fn follow<S: Lines<T = T>>(
         self,
@@ -150,14 +161,18 @@ impl<T: Real> Entries<'_, T> {
 
 /// The same number, of which the compiler knows nothing, so that a loop stays as it is written. Else it would cut a
 /// short one into two, by fours and by ones, which is another end that cannot be foreseen; or take entries from many
-/// turns together where those of one turn fill a register.
+/// turns together where those of one turn fill a register. (For x86-64; elsewhere the compiler has its way.)
 #[inline(always)]
-fn unforeseen(mut k: usize) -> usize {
+fn unforeseen(k: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a comment.
-    unsafe {
-        std::arch::asm!("/* {0} */", inout(reg) k, options(pure, nomem, nostack, preserves_flags));
-    }
+    let k = {
+        let mut same = k;
+        // SAFETY: there is no instruction, and the register keeps its value.
+        unsafe {
+            std::arch::asm!("/* {0} */", inout(reg) same, options(pure, nomem, nostack, preserves_flags));
+        }
+        same
+    };
     k
 }
 
@@ -174,25 +189,33 @@ impl<T: Real> Work<T> for Decode<'_, T> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, _: S) {
-        let Self { row, to: DecodedRow { values, offsets, bounds, blocks } } = self;
-        assert!(row.blocks() == *blocks, "a row of this many inputs");
-        *bounds = row.bounds_from_0();
+        let Self { row, to } = self;
+        assert!(row.blocks() == to.blocks, "a row of this many inputs");
+        let bounds = row.bounds_from_0();
+        assert!(bounds.is_sorted(), "blocks one behind the other");
+        // Should anything below fail, the row is empty.
+        to.bounds = [0; BLOCKS + 1];
         let count = row.entries().len().div_ceil(LINE);
         // What is listed behind the row is decoded with it: a loop over what is left would take longer.
         let (whole, rest) = row.and_behind().as_chunks::<LINE>();
-        let values = &mut values.as_chunks_mut::<LINE>().0[..count];
-        let offsets = &mut offsets.as_chunks_mut::<LINE>().0[..count];
+        let values = &mut to.values.as_chunks_mut::<LINE>().0[..count];
+        let offsets = &mut to.offsets.as_chunks_mut::<LINE>().0[..count];
         let mut k = 0;
         while k < count.min(whole.len()) {
-            decode(&whole[k], k * LINE, bounds, &mut values[k], &mut offsets[k]);
+            decode(&whole[k], k * LINE, &bounds, &mut values[k], &mut offsets[k]);
             k = unforeseen(k + 1);
         }
         if count > whole.len() {
             // The end of all lists.
             let mut last = [LitPixel::default(); LINE];
             last[..rest.len()].copy_from_slice(rest);
-            decode(&last, k * LINE, bounds, &mut values[k], &mut offsets[k]);
+            decode(&last, k * LINE, &bounds, &mut values[k], &mut offsets[k]);
         }
+        // Every entry before the end was decoded, and as blocks that there are not begin at the end, each was found
+        // in one that there is.
+        to.bounds = bounds;
+        #[cfg(test)]
+        super::testing::DECODES.with(|decodes| decodes.update(super::testing::Decodes::one_more));
     }
 }
 
@@ -211,13 +234,8 @@ fn decode<T: Real>(
     for i in 0..LINE {
         words[i] = i32::from(u16::from_le_bytes([entries[i].at, entries[i].pixel]));
     }
-    let most = T::from_pixel(255);
-    let inverse = T::ONE / most;
     for i in 0..LINE {
-        // The quotient as Markstein divides: of the table's bits, which a test looks at.
-        let pixel = T::from_pixel(words[i] >> 8);
-        let near = pixel * inverse;
-        values[i] = (-near).mul_add(most, pixel).mul_add(inverse, near);
+        values[i] = T::quotient(words[i] >> 8);
     }
     for i in 0..LINE {
         let mut first = 0;

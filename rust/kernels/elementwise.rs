@@ -152,16 +152,9 @@ simd_kernel! {
 
 kernel! {
     /// The IEEE quotients pixel / 255 (rule 7 of `docs/exactness.md`), without a division.
-    ///
-    /// The product with the reciprocal is off by an ulp at most, and what the remainder adds to it
-    /// rounds to the quotient: a test looks at all 256.
     pub fn pixels<T>(pixels: &[u8], to: &mut [T]) {
-        let most = T::from_f64(255.0);
-        let reciprocal = T::ONE / most;
         for (to, &pixel) in to.iter_mut().zip(pixels) {
-            let pixel = T::from_f64(f64::from(pixel));
-            let near = pixel * reciprocal;
-            *to = (-near).mul_add(most, pixel).mul_add(reciprocal, near);
+            *to = T::quotient(pixel.into());
         }
     }
 }

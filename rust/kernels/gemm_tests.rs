@@ -15,6 +15,8 @@ thread_local! {
     pub(super) static WIDE: Cell<[usize; 4]> = const { Cell::new([0; 4]) };
     /// Where the pieces of B begin that tiles fetched on their way on this thread.
     pub(super) static FETCHED: Cell<Vec<*const i8>> = const { Cell::new(Vec::new()) };
+    /// Which rows of C wide tiles fetched on their way.
+    pub(super) static CHANGED: Cell<Vec<*const i8>> = const { Cell::new(Vec::new()) };
     /// How many elements of B were fetched on this thread while rows left out zeros.
     pub(super) static AHEAD: Cell<usize> = const { Cell::new(0) };
 }
@@ -230,6 +232,25 @@ fn products_of_matrices_that_are_far_from_the_core() {
             assert_eq!(fetched.len(), all, "each once: {}", isa.name());
         }
     }
+}
+
+/// By all tiles but the first of each panel, which packs.
+#[test]
+fn wide_tiles_fetch_each_row_that_they_change() {
+    let Some(isa) = Isa::avx512() else { return };
+    let (m, k, n, stride) = (22, 300, 128, 141);
+    let (a, b) = (mild::<f32>(1, m * k), mild::<f32>(2, k * n));
+    let mut c = vec![0.0; m * stride];
+    let to = &mut MatMut::with_row_stride(&mut c, m, n, stride);
+    CHANGED.set(Vec::new());
+    product(isa, MatRef::new(&a, m, k), MatRef::new(&b, k, n), to);
+    // The second block is too short for that.
+    let rows = (6..m).flat_map(|i| [i * stride, i * stride + 64]);
+    let mut expected: Vec<_> = rows.map(|at| c.as_ptr().wrapping_add(at).cast()).collect();
+    let mut found = CHANGED.take();
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -64,11 +64,9 @@ fn told_first_cache() -> usize {
 /// Asks for the cache lines that hold a slice, for reading soon.
 #[inline(always)]
 pub fn prefetch<T>(slice: &[T]) {
-    // From the beginning of the first line, as the last would be left out else.
-    let before = slice.as_ptr().addr() % LINE_BYTES;
-    let start = slice.as_ptr().cast::<i8>().wrapping_sub(before);
+    let start = slice.as_ptr().cast::<i8>();
     let mut at = 0;
-    while at < before + size_of_val(slice) {
+    while at < size_of_val(slice) {
         fetch(start.wrapping_add(at));
         at += LINE_BYTES;
     }

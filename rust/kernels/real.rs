@@ -57,8 +57,11 @@ pub trait Real:
     fn is_finite(self) -> bool;
     /// The nearest element to `x`.
     fn from_f64(x: f64) -> Self;
-    /// A pixel, below 256; exact. [`From<u8>`] does not become vector code as well.
-    fn from_pixel(pixel: i32) -> Self;
+    /// pixel / 255 for a pixel below 256, rounded once, without a division: the number of [`Real::QUOTIENTS`].
+    ///
+    /// The product with the reciprocal is off by an ulp at most, and what the remainder adds to it rounds to the
+    /// quotient: tests look at all 256.
+    fn quotient(pixel: i32) -> Self;
     /// The same number as `f64`; exact.
     fn to_f64(self) -> f64;
 }
@@ -114,8 +117,10 @@ macro_rules! real {
                 clippy::cast_lossless,
                 reason = "a pixel is below 256"
             )]
-            fn from_pixel(pixel: i32) -> Self {
-                pixel as $t
+            fn quotient(pixel: i32) -> Self {
+                let (pixel, most) = (pixel as $t, 255.0);
+                let near = pixel * (1.0 / most);
+                (-near).mul_add(most, pixel).mul_add(1.0 / most, near)
             }
             #[inline(always)]
             #[allow(clippy::cast_lossless)]

@@ -15,6 +15,25 @@ thread_local! {
     static ENDS: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
 }
 
+/// Rows that were decoded on a thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Decodes {
+    /// Whether they are where it does not pay, too.
+    pub(crate) everywhere: bool,
+    pub(crate) count: usize,
+}
+
+impl Decodes {
+    pub(crate) fn one_more(self) -> Self {
+        Self { count: self.count + 1, ..self }
+    }
+}
+
+thread_local! {
+    pub(crate) static DECODES: Cell<Decodes> =
+        const { Cell::new(Decodes { everywhere: false, count: 0 }) };
+}
+
 /// By `tiny`.
 pub(crate) static MET_TINY: Met = Met(&TINY);
 /// By `ends`.

@@ -43,7 +43,7 @@ impl<T: Real, E: Lit<T>> Work<T> for ForwardLit<'_, T, E> {
     }
 }
 
-/// The same of a layer of one line from a row that was decoded.
+/// The same of a layer of one line, from a row that was decoded.
 pub(super) struct ForwardDecoded<'a, T> {
     pub(super) isa: Isa,
     pub(super) x: &'a DecodedRow<T>,
@@ -146,7 +146,7 @@ impl<T: Real, E: Lit<T>> Work<T> for StepLit<'_, T, E> {
     }
 }
 
-/// The same of a layer of one line from a row that was decoded too.
+/// The same of a layer of one line, from a row that is decoded beside its list.
 pub(super) struct StepDecoded<'a, T> {
     pub(super) decoded: &'a DecodedRow<T>,
     pub(super) step: StepLit<'a, T, LitPixel>,

@@ -6,7 +6,9 @@ use crate::data::{Answers, Dataset, Inputs};
 use crate::init::Initialization;
 use crate::kernels::gemm::BLOCK;
 use crate::kernels::lines::LINE;
-use crate::kernels::testing::{MET_ENDS, MET_TINY, any_of, assert_bits, bits, extreme, mild};
+use crate::kernels::testing::{
+    DECODES, Decodes, MET_ENDS, MET_TINY, any_of, assert_bits, bits, extreme, mild,
+};
 use crate::kernels::{Isa, Real};
 use crate::loss::Loss;
 use crate::network::Network;
@@ -77,6 +79,17 @@ fn run<T: Real>(case: &Case<T>, batch: usize, isa: Isa, path: Path, threads: usi
 fn judge<T: Real>(case: &Case<T>, paths: &[Path], what: &str) -> bool {
     let mut diverged = judge_batch(case, 1, paths, 1, what);
     let sparse = paths.contains(&Path::OnlineSparse);
+    if sparse
+        && matches!(case.x, Inputs::Pixels(_))
+        && case.sizes[1] <= LINE
+        && case.sizes[0] <= 1024
+    {
+        // Where rows are decoded on one set only, as well as on all.
+        DECODES.set(Decodes { everywhere: true, count: 0 });
+        judge_batch(case, 1, &[Path::OnlineSparse], 1, what);
+        let Decodes { count, .. } = DECODES.replace(Decodes { everywhere: false, count: 0 });
+        assert!(count >= Isa::available().len(), "{count} rows were decoded: {what}");
+    }
     for batch in [1, 2, 5] {
         diverged |= judge_batch(case, batch, &by_batches(case, batch, sparse), 1, what);
     }
@@ -305,7 +318,7 @@ fn every_magnitude<T: Real>() {
                 activations: vec![hidden, hidden, [Identity, Relu, Sigmoid][usize::from(seed) % 3]],
                 loss: Loss::SquaredError,
                 parameters: Some(mix(seed, count, often)),
-                x: Inputs::Values(x),
+                x: if seed % 3 == 0 { Inputs::Pixels(pixels(8, 30)) } else { Inputs::Values(x) },
                 y: labels(8, 2),
                 rows: 8,
                 optimizer: sgd(momentum, l2),

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::pack::height;
-use super::tile::{Output, Place, changed, fetch, form, settle};
+use super::tile::{Output, Place, fetch, form, settle, start_of};
 use super::way::{Changed, LEG, Way, fetches_b, pieces_on_the_way};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
@@ -174,18 +174,18 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     let mut i = 0;
     while i < m {
         let rows = height(m - i, most);
-        // The tile that packs has no legs, a short one but a part.
-        let has_legs = fetches_b(FORM, V) && place.unpacked.is_null();
-        if has_legs {
+        // On its way a tile fetches what it has time for. The one that packs does not, as it waits for B itself.
+        let on_the_way = fetches_b(FORM, V) && place.unpacked.is_null();
+        if on_the_way {
             place.share = way.next(pieces_on_the_way::<S>(place.k));
-        }
-        if V == 4 && has_legs && place.k >= LEG {
-            place.changed = Changed::new(changed(&place, output), rows, place.k);
-        } else {
-            fetch::<S>(&place, output, rows);
         }
         // SAFETY: the caller's word; the sums fit into the space.
         unsafe {
+            if V == 4 && on_the_way && place.k >= 2 * LEG {
+                place.changed = Changed::new(start_of(&place, output), rows, place.k);
+            } else {
+                fetch::<S>(&place, output, rows);
+            }
             let settled = match rows {
                 _ if V >= 2 && !place.unpacked.is_null() => {
                     let settled = packing::<S, V, FORM>(&place, rows, output, to, check);

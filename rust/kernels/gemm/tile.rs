@@ -382,7 +382,7 @@ pub(super) unsafe fn settle_here<S: Simd, const R: usize, const V: usize>(
 
 /// Where what a tile's sums will change begins.
 #[inline(always)]
-pub(super) fn changed<T>(place: &Place<T>, output: &Output<T>) -> *const T {
+pub(super) fn start_of<T>(place: &Place<T>, output: &Output<T>) -> *const T {
     let c = match *output {
         Output::Set(c) | Output::Add(c) => c,
         Output::Step { w, .. } => w,
@@ -391,13 +391,17 @@ pub(super) fn changed<T>(place: &Place<T>, output: &Output<T>) -> *const T {
 }
 
 /// Fetches what a tile's sums will change.
+///
+/// # Safety
+/// As for [`Simd`].
 #[inline(always)]
-pub(super) fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, rows: usize) {
-    let start = changed(place, output);
+pub(super) unsafe fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, rows: usize) {
+    let start = start_of(place, output);
     for r in 0..rows {
         let row = start.wrapping_add(r.wrapping_mul(place.c_stride));
         // A short tile has no time for more lines than it must have.
-        fetch_row::<S>(row, place.columns, place.k >= 2 * LEG);
+        // SAFETY: the caller's word; any address will do.
+        unsafe { fetch_row::<S>(row, place.columns, place.k >= 2 * LEG) };
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is packed next, fetched by tiles on their way.
+//! What tiles fetch on their way: what is packed next, and what they change.
 
 use std::ops::Range;
 
@@ -79,10 +79,10 @@ impl<T> Changed<T> {
     /// Nothing, where all was fetched before.
     pub(super) const NONE: Self = Self { start: std::ptr::null(), rows: 0 };
 
-    /// So many rows, fetched on a way of k steps.
+    /// So many rows, fetched on a way of k steps: a leg at least.
     #[inline(always)]
     pub(super) fn new(start: *const T, rows: usize, k: usize) -> Self {
-        Self { start, rows: rows.div_ceil((k / LEG).max(1)) }
+        Self { start, rows: rows.div_ceil(k / LEG) }
     }
 
     /// Those of so many rows that a leg fetches.
@@ -93,23 +93,37 @@ impl<T> Changed<T> {
     }
 
     /// Fetches the rows of a leg, so many elements of each.
+    ///
+    /// # Safety
+    /// As for [`Simd`]; any address will do.
     #[inline(always)]
-    pub(super) fn fetch<S: Simd<T = T>>(
+    pub(super) unsafe fn fetch<S: Simd<T = T>>(
         &self,
         leg: usize,
         (rows, columns): (usize, usize),
         stride: usize,
     ) {
         for row in self.of(leg, rows) {
-            fetch_row::<S>(self.start.wrapping_add(row.wrapping_mul(stride)), columns, true);
+            let row = self.start.wrapping_add(row.wrapping_mul(stride));
+            // SAFETY: the caller's word.
+            unsafe { fetch_row::<S>(row, columns, true) };
+            #[cfg(test)]
+            super::tests::CHANGED.with(|changed| {
+                let mut all = changed.take();
+                all.push(row.cast());
+                changed.set(all);
+            });
         }
     }
 }
 
 /// Fetches a row of what a tile changes; to its last line, or as many lines as it fills.
+///
+/// # Safety
+/// As for [`Simd`]; any address will do.
 #[inline(always)]
-pub(super) fn fetch_row<S: Simd>(row: *const S::T, columns: usize, to_last: bool) {
-    // SAFETY: any address will do.
+pub(super) unsafe fn fetch_row<S: Simd>(row: *const S::T, columns: usize, to_last: bool) {
+    // SAFETY: the caller's word.
     unsafe {
         for v in (0..columns).step_by(S::LANES) {
             S::prefetch(row.wrapping_add(v));
@@ -217,7 +231,8 @@ mod tests {
 
     #[test]
     fn legs_fetch_every_row_once() {
-        for (rows, k) in (1..=6).flat_map(|rows| (LEG..=256).step_by(4).map(move |k| (rows, k))) {
+        for (rows, k) in (1..=6).flat_map(|rows| (2 * LEG..=256).step_by(4).map(move |k| (rows, k)))
+        {
             let changed = Changed::<f32>::new(std::ptr::null(), rows, k);
             let legs = k.div_ceil(LEG);
             let found: Vec<usize> = (0..legs).flat_map(|leg| changed.of(leg, rows)).collect();

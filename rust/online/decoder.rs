@@ -15,8 +15,8 @@ pub(super) fn room<T: Real>(inputs: usize) -> Result<Option<Room<T>>, Error> {
     Ok(DecodedRow::new(inputs)?.zip(DecodedRow::new(inputs)?).map(Into::into))
 }
 
-/// The rows of some steps.
-pub(super) struct Ahead<'a, T> {
+/// The rows of a slice of steps, and where they are decoded.
+pub(super) struct Decoder<'a, T> {
     pub(super) lists: &'a Listed<LitPixel>,
     pub(super) room: &'a mut Room<T>,
 }
@@ -25,11 +25,14 @@ pub(super) struct Ahead<'a, T> {
 #[inline(always)]
 pub(super) fn decode<S: Lines>(
     s: S,
-    ahead: Option<&mut Ahead<'_, S::T>>,
+    decoder: &mut Option<Decoder<'_, S::T>>,
     rows: Rows<'_>,
     step: usize,
 ) {
-    if let Some(Ahead { lists, room }) = ahead.filter(|_| pays::<S>() && step < rows.len()) {
+    if pays::<S>()
+        && step < rows.len()
+        && let Some(Decoder { lists, room }) = decoder
+    {
         s.apart(Decode { row: lists.row(rows.at(step)), to: &mut room[step % 2] });
     }
 }
@@ -38,8 +41,8 @@ pub(super) fn decode<S: Lines>(
 #[inline(always)]
 pub(super) fn decoded<'a, S: Lines>(
     _: S,
-    ahead: Option<&'a Ahead<'_, S::T>>,
+    decoder: Option<&'a Decoder<'_, S::T>>,
     step: usize,
 ) -> Option<&'a DecodedRow<S::T>> {
-    ahead.filter(|_| pays::<S>()).map(|ahead| &ahead.room[step % 2])
+    if pays::<S>() { decoder.map(|decoder| &decoder.room[step % 2]) } else { None }
 }
