@@ -2,9 +2,9 @@
 
 use super::job::{CHUNK_ROWS, Job, Part};
 use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
-use super::panel::{Shape, group, is_zero, tallest};
+use super::panel::{Shape, group, is_zero, tallest, tiles_on_the_way};
 use super::tile::{NextRows, Output, Place, form};
-use super::way::{Changed, Share, Way, piece};
+use super::way::{Changed, Share, Way};
 use super::{BLOCK, nonzero, thin};
 use crate::kernels::Real;
 use crate::kernels::simd::{Simd, simd_kernel};
@@ -190,7 +190,8 @@ unsafe fn block<S: Simd>(
             place.columns = columns_together::<S>(panels, part.n - j);
             chunk.place_b::<S>(form, &mut place, (first, j), panels);
             j += place.columns;
-            let mut way = chunk.way::<S>(form, (first, j), panels);
+            let tiles = tiles_on_the_way::<S>(form, &place, part.m);
+            let mut way = chunk.way::<S>(form, (first, j), panels, (tiles, place.k));
             group::<S>(form, place, part.m, output, check, &mut way);
             place.c += place.columns;
         }
@@ -299,23 +300,34 @@ impl<'a, T: Real> Chunk<'a, T> {
         };
     }
 
-    /// What is packed behind a group, up to column `j`, where it is worth fetching.
+    /// What is packed behind a group, up to column `j`, where it is worth fetching: by so many tiles of k steps.
     #[inline(always)]
-    fn way<S: Simd<T = T>>(&self, form: u8, (first, j): (usize, usize), panels: usize) -> Way<T> {
+    fn way<S: Simd<T = T>>(
+        &self,
+        form: u8,
+        (first, j): (usize, usize),
+        panels: usize,
+        tiles: (usize, usize),
+    ) -> Way<T> {
         let next = if j < self.part.n {
             columns_together::<S>(panels, self.part.n - j)
         } else {
             let k = BLOCK.min(self.job.b().rows().saturating_sub(first + BLOCK));
             columns_together::<S>(panels_together::<S>(form, k), self.part.n)
         };
-        self.way_to::<S>(first, (j, next))
+        self.way_to::<S>(first, (j, next), tiles)
     }
 
     /// The same up to so many columns from `j` on.
     #[inline(always)]
-    pub(super) fn way_to<S: Simd<T = T>>(&self, first: usize, columns: (usize, usize)) -> Way<T> {
+    pub(super) fn way_to<S: Simd<T = T>>(
+        &self,
+        first: usize,
+        columns: (usize, usize),
+        tiles: (usize, usize),
+    ) -> Way<T> {
         let next = self.packed_next(first, columns, near::<S>());
-        next.map_or(Way::NONE, |next| Way::new(&next, piece::<S>()))
+        next.map_or(Way::NONE, |next| Way::new::<S>(&next, tiles))
     }
 
     /// Whether B is packed already.

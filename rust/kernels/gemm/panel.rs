@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use super::pack::height;
 use super::tile::{Output, Place, fetch, form, settle, start_of};
-use super::way::{Changed, LEG, Way, fetches_b, pieces_on_the_way};
+use super::way::{Changed, LEG, Way, fetches_b};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
 
@@ -41,6 +41,14 @@ impl Shape {
 #[inline(always)]
 pub(super) fn tallest<S: Simd>(form: u8, place: &Place<S::T>) -> usize {
     if form == form::PACKED { place.a_strides.1 } else { Shape::of::<S>(place.columns).rows }
+}
+
+/// How many tiles of a group of m rows fetch something on their way: all but one that packs.
+#[inline(always)]
+pub(super) fn tiles_on_the_way<S: Simd>(form: u8, place: &Place<S::T>, m: usize) -> usize {
+    let across = place.columns.div_ceil(Shape::of::<S>(place.columns).columns);
+    let tiles = m.div_ceil(tallest::<S>(form, place)) * across;
+    tiles.saturating_sub(usize::from(!place.unpacked.is_null()))
 }
 
 /// Some panels of B, packed one behind the other, and all rows of A. Where there are several tiles
@@ -177,12 +185,13 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
         // On its way a tile fetches what it has time for. The one that packs does not, as it waits for B itself.
         let on_the_way = fetches_b(FORM, V) && place.unpacked.is_null();
         if on_the_way {
-            place.share = way.next(pieces_on_the_way::<S>(place.k));
+            place.share = way.next();
         }
         // SAFETY: the caller's word; the sums fit into the space.
         unsafe {
             if V == 4 && on_the_way && place.k >= 2 * LEG {
-                place.changed = Changed::new(start_of(&place, output), rows, place.k);
+                let start = (start_of(&place, output), place.c_stride);
+                place.changed = Changed::new(start, rows, place.k);
             } else {
                 fetch::<S>(&place, output, rows);
             }

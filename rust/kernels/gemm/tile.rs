@@ -116,10 +116,11 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         }
         let mut sums = [[S::splat(S::T::ZERO); V]; R];
         let (mut t, mut fetched) = (0, 0);
+        let (mut share, mut changed) = (place.share, place.changed);
         while fetches_b(FORM, V) && t + 4 <= k {
-            place.share.fetch::<S>(t / LEG);
+            share.fetch::<S>();
             if V == 4 {
-                place.changed.fetch::<S>(t / LEG, (R, place.columns), place.c_stride);
+                changed.fetch::<S, V>(place.columns);
             }
             let end = k.min(t + LEG) / 4 * 4;
             while t < end {
