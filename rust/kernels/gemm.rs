@@ -201,12 +201,12 @@ impl<T: Real> Team<'_, T> {
         }
         let sole = Sole(self.crew.caller());
         let crew = if job.pays() { self.crew } else { &sole };
-        let (rows, columns) = job.chunk_size(crew.workers());
-        let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
+        let (rows, columns) = job.cuts(crew.workers());
+        let across = columns.pieces();
         let finite = AtomicBool::new(true);
-        crew.share(down * across, &|worker, chunk| {
-            let (i, j) = (chunk / across * rows, chunk % across * columns);
-            let part = Part { i, m: rows.min(m - i), j, n: columns.min(n - j) };
+        crew.share(rows.pieces() * across, &|worker, chunk| {
+            let ((i, m), (j, n)) = (rows.piece(chunk / across), columns.piece(chunk % across));
+            let part = Part { i, m, j, n };
             let mut scratch = self.scratch.of(worker);
             if !work(self.isa, job, part, &mut scratch) {
                 finite.store(false, Ordering::Relaxed);

@@ -104,13 +104,14 @@ impl<'a, T: Real> Job<'a, T> {
         rows * self.b.columns() * size_of::<T>()
     }
 
-    /// How many rows and columns a chunk has.
-    pub(super) fn chunk_size(&self, workers: usize) -> (usize, usize) {
+    /// How the rows and columns of C are cut into chunks.
+    pub(super) fn cuts(&self, workers: usize) -> (Cut, Cut) {
         let (m, k, n) = (self.a.rows(), self.a.columns(), self.b.columns());
         if m == 1 || m <= ACROSS && self.b.row_stride() == 1 {
             // They pass B as it lies, the longer its rows the better.
             let columns = n.div_ceil(workers).next_multiple_of(2 * WIDEST);
-            return (m, columns.min(LONG_BYTES / size_of::<T>()));
+            let most = columns.min(LONG_BYTES / size_of::<T>());
+            return (Cut::whole(m), Cut::new(n, n.div_ceil(most), WIDEST));
         }
         // A step by one row, whose A counts as in place, passes the parameters: whole rows of them, where there are
         // enough to share.
@@ -125,11 +126,48 @@ impl<'a, T: Real> Job<'a, T> {
             let across = n.div_ceil(columns);
             let down = if workers == 1 { 1 } else { (2 * workers).div_ceil(across) };
             let down = down.min(m.div_ceil(32)).max(m.div_ceil(CHUNK_ROWS));
-            (m.div_ceil(down).next_multiple_of(8), columns.min(n))
+            // Half as many columns as a tile has are no loss where workers then have as much to do.
+            let unit = if workers == 1 { WIDEST } else { WIDEST / 2 };
+            (Cut::new(m, down, 8), Cut::new(n, across, unit))
         } else {
-            let chunks = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
-            (m.div_ceil(chunks).next_multiple_of(8).min(CHUNK_ROWS), n)
+            (Cut::new(m, m.div_ceil(CHUNK_ROWS).next_multiple_of(workers), 8), Cut::whole(n))
         }
+    }
+}
+
+/// Rows or columns of C, cut into pieces that are as long as each other but for one unit.
+#[derive(Clone, Copy)]
+pub(super) struct Cut {
+    length: usize,
+    unit: usize,
+    pieces: usize,
+}
+
+impl Cut {
+    /// At most so many pieces, each some whole units; the last ends where the length does.
+    fn new(length: usize, pieces: usize, unit: usize) -> Self {
+        Self { length, unit, pieces: pieces.min(length.div_ceil(unit)) }
+    }
+
+    /// One piece.
+    fn whole(length: usize) -> Self {
+        Self::new(length, 1, length.max(1))
+    }
+
+    /// How many pieces there are.
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces
+    }
+
+    /// Where a piece begins, and how long it is.
+    pub(super) fn piece(&self, piece: usize) -> (usize, usize) {
+        let (first, end) = (self.edge(piece), self.edge(piece + 1));
+        (first, end - first)
+    }
+
+    fn edge(&self, piece: usize) -> usize {
+        let units = self.length.div_ceil(self.unit);
+        (piece * units / self.pieces * self.unit).min(self.length)
     }
 }
 
@@ -140,4 +178,28 @@ pub(super) struct Part {
     pub(super) m: usize,
     pub(super) j: usize,
     pub(super) n: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cut;
+
+    #[test]
+    fn pieces_are_as_long_as_each_other() {
+        for (length, pieces, unit, expected) in [
+            (2500, 10, 32, &[224, 256, 256, 256, 256, 256, 256, 256, 256, 228][..]),
+            (784, 4, 8, &[192, 200, 192, 200]),
+            (1, 4, 8, &[1]),
+            (17, 4, 8, &[8, 8, 1]),
+            (100, 1, 64, &[100]),
+        ] {
+            let cut = Cut::new(length, pieces, unit);
+            let found: Vec<_> = (0..cut.pieces()).map(|piece| cut.piece(piece)).collect();
+            let lengths: Vec<_> = found.iter().map(|piece| piece.1).collect();
+            assert_eq!(lengths, expected);
+            assert!(found.windows(2).all(|next| next[0].0 + next[0].1 == next[1].0));
+            assert_eq!(found[0].0, 0);
+        }
+        assert_eq!(Cut::whole(7).piece(0), (0, 7));
+    }
 }
