@@ -13,7 +13,7 @@ use crate::data::{Dataset, Listed, Lists, Rows};
 use crate::error::Error;
 use crate::kernels::columns::{self, Columns, Piece, strip_lines};
 use crate::kernels::ends::{AnyTiny, Surround};
-use crate::kernels::gemm::{Alone, BLOCK, Team};
+use crate::kernels::gemm::{Alone, BLOCK, Cuts, Task, Team, Window, share_each, share_windows};
 use crate::kernels::lines::{self, LINE, Line, Lines, Work};
 use crate::kernels::memory::zeros;
 use crate::kernels::rows::Descent;
@@ -32,6 +32,8 @@ const SHARED: (usize, usize) = (1 << 16, 16);
 pub struct First<T> {
     layer: Layer,
     strips: Vec<Strip>,
+    /// The output that each begins with, and their number.
+    edges: Vec<usize>,
     /// How many blocks of inputs there are.
     blocks: usize,
     /// Strip by strip, block by block.
@@ -113,6 +115,7 @@ impl<T: Real> First<T> {
             r: zeros(lines)?,
             ends: zeros(if has_ends { checked_product(2, lines)? } else { 0 })?,
             layer: layer.clone(),
+            edges: strips.iter().map(|s| s.first * LINE).chain([layer.n_out]).collect(),
             strips,
             blocks,
             pieces,
@@ -174,7 +177,7 @@ impl<T: Real> First<T> {
         }
     }
 
-    /// W x for the rows of a tile (Eq. 6), into a (rows, n_out), then `with_bias` for each; also
+    /// W x for the rows of a tile (Eq. 6), into a (rows, n_out), then `with_bias` for some rows at a time; also
     /// lists the columns for the step.
     pub fn forward(
         &mut self,
@@ -184,8 +187,8 @@ impl<T: Real> First<T> {
         a: &mut [T],
         with_bias: &(impl Fn(&mut [T]) + Sync),
     ) {
-        let Self { layer, strips, pieces, columns, .. } = self;
-        let job = Forward { team, layer, strips, pieces, tile };
+        let Self { layer, strips, edges, pieces, columns, .. } = self;
+        let job = Forward { team, layer, strips, edges, pieces, tile };
         match (columns, data.lists()) {
             (AllColumns::Pixels(columns), Some(Lists::Pixels(lists))) => {
                 job.share(lists, columns, a, with_bias);
@@ -297,6 +300,7 @@ struct Forward<'a, T> {
     team: &'a Team<'a, T>,
     layer: &'a Layer,
     strips: &'a [Strip],
+    edges: &'a [usize],
     pieces: &'a [Piece<T>],
     tile: Rows<'a>,
 }
@@ -313,20 +317,21 @@ impl<T: Real> Forward<'_, T> {
         let (rows, n_out, blocks) = (self.tile.len(), self.layer.n_out, columns.len());
         let pays = rows >= SHARED.1 && lists.mean() * rows * n_out >= SHARED.0;
         let crew = if pays { self.team.crew } else { &Alone };
-        let each = if crew.workers() > 1 { rows.div_ceil(2 * crew.workers()) } else { rows };
+        // A worker meets the strips that it has moved, if there are enough; and passes their weights once.
+        let (workers, strips) = (crew.workers(), self.strips.len());
+        let down = if strips.is_multiple_of(workers) { 1 } else { (2 * workers).div_ceil(strips) };
+        let cuts = Cuts { columns: n_out, edges: self.edges, down };
         let columns = Mutex::new(columns.iter_mut().enumerate());
-        let chunks = Mutex::new(a.chunks_mut(each * n_out).enumerate());
-        crew.share(blocks + rows.div_ceil(each), &|_, _| {
-            if let Some((b, columns)) = next(&columns) {
-                columns.collect(b, rows, |i| lists.row(self.tile.at(i)));
-            } else if let Some((i, a)) = next(&chunks) {
-                for s in 0..self.strips.len() {
-                    let chunk = Chunk { job: self, lists, first: i * each, s, a };
-                    self.team.isa.run(chunk);
+        share_windows(crew, a, cuts, blocks, &|task| match task {
+            Task::Fill(s, first, z) => self.team.isa.run(Chunk { job: self, lists, first, s, z }),
+            Task::Other => {
+                if let Some((b, columns)) = next(&columns) {
+                    columns.collect(b, rows, |i| lists.row(self.tile.at(i)));
                 }
-                a.chunks_exact_mut(n_out).for_each(with_bias);
             }
         });
+        let team = Team { crew, ..*self.team };
+        team.fill_rows(a, n_out, &|_, a| with_bias(a));
     }
 }
 
@@ -336,7 +341,7 @@ struct Chunk<'a, T, E> {
     lists: &'a Listed<E>,
     first: usize,
     s: usize,
-    a: &'a mut [T],
+    z: Window<'a, T>,
 }
 
 impl<T: Real, E: Lit<T>> Work<T> for Chunk<'_, T, E> {
@@ -344,16 +349,17 @@ impl<T: Real, E: Lit<T>> Work<T> for Chunk<'_, T, E> {
 
     #[inline(always)]
     fn run<S: Lines<T = T>>(self, s: S) {
-        let Self { job, lists, first, a, .. } = self;
+        let Self { job, lists, first, mut z, .. } = self;
         let row = |i| lists.row(job.tile.at(first + i));
-        let strip = job.strips[self.s];
         let blocks = job.pieces.len() / job.strips.len();
         let pieces = &job.pieces[self.s * blocks..][..blocks];
-        let place = (job.layer.n_out, strip.first * LINE);
-        match strip.lines {
-            1 => columns::product::<S, E, 4, 1>(s, &row, pieces, a, place),
-            2 => columns::product::<S, E, 2, 2>(s, &row, pieces, a, place),
-            _ => columns::product::<S, E, 1, 4>(s, &row, pieces, a, place),
+        match job.strips[self.s].lines {
+            1 => columns::product::<S, E, 4, 1>(s, &row, pieces, &mut z),
+            2 => columns::product::<S, E, 2, 2>(s, &row, pieces, &mut z),
+            _ if lines::is_one_register::<S>() => {
+                columns::product::<S, E, 2, 4>(s, &row, pieces, &mut z);
+            }
+            _ => columns::product::<S, E, 1, 4>(s, &row, pieces, &mut z),
         }
     }
 }
@@ -382,15 +388,11 @@ impl<T: Real> Backward<'_, T> {
         let lines = self.strips.iter().map(|strip| strip.lines).sum::<usize>();
         let pays = self.rows >= SHARED.1 && lit * lines * LINE >= SHARED.0;
         let crew = if pays { self.team.crew } else { &Alone };
-        let count = pieces.len();
-        let pieces = Mutex::new(pieces.iter_mut().enumerate());
         let finite = AtomicBool::new(true);
-        crew.share(count, &|_, _| {
-            if let Some((p, piece)) = next(&pieces) {
-                let (strip, columns) = (self.strips[p / self.blocks], &columns[p % self.blocks]);
-                if !self.team.isa.run(Move { job: self, strip, columns, piece }) {
-                    finite.store(false, Ordering::Relaxed);
-                }
+        share_each(crew, pieces, &|p, piece| {
+            let (strip, columns) = (self.strips[p / self.blocks], &columns[p % self.blocks]);
+            if !self.team.isa.run(Move { job: self, strip, columns, piece }) {
+                finite.store(false, Ordering::Relaxed);
             }
         });
         finite.into_inner()
@@ -413,6 +415,7 @@ impl<T: Real, E: Lit<T>> Work<T> for Move<'_, T, E> {
         match self.strip.lines {
             1 => self.strip_of::<S, 4, 1>(s),
             2 => self.strip_of::<S, 2, 2>(s),
+            _ if lines::is_one_register::<S>() => self.strip_of::<S, 2, 4>(s),
             _ => self.strip_of::<S, 1, 4>(s),
         }
     }

@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use super::ends::Ends;
-use super::gemm::BLOCK;
+use super::gemm::{BLOCK, Window};
 use super::lines::{LINE, Line, Lines, Wide};
 use super::memory::zeros;
 use super::rows::Descent;
@@ -151,49 +151,46 @@ impl<E: Copy + Default> Columns<E> {
     }
 }
 
-/// z = x W by rule 1 for the rows of z (n, stride), of which a strip of `L` lines from element j on
-/// is written: `row` has their lists, `pieces` the strip's weights, block by block.
+/// z = x W by rule 1 for the rows of z, whose columns are a strip of `L` lines: `row` has their lists,
+/// `pieces` the strip's weights, block by block. `C` rows side by side.
 ///
 /// # Panics
-/// Where a block has fewer weights, or z does not hold whole rows.
+/// Where a block has fewer weights.
 #[inline(always)]
 pub fn product<'a, S: Lines, E: Lit<S::T> + 'a, const C: usize, const L: usize>(
     s: S,
     row: &impl Fn(usize) -> LitRow<'a, E>,
     pieces: &[Piece<S::T>],
-    z: &mut [S::T],
-    (stride, j): (usize, usize),
+    z: &mut Window<'_, S::T>,
 ) {
-    let n = z.len() / stride;
     for (b, piece) in pieces.iter().enumerate() {
         let mut i = 0;
-        while i + C <= n {
+        while i + C <= z.rows() {
             let mut lists = [&[][..]; C];
             for c in 0..C {
                 lists[c] = row(i + c).block(b);
             }
-            let z = &mut z[i * stride..];
-            product_of::<S, E, C, L>(s, lists, &piece.w, z, (stride, j), b == 0);
+            let chains = product_of::<S, E, C, L>(s, lists, &piece.w);
+            for c in 0..C {
+                add(s, z.row(i + c), chains[c], b == 0);
+            }
             i += C;
         }
-        while i < n {
-            let (lists, z) = ([row(i).block(b)], &mut z[i * stride..]);
-            product_of::<S, E, 1, L>(s, lists, &piece.w, z, (stride, j), b == 0);
+        while i < z.rows() {
+            let [chain] = product_of::<S, E, 1, L>(s, [row(i).block(b)], &piece.w);
+            add(s, z.row(i), chain, b == 0);
             i += 1;
         }
     }
 }
 
-/// One block of the same for `C` rows side by side, at the beginning of z.
+/// The chains of one block of `C` rows side by side, from +0.0.
 #[inline(always)]
 pub(super) fn product_of<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     s: S,
     lists: [&[E]; C],
     w: &[Line<S::T>],
-    z: &mut [S::T],
-    (stride, j): (usize, usize),
-    first: bool,
-) {
+) -> [[Wide<S>; L]; C] {
     let mut together = lists[0].len();
     for c in 1..C {
         together = together.min(lists[c].len());
@@ -203,13 +200,19 @@ pub(super) fn product_of<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>
     for c in 0..C {
         let mut chain = [chains[c]];
         follow(s, [lists[c]], together..lists[c].len(), w, &mut chain);
-        add(s, &mut z[c * stride..][j..stride], chain[0], first);
+        [chains[c]] = chain;
     }
+    chains
 }
 
 /// Adds the chains of a block to the beginning of z, or begins with them.
 #[inline(always)]
-fn add<S: Lines, const L: usize>(s: S, z: &mut [S::T], chains: [Wide<S>; L], first: bool) {
+pub(super) fn add<S: Lines, const L: usize>(
+    s: S,
+    z: &mut [S::T],
+    chains: [Wide<S>; L],
+    first: bool,
+) {
     let zero = Wide::splat(s, S::T::ZERO);
     let (whole, rest) = z.as_chunks_mut::<LINE>();
     for l in 0..L.min(whole.len()) {
@@ -252,18 +255,6 @@ fn follow<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     }
 }
 
-/// The chains over whole lists of equal length, from +0.0.
-#[inline(always)]
-fn chains<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
-    s: S,
-    lists: [&[E]; C],
-    w: &[Line<S::T>],
-) -> [[Wide<S>; L]; C] {
-    let mut chains = [[Wide::splat(s, S::T::ZERO); L]; C];
-    follow(s, lists, 0..lists[0].len(), w, &mut chains);
-    chains
-}
-
 /// The parameters of a strip and a block: W, its velocity and the gradient of the tiles before, each
 /// (256, L), or empty where there is none.
 #[derive(Clone, Debug)]
@@ -300,7 +291,7 @@ pub fn accumulate<S: Lines, E: Lit<S::T>, const L: usize>(
     let g = piece.g.as_chunks_mut::<L>().0;
     assert_eq!(g.len(), BLOCK, "a gradient a weight");
     for (i, g) in g.iter_mut().enumerate() {
-        let [chain] = chains::<S, E, 1, L>(s, [columns.of(i)], r);
+        let [chain] = product_of::<S, E, 1, L>(s, [columns.of(i)], r);
         for l in 0..L {
             let before = if first { Wide::splat(s, S::T::ZERO) } else { Wide::load(s, &g[l]) };
             before.add(chain[l]).store(&mut g[l]);
@@ -328,27 +319,26 @@ pub fn descend<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
         let lit = &columns.lit[..columns.n_lit];
         let mut k = 0;
         while k < lit.len() {
-            let mut lists = [columns.of(usize::from(lit[k])); C];
-            // As the inputs stand by the lengths of their lists, the first and the last decide.
-            let last = (k + C - 1).min(lit.len() - 1);
-            if C > 1 && k + C <= lit.len() && columns.count(lit[last]) == lists[0].len() {
-                for c in 1..C {
+            if k + C <= lit.len() {
+                let mut lists = [&[][..]; C];
+                for c in 0..C {
                     lists[c] = columns.of(usize::from(lit[k + c]));
                 }
-                let chains = chains::<S, E, C, L>(s, lists, r);
+                // As the inputs stand by the lengths of their lists, these are about as long.
+                let chains = product_of::<S, E, C, L>(s, lists, r);
                 for c in 0..C {
                     step(s, piece, usize::from(lit[k + c]), chains[c], true, by, &mut check);
                 }
                 k += C;
             } else {
-                let [chain] = chains::<S, E, 1, L>(s, [lists[0]], r);
+                let [chain] = product_of::<S, E, 1, L>(s, [columns.of(usize::from(lit[k]))], r);
                 step(s, piece, usize::from(lit[k]), chain, true, by, &mut check);
                 k += 1;
             }
         }
     } else {
         for input in 0..BLOCK {
-            let [chain] = chains::<S, E, 1, L>(s, [columns.of(input)], r);
+            let [chain] = product_of::<S, E, 1, L>(s, [columns.of(input)], r);
             step(s, piece, input, chain, first, by, &mut check);
         }
     }
@@ -375,8 +365,8 @@ pub fn descend_saturated<S: Lines, E: Lit<S::T>, const L: usize>(
     let w = piece.w.as_chunks_mut::<L>().0;
     for &input in &columns.lit[..columns.n_lit] {
         let lists = [columns.of(usize::from(input))];
-        let [upper] = chains::<S, E, 1, L>(s, lists, ends[0]);
-        let [lower] = chains::<S, E, 1, L>(s, lists, ends[1]);
+        let [upper] = product_of::<S, E, 1, L>(s, lists, ends[0]);
+        let [lower] = product_of::<S, E, 1, L>(s, lists, ends[1]);
         let w = &mut w[usize::from(input)];
         let (mut moved, mut sure) = ([zero; L], true);
         for l in 0..L {
@@ -387,7 +377,7 @@ pub fn descend_saturated<S: Lines, E: Lit<S::T>, const L: usize>(
             }
         }
         if !sure {
-            let [chain] = chains::<S, E, 1, L>(s, lists, r);
+            let [chain] = product_of::<S, E, 1, L>(s, lists, r);
             for l in 0..L {
                 moved[l] = by.full(s, zero.add(chain[l]), Wide::load(s, &w[l]), None);
             }

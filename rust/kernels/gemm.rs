@@ -21,6 +21,7 @@ mod pack;
 mod packed;
 mod panel;
 mod list;
+mod share;
 mod team;
 mod thin;
 pub(super) mod tile;
@@ -29,6 +30,7 @@ mod way;
 pub(super) use list::{List, places};
 pub use lit::product_lit;
 pub use packed::Packed;
+pub use share::{Cuts, Task, Window, share_each, share_windows};
 pub use team::{Alone, Crew, MAX_WORKERS, Scratch, Sole, Team, unlocked};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -139,6 +139,12 @@ pub trait Lines: Copy + 'static {
     unsafe fn equal(a: Self::W, b: Self::W) -> u32;
 }
 
+/// Whether a line is one register.
+#[must_use]
+pub const fn is_one_register<S: Lines>() -> bool {
+    S::Simd::LANES == LINE
+}
+
 /// A line in registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Wide<S: Lines>(S::W);

@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use super::{Check, Moved, move_one};
 use crate::kernels::Real;
-use crate::kernels::columns::product_of;
+use crate::kernels::columns::{add, product_of};
 use crate::kernels::ends::Ends;
 use crate::kernels::gemm::BLOCK;
-use crate::kernels::lines::{LINE, Line, Lines, Wide, flat_mut};
+use crate::kernels::lines::{Line, Lines, Wide, flat_mut};
 use crate::kernels::rows::Descent;
 use crate::kernels::sparse::{Lit, LitRow};
 use crate::kernels::tiny::any_tiny;
@@ -30,19 +30,19 @@ pub fn product_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
     w: &[Line<S::T>],
     z: &mut [Line<S::T>],
 ) {
-    let (rows, z) = (z.len() / L, flat_mut(z));
+    let (rows, z) = (z.len() / L, z.as_chunks_mut::<L>().0);
     for (b, w) in w.chunks_exact(BLOCK * L).enumerate() {
         let mut i = 0;
-        while i < rows {
-            let (z, place) = (&mut z[i * L * LINE..], (L * LINE, 0));
-            if i + 2 <= rows {
-                let lists = [row(i).block(b), row(i + 1).block(b)];
-                product_of::<S, E, 2, L>(s, lists, w, z, place, b == 0);
-                i += 2;
-            } else {
-                product_of::<S, E, 1, L>(s, [row(i).block(b)], w, z, place, b == 0);
-                i += 1;
-            }
+        while i + 2 <= rows {
+            let lists = [row(i).block(b), row(i + 1).block(b)];
+            let [upper, lower] = product_of::<S, E, 2, L>(s, lists, w);
+            add(s, flat_mut(&mut z[i]), upper, b == 0);
+            add(s, flat_mut(&mut z[i + 1]), lower, b == 0);
+            i += 2;
+        }
+        if i < rows {
+            let [chain] = product_of::<S, E, 1, L>(s, [row(i).block(b)], w);
+            add(s, flat_mut(&mut z[i]), chain, b == 0);
         }
     }
 }

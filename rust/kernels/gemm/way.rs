@@ -281,8 +281,9 @@ mod tests {
             assert_eq!(found, expected, "{k} steps");
         }
         CHANGED.set(Vec::new());
+        let mut none = Changed::<f32>::NONE;
         // SAFETY: plain lanes.
-        unsafe { Changed::<f32>::NONE.fetch::<S, 4>(30) };
+        unsafe { none.fetch::<S, 4>(30) };
         assert!(CHANGED.take().is_empty());
     }
 }
