@@ -154,7 +154,9 @@ mod tests {
                         for i in 0..window.rows() {
                             let row = window.row(i);
                             assert_eq!(row.len(), edges[edge + 1] - edges[edge]);
-                            row.iter_mut().for_each(|x| *x += 1 + 10 * edge + 100 * (first + i));
+                            for x in row {
+                                *x += 1 + 10 * edge + 100 * (first + i);
+                            }
                         }
                     }
                     Task::Other => _ = beside.fetch_add(1, Ordering::Relaxed),

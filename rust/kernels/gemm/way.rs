@@ -157,7 +157,7 @@ pub(super) struct Way<T> {
     line: usize,
     piece: usize,
     /// How many pieces a tile fetches, and a leg of it.
-    times: usize,
+    share: usize,
     each: usize,
 }
 
@@ -171,7 +171,7 @@ impl<T> Way<T> {
         size: 1,
         line: 0,
         piece: 0,
-        times: 0,
+        share: 0,
         each: 0,
     };
 
@@ -182,8 +182,8 @@ impl<T> Way<T> {
         let (size, legs) = (piece::<S>(), legs(k));
         let pieces = lines * length.div_ceil(size);
         let each = pieces.div_ceil((tiles * legs).max(1)).min(most_of_leg::<S>());
-        let times = each * legs;
-        Self { b: b.data().as_ptr(), stride, length, lines, size, line: 0, piece: 0, times, each }
+        let share = each * legs;
+        Self { b: b.data().as_ptr(), stride, length, lines, size, line: 0, piece: 0, share, each }
     }
 
     /// The share of the next tile.
@@ -196,7 +196,7 @@ impl<T> Way<T> {
         // A piece that begins within a cache line touches one more. That is the first: within a block the
         // panel before ends in it, and has fetched it.
         let start = at.cast::<i8>().wrapping_add(LINE_BYTES - size_of::<T>());
-        let pieces = self.times.min(self.lines - self.line);
+        let pieces = self.share.min(self.lines - self.line);
         self.line += pieces;
         if self.line == self.lines {
             (self.line, self.piece) = (0, self.piece + 1);
