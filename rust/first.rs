@@ -2,7 +2,7 @@
 //!
 //! It computes what `train.rs` tells, to the bit. While it is at work its weights lie in lines of a
 //! cache line each, cut into pieces: strips of a few outputs, blocks of 256 inputs. Workers share
-//! the rows forward, and the pieces in the step.
+//! the strips forward, cut by rows where these are few, and the pieces in the step: so each keeps its strips.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -306,6 +306,14 @@ struct Forward<'a, T> {
 }
 
 impl<T: Real> Forward<'_, T> {
+    /// Into how many parts of the rows each strip is cut: into one where workers have equally many, so that they
+    /// meet the weights that they have moved, and each once.
+    fn down(&self, workers: usize) -> usize {
+        let (strips, widths) = (self.strips.len(), self.strips.iter().map(|strip| strip.lines));
+        let even = strips.is_multiple_of(workers) && widths.clone().min() == widths.max();
+        if workers == 1 || even { 1 } else { (2 * workers).div_ceil(strips) }
+    }
+
     /// Lists the columns and computes the rows.
     fn share<E: Lit<T> + Send + Sync>(
         &self,
@@ -317,19 +325,19 @@ impl<T: Real> Forward<'_, T> {
         let (rows, n_out, blocks) = (self.tile.len(), self.layer.n_out, columns.len());
         let pays = rows >= SHARED.1 && lists.mean() * rows * n_out >= SHARED.0;
         let crew = if pays { self.team.crew } else { &Alone };
-        // A worker meets the strips that it has moved, if there are enough; and passes their weights once.
-        let (workers, strips) = (crew.workers(), self.strips.len());
-        let down = if strips.is_multiple_of(workers) { 1 } else { (2 * workers).div_ceil(strips) };
-        let cuts = Cuts { columns: n_out, edges: self.edges, down };
+        let cuts = Cuts { columns: n_out, edges: self.edges, down: self.down(crew.workers()) };
         let columns = Mutex::new(columns.iter_mut().enumerate());
         share_windows(crew, a, cuts, blocks, &|task| match task {
-            Task::Fill(s, first, z) => self.team.isa.run(Chunk { job: self, lists, first, s, z }),
+            Task::Fill { edge, first, window } => {
+                self.team.isa.run(Chunk { job: self, lists, first, s: edge, z: window });
+            }
             Task::Other => {
                 if let Some((b, columns)) = next(&columns) {
                     columns.collect(b, rows, |i| lists.row(self.tile.at(i)));
                 }
             }
         });
+        // For the short rows of each strip that took longer.
         let team = Team { crew, ..*self.team };
         team.fill_rows(a, n_out, &|_, a| with_bias(a));
     }

@@ -170,23 +170,23 @@ pub fn product<'a, S: Lines, E: Lit<S::T> + 'a, const C: usize, const L: usize>(
             for c in 0..C {
                 lists[c] = row(i + c).block(b);
             }
-            let chains = product_of::<S, E, C, L>(s, lists, &piece.w);
+            let chains = chains_of::<S, E, C, L>(s, lists, &piece.w);
             for c in 0..C {
                 add(s, z.row(i + c), chains[c], b == 0);
             }
             i += C;
         }
         while i < z.rows() {
-            let [chain] = product_of::<S, E, 1, L>(s, [row(i).block(b)], &piece.w);
+            let [chain] = chains_of::<S, E, 1, L>(s, [row(i).block(b)], &piece.w);
             add(s, z.row(i), chain, b == 0);
             i += 1;
         }
     }
 }
 
-/// The chains of one block of `C` rows side by side, from +0.0.
+/// The chains over `C` lists side by side, from +0.0.
 #[inline(always)]
-pub(super) fn product_of<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
+pub(super) fn chains_of<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
     s: S,
     lists: [&[E]; C],
     w: &[Line<S::T>],
@@ -291,7 +291,7 @@ pub fn accumulate<S: Lines, E: Lit<S::T>, const L: usize>(
     let g = piece.g.as_chunks_mut::<L>().0;
     assert_eq!(g.len(), BLOCK, "a gradient a weight");
     for (i, g) in g.iter_mut().enumerate() {
-        let [chain] = product_of::<S, E, 1, L>(s, [columns.of(i)], r);
+        let [chain] = chains_of::<S, E, 1, L>(s, [columns.of(i)], r);
         for l in 0..L {
             let before = if first { Wide::splat(s, S::T::ZERO) } else { Wide::load(s, &g[l]) };
             before.add(chain[l]).store(&mut g[l]);
@@ -325,20 +325,20 @@ pub fn descend<S: Lines, E: Lit<S::T>, const C: usize, const L: usize>(
                     lists[c] = columns.of(usize::from(lit[k + c]));
                 }
                 // As the inputs stand by the lengths of their lists, these are about as long.
-                let chains = product_of::<S, E, C, L>(s, lists, r);
+                let chains = chains_of::<S, E, C, L>(s, lists, r);
                 for c in 0..C {
                     step(s, piece, usize::from(lit[k + c]), chains[c], true, by, &mut check);
                 }
                 k += C;
             } else {
-                let [chain] = product_of::<S, E, 1, L>(s, [columns.of(usize::from(lit[k]))], r);
+                let [chain] = chains_of::<S, E, 1, L>(s, [columns.of(usize::from(lit[k]))], r);
                 step(s, piece, usize::from(lit[k]), chain, true, by, &mut check);
                 k += 1;
             }
         }
     } else {
         for input in 0..BLOCK {
-            let [chain] = product_of::<S, E, 1, L>(s, [columns.of(input)], r);
+            let [chain] = chains_of::<S, E, 1, L>(s, [columns.of(input)], r);
             step(s, piece, input, chain, first, by, &mut check);
         }
     }
@@ -365,8 +365,8 @@ pub fn descend_saturated<S: Lines, E: Lit<S::T>, const L: usize>(
     let w = piece.w.as_chunks_mut::<L>().0;
     for &input in &columns.lit[..columns.n_lit] {
         let lists = [columns.of(usize::from(input))];
-        let [upper] = product_of::<S, E, 1, L>(s, lists, ends[0]);
-        let [lower] = product_of::<S, E, 1, L>(s, lists, ends[1]);
+        let [upper] = chains_of::<S, E, 1, L>(s, lists, ends[0]);
+        let [lower] = chains_of::<S, E, 1, L>(s, lists, ends[1]);
         let w = &mut w[usize::from(input)];
         let (mut moved, mut sure) = ([zero; L], true);
         for l in 0..L {
@@ -377,7 +377,7 @@ pub fn descend_saturated<S: Lines, E: Lit<S::T>, const L: usize>(
             }
         }
         if !sure {
-            let [chain] = product_of::<S, E, 1, L>(s, lists, r);
+            let [chain] = chains_of::<S, E, 1, L>(s, lists, r);
             for l in 0..L {
                 moved[l] = by.full(s, zero.add(chain[l]), Wide::load(s, &w[l]), None);
             }

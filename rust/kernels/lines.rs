@@ -140,6 +140,7 @@ pub trait Lines: Copy + 'static {
 }
 
 /// Whether a line is one register.
+#[inline(always)]
 #[must_use]
 pub const fn is_one_register<S: Lines>() -> bool {
     S::Simd::LANES == LINE

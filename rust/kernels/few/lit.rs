@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{Check, Moved, move_one};
 use crate::kernels::Real;
-use crate::kernels::columns::{add, product_of};
+use crate::kernels::columns::{add, chains_of};
 use crate::kernels::ends::Ends;
 use crate::kernels::gemm::BLOCK;
 use crate::kernels::lines::{Line, Lines, Wide, flat_mut};
@@ -35,13 +35,13 @@ pub fn product_lit<'a, S: Lines, E: Lit<S::T> + 'a, const L: usize>(
         let mut i = 0;
         while i + 2 <= rows {
             let lists = [row(i).block(b), row(i + 1).block(b)];
-            let [upper, lower] = product_of::<S, E, 2, L>(s, lists, w);
+            let [upper, lower] = chains_of::<S, E, 2, L>(s, lists, w);
             add(s, flat_mut(&mut z[i]), upper, b == 0);
             add(s, flat_mut(&mut z[i + 1]), lower, b == 0);
             i += 2;
         }
         if i < rows {
-            let [chain] = product_of::<S, E, 1, L>(s, [row(i).block(b)], w);
+            let [chain] = chains_of::<S, E, 1, L>(s, [row(i).block(b)], w);
             add(s, flat_mut(&mut z[i]), chain, b == 0);
         }
     }

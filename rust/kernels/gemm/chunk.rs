@@ -190,8 +190,7 @@ unsafe fn block<S: Simd>(
             place.columns = columns_together::<S>(panels, part.n - j);
             chunk.place_b::<S>(form, &mut place, (first, j), panels);
             j += place.columns;
-            let tiles = tiles_on_the_way::<S>(form, &place, part.m);
-            let mut way = chunk.way::<S>(form, (first, j), panels, (tiles, place.k));
+            let mut way = chunk.way::<S>((form, &place), (first, j), panels);
             group::<S>(form, place, part.m, output, check, &mut way);
             place.c += place.columns;
         }
@@ -300,14 +299,13 @@ impl<'a, T: Real> Chunk<'a, T> {
         };
     }
 
-    /// What is packed behind a group, up to column `j`, where it is worth fetching: by so many tiles of k steps.
+    /// What is packed behind a group, up to column `j`, where it is worth fetching: the group's tiles do that.
     #[inline(always)]
     fn way<S: Simd<T = T>>(
         &self,
-        form: u8,
+        (form, place): (u8, &Place<T>),
         (first, j): (usize, usize),
         panels: usize,
-        tiles: (usize, usize),
     ) -> Way<T> {
         let next = if j < self.part.n {
             columns_together::<S>(panels, self.part.n - j)
@@ -315,19 +313,21 @@ impl<'a, T: Real> Chunk<'a, T> {
             let k = BLOCK.min(self.job.b().rows().saturating_sub(first + BLOCK));
             columns_together::<S>(panels_together::<S>(form, k), self.part.n)
         };
-        self.way_to::<S>(first, (j, next), tiles)
+        self.way_to::<S>((form, place), first, (j, next))
     }
 
     /// The same up to so many columns from `j` on.
     #[inline(always)]
     pub(super) fn way_to<S: Simd<T = T>>(
         &self,
+        (form, place): (u8, &Place<T>),
         first: usize,
         columns: (usize, usize),
-        tiles: (usize, usize),
     ) -> Way<T> {
         let next = self.packed_next(first, columns, near::<S>());
-        next.map_or(Way::NONE, |next| Way::new::<S>(&next, tiles))
+        next.map_or(Way::NONE, |next| {
+            Way::new::<S>(&next, (tiles_on_the_way::<S>(form, place, self.part.m), place.k))
+        })
     }
 
     /// Whether B is packed already.

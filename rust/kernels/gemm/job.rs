@@ -17,12 +17,20 @@ const LONG_BYTES: usize = 16 << 10;
 /// The columns of the widest tile: a chunk of fewer would leave registers empty.
 const WIDEST: usize = 64;
 
-// What is packed once is met from a chunk's first column on: a panel of any instruction set, of at most
-// 32 columns, begins there.
+/// Chunks that workers share begin at multiples of so many columns: half as many as a tile has are no loss where
+/// workers then have as much to do as each other.
+const HALF: usize = WIDEST / 2;
+
 const _: () = {
     let (fewer, more) = CHUNK_COLUMNS;
     let long = LONG_BYTES / size_of::<f64>();
-    assert!((fewer | more | WIDEST | long).is_multiple_of(32));
+    assert!(
+        (fewer | more | long).is_multiple_of(WIDEST),
+        "no chunk has more columns, by whole units"
+    );
+    // What is packed once is met from a chunk's first column on: a panel of any instruction set, of at most
+    // 32 columns, begins there.
+    assert!(HALF.is_multiple_of(32));
 };
 
 /// How many rows of C a chunk has at most.
@@ -111,7 +119,7 @@ impl<'a, T: Real> Job<'a, T> {
             // They pass B as it lies, the longer its rows the better.
             let columns = n.div_ceil(workers).next_multiple_of(2 * WIDEST);
             let most = columns.min(LONG_BYTES / size_of::<T>());
-            return (Cut::whole(m), Cut::new(n, n.div_ceil(most), WIDEST));
+            return (Cut::whole(m), Cut::new(n, evenly(n.div_ceil(most), workers), WIDEST));
         }
         // A step by one row, whose A counts as in place, passes the parameters: whole rows of them, where there are
         // enough to share.
@@ -126,13 +134,18 @@ impl<'a, T: Real> Job<'a, T> {
             let across = n.div_ceil(columns);
             let down = if workers == 1 { 1 } else { (2 * workers).div_ceil(across) };
             let down = down.min(m.div_ceil(32)).max(m.div_ceil(CHUNK_ROWS));
-            // Half as many columns as a tile has are no loss where workers then have as much to do.
-            let unit = if workers == 1 { WIDEST } else { WIDEST / 2 };
+            let across = if down == 1 { evenly(across, workers) } else { across };
+            let unit = if workers == 1 { WIDEST } else { HALF };
             (Cut::new(m, down, 8), Cut::new(n, across, unit))
         } else {
             (Cut::new(m, m.div_ceil(CHUNK_ROWS).next_multiple_of(workers), 8), Cut::whole(n))
         }
     }
+}
+
+/// So many chunks, or some more, so that no worker waits for the last.
+fn evenly(chunks: usize, workers: usize) -> usize {
+    if chunks > workers { chunks.next_multiple_of(workers) } else { chunks }
 }
 
 /// Rows or columns of C, cut into pieces that are as long as each other but for one unit.
@@ -182,7 +195,8 @@ pub(super) struct Part {
 
 #[cfg(test)]
 mod tests {
-    use super::Cut;
+    use super::{CHUNK_ROWS, Cut, Job, LONG_BYTES, Output};
+    use crate::matrix::MatRef;
 
     #[test]
     fn pieces_are_as_long_as_each_other() {
@@ -201,5 +215,43 @@ mod tests {
             assert_eq!(found[0].0, 0);
         }
         assert_eq!(Cut::whole(7).piece(0), (0, 7));
+    }
+
+    /// How many columns each chunk has, of a product of so many rows; also looks at what kernels rely on.
+    fn widths(m: usize, k: usize, n: usize, workers: usize) -> Vec<usize> {
+        let (x, y) = (vec![0.0_f32; m * k], vec![0.0_f32; k * n]);
+        let ab = (MatRef::new(&x, m, k), MatRef::new(&y, k, n));
+        // SAFETY: nothing is worked on.
+        let job = unsafe { Job::new(ab, None, (Output::Set(std::ptr::null_mut()), n)) };
+        let (rows, columns) = job.cuts(workers);
+        for piece in 0..rows.pieces() {
+            assert!((1..=CHUNK_ROWS).contains(&rows.piece(piece).1));
+        }
+        let most = if m == 1 { LONG_BYTES / size_of::<f32>() } else { 256 };
+        let pieces = (0..columns.pieces()).map(|piece| columns.piece(piece));
+        pieces
+            .map(|(first, length)| {
+                assert!(first.is_multiple_of(32) && (1..=most).contains(&length), "{m} {n}");
+                length
+            })
+            .collect()
+    }
+
+    #[test]
+    fn chunks_are_as_kernels_want_them_and_evenly_shared() {
+        for m in [1, 2, 9, 40, 256, 257, 1000] {
+            for n in [1, 10, 63, 64, 100, 500, 784, 2100, 2500, 10_000] {
+                for workers in 1..=8 {
+                    let found = widths(m, 3, n, workers);
+                    assert_eq!(found.iter().sum::<usize>(), n);
+                }
+            }
+        }
+        for (m, n) in [(128, 784), (256, 2100), (256, 2500), (1, 10_000)] {
+            let found = widths(m, 3, n, 2);
+            let (upper, lower) = found.split_at(found.len() / 2);
+            let most = upper.iter().sum::<usize>().max(lower.iter().sum());
+            assert!(50 * most <= 26 * n, "{m} {n}: {found:?}");
+        }
     }
 }

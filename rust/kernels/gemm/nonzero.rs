@@ -15,7 +15,7 @@ use super::chain::{Next, PIECE, Piece, Rows, chain};
 use super::chunk::Chunk;
 use super::job::CHUNK_ROWS;
 use super::pack::{Ahead, pack_panels, transposed};
-use super::panel::{group, is_zero, tiles_on_the_way};
+use super::panel::{group, is_zero};
 use super::tile::{Output, Place, fetch, form, settle, settle_here};
 use crate::kernels::Real;
 use crate::kernels::memory::is_first_cache_roomy;
@@ -121,8 +121,7 @@ pub(super) unsafe fn leave_out<S: Simd>(
                 narrow || !panels::<S>(chunk, (first, j), &rows, place, output, check, &mut ahead);
             if whole {
                 place.b = chunk.pack_b::<S>(first, place.k, (j, columns));
-                let tiles = (tiles_on_the_way::<S>(form::ROWS, &place, size.0), place.k);
-                let mut way = chunk.way_to::<S>(first, (j + columns, next), tiles);
+                let mut way = chunk.way_to::<S>((form::ROWS, &place), first, (j + columns, next));
                 group::<S>(form::ROWS, place, size.0, output, check, &mut way);
             }
             j += columns;

@@ -43,10 +43,12 @@ pub(super) fn tallest<S: Simd>(form: u8, place: &Place<S::T>) -> usize {
     if form == form::PACKED { place.a_strides.1 } else { Shape::of::<S>(place.columns).rows }
 }
 
-/// How many tiles of a group of m rows fetch something on their way: all but one that packs.
+/// How many tiles of a group of m rows fetch something on their way: all but one that packs, and those of one
+/// register.
 #[inline(always)]
 pub(super) fn tiles_on_the_way<S: Simd>(form: u8, place: &Place<S::T>, m: usize) -> usize {
-    let across = place.columns.div_ceil(Shape::of::<S>(place.columns).columns);
+    let each = Shape::of::<S>(place.columns).columns;
+    let across = place.columns / each + usize::from(place.columns % each > S::LANES);
     let tiles = m.div_ceil(tallest::<S>(form, place)) * across;
     tiles.saturating_sub(usize::from(!place.unpacked.is_null()))
 }

@@ -6,13 +6,13 @@ use std::marker::PhantomData;
 use super::team::Crew;
 
 /// Where something begins of which workers take parts that do not overlap.
-struct Start<T>(*mut T);
+pub(super) struct Start<T>(pub(super) *mut T);
 
-// SAFETY: what workers make of it are parts of their own.
+// SAFETY: what a worker makes of it is a part of its own, and elements that are `Send` may be another thread's.
 unsafe impl<T: Send> Sync for Start<T> {}
 
 impl<T> Start<T> {
-    fn get(&self) -> *mut T {
+    pub(super) fn get(&self) -> *mut T {
         self.0
     }
 }
@@ -23,8 +23,8 @@ pub fn share_each<I: Send>(
     items: &mut [I],
     work: &(dyn Fn(usize, &mut I) + Sync),
 ) {
-    let start = Start(items.as_mut_ptr());
-    crew.share(items.len(), &|_, number| {
+    let (count, start) = (items.len(), Start(items.as_mut_ptr()));
+    crew.share(count, &|_, number| {
         // SAFETY: the number is below the length, and a crew takes each once.
         work(number, unsafe { &mut *start.get().add(number) });
     });
@@ -66,7 +66,8 @@ impl<T> Window<'_, T> {
     #[inline(always)]
     pub fn row(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows, "a row of the window");
-        // SAFETY: it lies within the matrix, of which nobody else has this part.
+        // SAFETY: only `share_windows` makes windows, within the matrix that it has borrowed: of rows of its own, or
+        // between edges of its own, as those ascend and a crew takes each number once.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(i * self.stride), self.columns) }
     }
 }
@@ -74,18 +75,24 @@ impl<T> Window<'_, T> {
 /// Something to do.
 #[derive(Debug)]
 pub enum Task<'a, T> {
-    /// To fill a window: between which edges, counted from 0; its first row; and itself.
-    Fill(usize, usize, Window<'a, T>),
+    /// To fill a window.
+    Fill {
+        /// The number of the edge that it begins at.
+        edge: usize,
+        /// Its first row.
+        first: usize,
+        /// It.
+        window: Window<'a, T>,
+    },
     /// Something beside.
     Other,
 }
 
 /// Calls `work` for each window of a matrix `to` (rows, columns), edge by edge, and so many times for something
-/// beside: at first, or by several workers between the halves of the windows, so that those who are done first do
-/// it.
+/// beside, which each worker does at first. Where the windows can be shared evenly, each has as many of them.
 ///
 /// # Panics
-/// Where the edges do not ascend within the columns, or `to` does not hold whole rows.
+/// Where the edges do not ascend within the columns, there are none, or `to` does not hold whole rows.
 pub fn share_windows<T: Send>(
     crew: &dyn Crew,
     to: &mut [T],
@@ -95,17 +102,16 @@ pub fn share_windows<T: Send>(
 ) {
     let Cuts { columns, edges, down } = cuts;
     assert!(edges.is_sorted() && edges.last().is_none_or(|&last| last <= columns), "edges");
-    assert!(to.len().is_multiple_of(columns), "whole rows");
+    assert!(columns > 0 && to.len().is_multiple_of(columns), "whole rows");
     let rows = to.len() / columns;
     let each = rows.div_ceil(down.max(1)).max(1);
     let (down, start) = (rows.div_ceil(each), Start(to.as_mut_ptr()));
     let windows = edges.len().saturating_sub(1) * down;
-    let before = if crew.workers() > 1 { windows / 2 } else { 0 };
+    let workers = crew.workers();
     crew.share(windows + others, &|_, number| {
-        if (before..before + others).contains(&number) {
+        let Some(window) = window_of(number, (windows, others), workers) else {
             return work(Task::Other);
-        }
-        let window = if number < before { number } else { number - others };
+        };
         let (edge, first) = (window / down, window % down * each);
         let (from, end) = (edges[edge], edges[edge + 1]);
         let window = Window {
@@ -116,17 +122,30 @@ pub fn share_windows<T: Send>(
             columns: end - from,
             matrix: PhantomData,
         };
-        work(Task::Fill(edge, first, window));
+        work(Task::Fill { edge, first, window });
     });
+}
+
+/// The window of so many that a number stands for; none where that is something else. A worker has a part of the
+/// numbers, from `worker * total / workers` on.
+fn window_of(number: usize, (windows, others): (usize, usize), workers: usize) -> Option<usize> {
+    if !windows.is_multiple_of(workers) {
+        return number.checked_sub(others);
+    }
+    let total = windows + others;
+    let worker = ((number + 1) * workers - 1) / total;
+    let (first, end) = (worker * total / workers, (worker + 1) * total / workers);
+    let (at, own) = (number - first, windows / workers);
+    at.checked_sub(end - first - own).map(|at| worker * own + at)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::super::team::Alone;
+    use super::super::team::{Alone, Crew};
     use super::super::tests::Many;
-    use super::{Cuts, Task, share_each, share_windows};
+    use super::{Cuts, Task, share_each, share_windows, window_of};
 
     #[test]
     fn each_element_is_taken_once() {
@@ -146,11 +165,12 @@ mod tests {
             (0, 4, &[0, 4], 1),
             (3, 4, &[], 1),
         ] {
-            for others in [0, 1, 4] {
+            for (others, alone) in [(0, true), (4, true), (0, false), (1, false), (4, false)] {
                 let (mut to, beside) = (vec![0; rows * columns], AtomicUsize::new(0));
                 let cuts = Cuts { columns, edges, down };
-                share_windows(&Many(0), &mut to, cuts, others, &|task| match task {
-                    Task::Fill(edge, first, mut window) => {
+                let crew: &dyn Crew = if alone { &Alone } else { &Many(0) };
+                share_windows(crew, &mut to, cuts, others, &|task| match task {
+                    Task::Fill { edge, first, mut window } => {
                         for i in 0..window.rows() {
                             let row = window.row(i);
                             assert_eq!(row.len(), edges[edge + 1] - edges[edge]);
@@ -174,11 +194,38 @@ mod tests {
     }
 
     #[test]
+    fn each_worker_has_its_windows_behind_something_else() {
+        for (workers, own, others) in
+            (1..=8).flat_map(|w| (0..=3).flat_map(move |k| (0..9).map(move |o| (w, k, o))))
+        {
+            let (windows, total) = (workers * own, workers * own + others);
+            for worker in 0..workers {
+                let part = worker * total / workers..(worker + 1) * total / workers;
+                let found: Vec<_> =
+                    part.map(|number| window_of(number, (windows, others), workers)).collect();
+                let (beside, found) = found.split_at(found.len() - own);
+                assert!(beside.iter().all(Option::is_none));
+                let expected = worker * own..(worker + 1) * own;
+                assert!(found.iter().copied().eq(expected.map(Some)), "{workers} {own} {others}");
+            }
+        }
+        let found: Vec<_> = (0..7).map(|number| window_of(number, (5, 2), 2)).collect();
+        assert_eq!(found, [None, None, Some(0), Some(1), Some(2), Some(3), Some(4)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "whole rows")]
+    fn a_matrix_has_whole_rows() {
+        let cuts = Cuts { columns: 3, edges: &[0, 3], down: 1 };
+        share_windows(&Alone, &mut [0; 4], cuts, 0, &|_| ());
+    }
+
+    #[test]
     #[should_panic(expected = "a row of the window")]
     fn a_window_has_no_other_rows() {
         let cuts = Cuts { columns: 2, edges: &[0, 1], down: 2 };
         share_windows(&Alone, &mut [0; 4], cuts, 0, &|task| {
-            if let Task::Fill(_, _, mut window) = task {
+            if let Task::Fill { mut window, .. } = task {
                 window.row(1)[0] = 1;
             }
         });

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use super::super::memory::zeros;
 use super::super::{Isa, Real};
 use super::chunk::scratch;
+use super::share::Start;
 use crate::error::Error;
 
 /// Workers that share chunks of work.
@@ -184,16 +185,6 @@ const SHARED: usize = 1 << 14;
 impl<T: Real> Team<'_, T> {
     /// Calls `fill` for pieces of `to` (rows, n), each some whole rows, with the first row of each.
     pub fn fill_rows(&self, to: &mut [T], n: usize, fill: &(dyn Fn(usize, &mut [T]) + Sync)) {
-        /// Where the rows begin.
-        struct Start<T>(*mut T);
-        // SAFETY: each worker makes rows of its own from it.
-        unsafe impl<T: Send> Sync for Start<T> {}
-        impl<T> Start<T> {
-            fn get(&self) -> *mut T {
-                self.0
-            }
-        }
-
         if to.len() < SHARED || self.crew.workers() == 1 {
             return fill(0, to);
         }

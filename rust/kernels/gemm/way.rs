@@ -180,8 +180,9 @@ impl<T> Way<T> {
     pub(super) fn new<S: Simd<T = T>>(b: &MatRef<'_, T>, (tiles, k): (usize, usize)) -> Self {
         let (stride, length, lines) = lines_of(b);
         let (size, legs) = (piece::<S>(), legs(k));
-        let pieces = lines * length.div_ceil(size);
-        let each = pieces.div_ceil((tiles * legs).max(1)).min(most_of_leg::<S>());
+        // A tile fetches of one piece of the lines.
+        let tiles = tiles / length.div_ceil(size).max(1);
+        let each = lines.div_ceil((tiles * legs).max(1)).min(most_of_leg::<S>());
         let share = each * legs;
         Self { b: b.data().as_ptr(), stride, length, lines, size, line: 0, piece: 0, share, each }
     }
@@ -255,6 +256,7 @@ mod tests {
                         }
                     }
                 }
+                assert_eq!(Way::new::<S>(&b, (tiles, k)).each, each, "by {tiles} tiles");
                 let time = tiles * legs(k) * most_of_leg::<S>();
                 assert_eq!(met, lines.min(time), "by {tiles} tiles");
             }
