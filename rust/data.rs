@@ -318,6 +318,14 @@ impl<T: Real> Dataset<T> {
         }
     }
 
+    /// Sorts the rows of the epoch after the one that was last prepared, if it is likely to come: for a
+    /// worker with time to spare. No row changes its place.
+    pub fn prepare_next(&self) {
+        if let Some(order) = &self.order {
+            order.prepare_next();
+        }
+    }
+
     /// The rows of some steps from `first` on, of the epoch that was last prepared.
     ///
     /// # Panics
@@ -349,11 +357,16 @@ impl<T: Real> Dataset<T> {
 
     /// The same by a team.
     pub fn gather_by(&self, team: &Team<'_, T>, rows: Rows<'_>, x: &mut [T], y: &mut [T]) {
+        self.gather_inputs(team, rows, x);
+        self.answers(rows, y);
+    }
+
+    /// Writes the inputs of some rows to x (rows, n_in), by a team.
+    pub fn gather_inputs(&self, team: &Team<'_, T>, rows: Rows<'_>, x: &mut [T]) {
         team.fill_rows(x, self.n_in, &|first, x| {
             let rows = rows.part(first, x.len() / self.n_in);
             self.inputs.gather(rows, self.n_in, x);
         });
-        self.answers(rows, y);
     }
 
     /// Writes what some rows should become to y (rows, n_out); a label becomes a row of 0 and 1.

@@ -20,8 +20,9 @@ use crate::data::{Dataset, Rows};
 use crate::error::Error;
 use crate::init::Initialization;
 use crate::kernels::gemm::{self, Scratch, Team};
-use crate::kernels::{Isa, Real, elementwise, fpu};
+use crate::kernels::{Isa, Real, abreast, elementwise, fpu};
 use crate::layer::Layer;
+use crate::loss::Loss;
 use crate::network::Network;
 use crate::online::{Batch, Lone, Online};
 use crate::optimizer::{Optimizer, State, not_negative};
@@ -205,7 +206,10 @@ impl<T: Real> Trainer<T> {
             let by = (&steps.optimizer, T::from_f64(rate));
             let diverged = match form {
                 Form::Products(workspace) => self.step(team, data, rows, by, workspace, &mut after),
-                Form::Tiles(tiles) => self.step_by_tiles(team, data, rows, by, tiles, &mut after),
+                Form::Tiles(tiles) => {
+                    let is_last = steps.first + done + 1 == data.steps();
+                    self.step_by_tiles(team, data, (rows, is_last), by, tiles, &mut after)
+                }
             };
             if diverged.is_some() {
                 return Trained { totals, steps: done, diverged };
@@ -332,17 +336,23 @@ fn run_tile<T: Real>(
 ) -> u64 {
     let rows = tile.len();
     let Workspace { forward: activations, y, labels, losses, r, first, .. } = workspace;
-    let y = &mut y[..rows * network.n_out()];
     if let Some(first) = first {
-        data.answers(tile, y);
         forward_lit(network, team, activations, (first, data, tile));
-        forward_behind(network, team, activations, rows, (1, None));
+        sums_behind(network, team, activations, rows, (1, None));
     } else {
-        data.gather_by(team, tile, &mut activations.a[0][..rows * network.n_in()], y);
-        forward(network, team, activations, rows);
+        data.gather_inputs(team, tile, &mut activations.a[0][..rows * network.n_in()]);
+        sums_behind(network, team, activations, rows, (0, None));
     }
-    let labels = data.labels(tile, labels);
-    let losses = &mut losses[..rows];
+    let (labels, losses) = (data.labels(tile, labels), &mut losses[..rows]);
+    let n_out = network.n_out();
+    if network.loss() == Loss::CrossEntropy && !labels.is_empty() {
+        let (z, r) = (&activations.z[..rows * n_out], &mut r[..rows * n_out]);
+        let of_rows = (n_out, count(batch));
+        return abreast::cross_entropies_at(team.isa, (z, labels), losses, r, of_rows);
+    }
+    let y = &mut y[..rows * n_out];
+    data.answers(tile, y);
+    activate_output(network, team.isa, activations, rows);
     let correct = judge(network, team.isa, data, tile, activations, (y, labels), losses);
     output_delta(network, team.isa, activations, y, r, batch);
     correct
@@ -364,6 +374,18 @@ fn forward_behind<T: Real>(
     team: &Team<'_, T>,
     scratch: &mut Forward<T>,
     rows: usize,
+    from: (usize, Option<&Panels<T>>),
+) {
+    sums_behind(network, team, scratch, rows, from);
+    activate_output(network, team.isa, scratch, rows);
+}
+
+/// The same up to z of the last layer.
+fn sums_behind<T: Real>(
+    network: &Network<T>,
+    team: &Team<'_, T>,
+    scratch: &mut Forward<T>,
+    rows: usize,
     (first, panels): (usize, Option<&Panels<T>>),
 ) {
     let (parameters, last) = (network.parameters(), network.layers().len() - 1);
@@ -374,11 +396,21 @@ fn forward_behind<T: Real>(
         if l < last {
             layer.activate(team, by, x, a); // a = sigma(W a + b)
         } else {
-            let z = &mut scratch.z[..rows * layer.n_out];
-            layer.forward(team, by, x, z); // z = W a + b
-            layer.activation.forward(team.isa, z, a, layer.n_out); // a = sigma(z)
+            layer.forward(team, by, x, &mut scratch.z[..rows * layer.n_out]); // z = W a + b
         }
     }
+}
+
+/// a = sigma(z) of the last layer.
+fn activate_output<T: Real>(
+    network: &Network<T>,
+    isa: Isa,
+    Forward { z, a }: &mut Forward<T>,
+    rows: usize,
+) {
+    let (layer, a) = (network.output(), a.last_mut().expect("the output's"));
+    let count = rows * layer.n_out;
+    layer.activation.forward(isa, &z[..count], &mut a[..count], layer.n_out);
 }
 
 /// E of each row (Eq. 11) of a tile. Returns how many of them are classified rightly.
@@ -411,9 +443,14 @@ fn output_delta<T: Real>(
     let layer = network.output();
     network.loss().backward(isa, layer.activation, a, y, r, layer.n_out);
     if batch > 1 {
-        #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^32 rows")]
-        elementwise::divide(isa, r, T::from_f64(batch as f64));
+        elementwise::divide(isa, r, count(batch));
     }
+}
+
+/// How many rows, as a divisor.
+#[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^32 rows")]
+fn count<T: Real>(rows: usize) -> T {
+    T::from_f64(rows as f64)
 }
 
 /// From r of the last layer back to the first (Eq. 24): adds this tile's gradients to

@@ -1,5 +1,7 @@
 //! The order of an epoch's rows.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::error::Error;
 use crate::kernels::memory::zeros;
 use crate::rng::{SHUFFLE, Words};
@@ -13,11 +15,23 @@ const LISTS: usize = 1 << DIGIT;
 /// So few are sorted by insertion alone, in less time than a pass takes.
 const FEW: usize = 32;
 
-/// The rows of an epoch, in the order of one random word each, ties as they stood; and room to sort in, 16 bytes
-/// a row, kept so that no epoch allocates: to have new pages each time would take longer than a pass.
-#[derive(Clone, Debug)]
+/// The rows of an epoch, in the order of one random word each, ties as they stood; and those of the next,
+/// where some worker had time to sort them.
+#[derive(Debug)]
 pub(super) struct Order {
     seed: u64,
+    epoch: Option<u64>,
+    /// Whether epochs are taken one after another: then the next is worth preparing.
+    in_turn: bool,
+    rows: Vec<u32>,
+    next: Mutex<Sorter>,
+}
+
+/// Where rows are sorted: 20 bytes a row, kept so that no epoch allocates, as to have new pages each time would
+/// take longer than a pass.
+#[derive(Clone, Debug)]
+struct Sorter {
+    /// Whose rows these are.
     epoch: Option<u64>,
     rows: Vec<u32>,
     keys: Vec<u64>,
@@ -30,16 +44,30 @@ impl Order {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(super) fn new(seed: u64, rows: usize) -> Result<Self, Error> {
-        let room = rows.next_multiple_of(4);
-        let (keys, sorted) = (zeros(room)?, zeros(room)?);
-        Ok(Self { seed, epoch: None, rows: zeros(rows)?, keys, sorted })
+        let next = Mutex::new(Sorter::new(rows)?);
+        Ok(Self { seed, epoch: None, in_turn: false, rows: zeros(rows)?, next })
     }
 
     /// Takes the rows of an epoch, once.
     pub(super) fn prepare(&mut self, epoch: u64) {
-        if self.epoch != Some(epoch) {
-            self.shuffle(&Words::new(self.seed, SHUFFLE, epoch), bits(self.rows.len()));
-            self.epoch = Some(epoch);
+        if self.epoch == Some(epoch) {
+            return;
+        }
+        let next = self.next.get_mut().unwrap_or_else(PoisonError::into_inner);
+        next.prepare(self.seed, epoch);
+        std::mem::swap(&mut self.rows, &mut next.rows);
+        next.epoch = None;
+        self.in_turn = self.epoch.is_some_and(|before| before.wrapping_add(1) == epoch);
+        self.epoch = Some(epoch);
+    }
+
+    /// Sorts the rows of the epoch after that, if it is likely to come.
+    pub(super) fn prepare_next(&self) {
+        if self.in_turn
+            && let Some(epoch) = self.epoch
+        {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            next.prepare(self.seed, epoch.wrapping_add(1));
         }
     }
 
@@ -50,6 +78,30 @@ impl Order {
     pub(super) fn rows(&self) -> &[u32] {
         assert!(self.epoch.is_some(), "an epoch is prepared");
         &self.rows
+    }
+}
+
+impl Clone for Order {
+    fn clone(&self) -> Self {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { rows: self.rows.clone(), next: Mutex::new(next), ..*self }
+    }
+}
+
+impl Sorter {
+    fn new(rows: usize) -> Result<Self, Error> {
+        let room = rows.next_multiple_of(4);
+        let (keys, sorted) = (zeros(room)?, zeros(room)?);
+        Ok(Self { epoch: None, rows: zeros(rows)?, keys, sorted })
+    }
+
+    /// Sorts the rows of an epoch, unless it has.
+    fn prepare(&mut self, seed: u64, epoch: u64) {
+        if self.epoch != Some(epoch) {
+            self.epoch = None; // half sorted, should a panic end it
+            self.shuffle(&Words::new(seed, SHUFFLE, epoch), bits(self.rows.len()));
+            self.epoch = Some(epoch);
+        }
     }
 
     /// Sorts by the words' upper bits, the row standing in the `row_bits` below; what these bits leave
@@ -125,7 +177,7 @@ fn by_insertion(keys: &mut [u64]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{DIGIT, FEW, Order};
+    use super::{DIGIT, FEW, Order, Sorter};
     use crate::rng::{SHUFFLE, Words};
 
     /// As rule 13 of `docs/exactness.md` has it.
@@ -150,15 +202,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_next_epoch_is_prepared_where_epochs_are_taken_in_turn() {
+        let mut order = Order::new(7, 100).unwrap();
+        let next = |order: &mut Order| order.next.get_mut().unwrap().epoch;
+        order.prepare_next();
+        order.prepare(3);
+        order.prepare_next();
+        assert_eq!(next(&mut order), None, "one epoch alone");
+        order.prepare(4);
+        for epoch in 4..7 {
+            order.prepare(epoch);
+            order.prepare_next();
+            assert_eq!(next(&mut order), Some(epoch + 1));
+            assert!(order.rows() == expected(&Words::new(7, SHUFFLE, epoch), 100));
+            let mut other = order.clone();
+            other.prepare(2);
+            other.prepare_next();
+            assert_eq!(next(&mut other), None, "out of turn");
+            assert!(other.rows() == expected(&Words::new(7, SHUFFLE, 2), 100));
+        }
+    }
+
     /// Of 60,000 rows no two words begin with the same 48 bits; with the same 10 they do.
     #[test]
     fn rows_whose_words_begin_alike_are_parted_by_the_rest() {
         let words = Words::new(7, SHUFFLE, 0);
         for n in [FEW, 1000, 60_000] {
             for row_bits in [40, 54, 63] {
-                let mut order = Order::new(7, n).unwrap();
-                order.shuffle(&words, row_bits);
-                assert!(order.rows == expected(&words, n), "{n} rows, {row_bits} bits");
+                let mut sorter = Sorter::new(n).unwrap();
+                sorter.shuffle(&words, row_bits);
+                assert!(sorter.rows == expected(&words, n), "{n} rows, {row_bits} bits");
             }
         }
     }

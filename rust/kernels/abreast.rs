@@ -7,7 +7,7 @@
 // Reason: see gemm/tile.rs.
 #![allow(clippy::needless_range_loop)]
 
-use super::{Isa, Real, kernel, reduce};
+use super::{Isa, Real, elementwise, kernel, reduce};
 
 /// How many rows are worked on together.
 const ABREAST: usize = 16;
@@ -115,6 +115,49 @@ kernel! {
 }
 
 kernel! {
+    /// What training asks of rows with labels, at once: a = exp(z - m) / S, the loss log(S) - (z - m) at
+    /// the label, r = (a - y) / `batch` where y is 1 at the label and else 0, and how many rows have
+    /// their largest a, the first of equals, at the label.
+    fn cross_entropy_blocks<T>(
+        z: &[T], labels: &[u32], losses: &mut [T], r: &mut [T], n: usize, batch: T,
+    ) -> u64 {
+        let mut columns = [[T::ZERO; ABREAST]; WIDEST];
+        let blocks = z.chunks_exact(ABREAST * n).zip(r.chunks_exact_mut(ABREAST * n));
+        let answers = labels.chunks_exact(ABREAST).zip(losses.chunks_exact_mut(ABREAST));
+        let mut correct = 0;
+        for ((z, r), (labels, losses)) in blocks.zip(answers) {
+            turn(z, n, &mut columns);
+            let columns = &mut columns[..n];
+            let largest = largest(columns);
+            let mut wanted = [T::ZERO; ABREAST];
+            for i in 0..ABREAST {
+                wanted[i] = z[i * n + labels[i] as usize];
+            }
+            let sums = exponentials(columns, &largest);
+            for i in 0..ABREAST {
+                losses[i] = sums[i].log() - (wanted[i] - largest[i]);
+            }
+            let (mut best, mut places) = ([-T::ONE; ABREAST], [0; ABREAST]);
+            for (a, place) in columns.iter_mut().zip(0..) {
+                for i in 0..ABREAST {
+                    a[i] = a[i] / sums[i];
+                    let above = a[i] > best[i];
+                    best[i] = if above { a[i] } else { best[i] };
+                    places[i] = if above { place } else { places[i] };
+                    let y = if labels[i] == place { T::ONE } else { T::ZERO };
+                    a[i] = (a[i] - y) / batch;
+                }
+            }
+            for i in 0..ABREAST {
+                correct += u64::from(places[i] == labels[i]);
+            }
+            turn_back(columns, r);
+        }
+        correct
+    }
+}
+
+kernel! {
     /// The sum of y (log(S) - (z - m)) along each row.
     fn log_loss_blocks<T>(z: &[T], y: &[T], losses: &mut [T], n: usize) {
         let (mut zs, mut ys) = ([[T::ZERO; ABREAST]; WIDEST], [[T::ZERO; ABREAST]; WIDEST]);
@@ -196,6 +239,34 @@ pub fn log_losses_at<T: Real>(isa: Isa, z: &[T], labels: &[u32], losses: &mut [T
     for (i, loss) in losses.iter_mut().enumerate().skip(whole) {
         *loss = reduce::log_loss_at(isa, &z[i * n..(i + 1) * n], labels[i] as usize);
     }
+}
+
+/// [`reduce::softmax`] and [`reduce::log_loss_at`] the label of each row, and what follows: the losses
+/// (rows,) and r = (a - y) / `batch`, (rows, n). Returns how many rows have their largest a, the
+/// first of equals, at their label. z (rows, n), labels (rows,).
+pub fn cross_entropies_at<T: Real>(
+    isa: Isa,
+    (z, labels): (&[T], &[u32]),
+    losses: &mut [T],
+    r: &mut [T],
+    (n, batch): (usize, T),
+) -> u64 {
+    let whole = abreast(losses.len(), n);
+    let (z_whole, z_rest) = z.split_at(whole * n);
+    let (r_whole, r_rest) = r.split_at_mut(whole * n);
+    let (losses, losses_rest) = losses.split_at_mut(whole);
+    let (labels, labels_rest) = labels.split_at(whole);
+    let mut correct = cross_entropy_blocks(isa, z_whole, labels, losses, r_whole, n, batch);
+    let rows = z_rest.chunks_exact(n).zip(r_rest.chunks_exact_mut(n));
+    for ((z, r), (&label, loss)) in rows.zip(labels_rest.iter().zip(losses_rest)) {
+        let label = label as usize;
+        *loss = reduce::log_loss_at(isa, z, label);
+        reduce::softmax(isa, z, r);
+        correct += u64::from(reduce::largest(r) == label);
+        r[label] = r[label] - T::ONE;
+        elementwise::divide(isa, r, batch);
+    }
+    correct
 }
 
 /// [`reduce::log_loss`] of each row: z and y (rows, n), losses (rows,).

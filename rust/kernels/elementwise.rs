@@ -3,51 +3,94 @@
 use super::simd::simd_kernel;
 use super::{Real, kernel};
 
-kernel! {
-    /// z + b in place of z (rule 2 of `docs/exactness.md`): z (rows, n), b (n,).
-    pub fn add<T>(z: &mut [T], b: &[T]) {
-        add_rows(z, b);
+/// Rows of at most so many elements are met several together,
+const NARROW: usize = 64;
+
+/// so many.
+const REPEATED: usize = 16;
+
+/// What becomes of a sum z + b. A type and not a closure, which would not be compiled for the
+/// instruction set of the kernel that it is called in.
+trait Sigma {
+    fn of<T: Real>(sum: T) -> T;
+}
+
+struct Identity;
+struct Relu;
+struct Sigmoid;
+struct Tanh;
+
+impl Sigma for Identity {
+    #[inline(always)]
+    fn of<T: Real>(sum: T) -> T {
+        sum
+    }
+}
+
+impl Sigma for Relu {
+    #[inline(always)]
+    fn of<T: Real>(sum: T) -> T {
+        if sum <= T::ZERO { T::ZERO } else { sum }
+    }
+}
+
+impl Sigma for Sigmoid {
+    #[inline(always)]
+    fn of<T: Real>(sum: T) -> T {
+        sum.sigmoid()
+    }
+}
+
+impl Sigma for Tanh {
+    #[inline(always)]
+    fn of<T: Real>(sum: T) -> T {
+        sum.tanh()
     }
 }
 
 kernel! {
-    /// relu(z + b) in place of z; likewise.
+    /// z + b in place of z (rule 2 of `docs/exactness.md`): z (rows, n), b (n,).
+    pub fn add<T>(z: &mut [T], b: &[T]) {
+        activate::<T, Identity>(z, b);
+    }
+}
+
+kernel! {
+    /// relu(z + b) in place of z; likewise. NaN goes through, so that the loss shows it.
     pub fn add_relu<T>(z: &mut [T], b: &[T]) {
-        for z in z.chunks_exact_mut(b.len().max(1)) {
-            for (z, &b) in z.iter_mut().zip(b) {
-                let sum = *z + b;
-                *z = if sum <= T::ZERO { T::ZERO } else { sum };
-            }
-        }
+        activate::<T, Relu>(z, b);
     }
 }
 
 kernel! {
     /// sigmoid(z + b) in place of z; likewise.
     pub fn add_sigmoid<T>(z: &mut [T], b: &[T]) {
-        add_rows(z, b);
-        for z in z {
-            *z = z.sigmoid();
-        }
+        activate::<T, Sigmoid>(z, b);
     }
 }
 
 kernel! {
     /// tanh(z + b) in place of z; likewise.
     pub fn add_tanh<T>(z: &mut [T], b: &[T]) {
-        add_rows(z, b);
-        for z in z {
-            *z = z.tanh();
-        }
+        activate::<T, Tanh>(z, b);
     }
 }
 
-/// z + b in place of z. A loop of its own before a long one, which then has no row's end.
+/// sigma(z + b) in place of z: z (rows, n), b (n,).
 #[inline(always)]
-fn add_rows<T: Real>(z: &mut [T], b: &[T]) {
-    for z in z.chunks_exact_mut(b.len().max(1)) {
-        for (z, &b) in z.iter_mut().zip(b) {
-            *z = *z + b;
+fn activate<T: Real, S: Sigma>(z: &mut [T], b: &[T]) {
+    let n = b.len().max(1);
+    // A loop over a narrow row ends before it has filled its registers, so it goes over several rows.
+    let mut room = [T::ZERO; REPEATED * NARROW];
+    let mut repeated = b;
+    if n <= NARROW && z.len() >= REPEATED * n {
+        let room = &mut room[..REPEATED * n];
+        room.chunks_exact_mut(n).for_each(|to| to.copy_from_slice(b));
+        repeated = room;
+    }
+    for z in z.chunks_mut(repeated.len().max(1)) {
+        for (z, &b) in z.iter_mut().zip(repeated) {
+            *z = S::of(*z + b);
         }
     }
 }
@@ -61,43 +104,72 @@ kernel! {
     }
 }
 
+/// r of a unit, from its a and dE/da; and whether its derivative is below `small`. A type, as [`Sigma`] is.
+trait Slope {
+    fn back<T: Real>(a: T, d: T, small: T) -> (T, bool);
+}
+
+impl Slope for Relu {
+    #[inline(always)]
+    fn back<T: Real>(a: T, d: T, _: T) -> (T, bool) {
+        let off = a <= T::ZERO;
+        (if off { T::ZERO } else { d }, off)
+    }
+}
+
+impl Slope for Sigmoid {
+    #[inline(always)]
+    fn back<T: Real>(a: T, d: T, small: T) -> (T, bool) {
+        let slope = a * (T::ONE - a);
+        (slope * d, slope < small)
+    }
+}
+
+impl Slope for Tanh {
+    #[inline(always)]
+    fn back<T: Real>(a: T, d: T, small: T) -> (T, bool) {
+        let slope = T::ONE - a * a;
+        (slope * d, slope < small)
+    }
+}
+
 kernel! {
     /// d *= a (1 - a), sigmoid's derivative; returns how many derivatives are below `small`.
     pub fn sigmoid_backward<T>(a: &[T], d: &mut [T], small: T) -> u64 {
-        let mut count = 0;
-        for (d, &a) in d.iter_mut().zip(a) {
-            let slope = a * (T::ONE - a);
-            count += u64::from(slope < small);
-            *d = slope * *d;
-        }
-        count
+        backward::<T, Sigmoid>(a, d, small)
     }
 }
 
 kernel! {
     /// d *= 1 - a a, tanh's derivative; returns how many derivatives are below `small`.
     pub fn tanh_backward<T>(a: &[T], d: &mut [T], small: T) -> u64 {
-        let mut count = 0;
-        for (d, &a) in d.iter_mut().zip(a) {
-            let slope = T::ONE - a * a;
-            count += u64::from(slope < small);
-            *d = slope * *d;
-        }
-        count
+        backward::<T, Tanh>(a, d, small)
     }
 }
 
 kernel! {
     /// d = 0 where a = relu(z), and so z, is <= 0; returns how often.
     pub fn relu_backward<T>(a: &[T], d: &mut [T]) -> u64 {
-        let mut count = 0;
-        for (d, &a) in d.iter_mut().zip(a) {
-            let off = a <= T::ZERO;
-            count += u64::from(off);
-            *d = if off { T::ZERO } else { *d };
-        }
-        count
+        backward::<T, Relu>(a, d, T::ZERO)
     }
+}
+
+/// r in place of dE/da; returns how many derivatives are below `small`.
+#[inline(always)]
+fn backward<T: Real, S: Slope>(a: &[T], d: &mut [T], small: T) -> u64 {
+    /// As many as 32 bits can count, which fill fewer registers than 64.
+    const COUNTED: usize = 1 << 16;
+    let mut count = 0;
+    for (a, d) in a.chunks(COUNTED).zip(d.chunks_mut(COUNTED)) {
+        let mut here = 0_u32;
+        for (&a, d) in a.iter().zip(d) {
+            let (r, is_small) = S::back(a, *d, small);
+            here += u32::from(is_small);
+            *d = r;
+        }
+        count += u64::from(here);
+    }
+    count
 }
 
 kernel! {

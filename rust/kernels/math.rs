@@ -185,7 +185,7 @@ macro_rules! elementary {
 
             #[inline(always)]
             fn tanh(self) -> Self {
-                // -m / (2 + m) with m = expm1(-2 |x|), which is small where x is.
+                // m / (2 + m) with m = expm1(-2 |x|), which is small where x is; the sign comes last.
                 let x = -2.0 * $t::abs(self);
                 let x = select(x < -$one, -$one, x);
                 let (high, low, n) = x.exp_parts();
@@ -197,7 +197,7 @@ macro_rules! elementary {
                 let m_low = (scaled - (m - whole)) + p.mul_add(low, whole_low);
                 let divisor = 2.0 + m;
                 let divisor_low = (m - (divisor - 2.0)) + m_low;
-                Self::quotient(-m, -m_low, divisor, divisor_low, 1.0).copysign(self)
+                Self::quotient(m, m_low, divisor, divisor_low, 1.0).copysign(self)
             }
 
             #[inline(always)]

@@ -89,12 +89,12 @@ impl<T: Real> Slot<T> {
 }
 
 impl<T: Real> Trainer<T> {
-    /// One step, as [`Trainer::step`].
+    /// One step, as [`Trainer::step`]. Beside the last of an epoch the rows of the next are sorted.
     pub(super) fn step_by_tiles(
         &mut self,
         team: &Team<'_, T>,
         data: &Dataset<T>,
-        batch: Rows<'_>,
+        (batch, is_last): (Rows<'_>, bool),
         (optimizer, rate): (&Optimizer, T),
         Tiles { desks, slots, g }: &mut Tiles<T>,
         totals: &mut Totals,
@@ -103,7 +103,9 @@ impl<T: Real> Trainer<T> {
         let mut loss = 0.0;
         for first in (0..tiles).step_by(slots.len()) {
             let round = slots.len().min(tiles - first);
-            team.crew.share(round, &|worker, s| {
+            let before = usize::from(is_last && first == 0);
+            team.crew.share(before + round, &|worker, s| {
+                let Some(s) = s.checked_sub(before) else { return data.prepare_next() };
                 let crew = &Sole(worker);
                 let team = Team { crew, ..*team };
                 let tile = batch.tile(first + s, TILE);
