@@ -64,6 +64,7 @@ impl Simd for F32 {
     const LANES: usize = 8;
     const ROWS: usize = 6;
     const WIDE_ROWS: usize = 0;
+    const TALL_ROWS: [usize; 2] = [Self::ROWS; 2];
     const LOOKS_AHEAD: bool = false;
 
     #[inline(always)]
@@ -225,6 +226,7 @@ impl Simd for F64 {
     const LANES: usize = 4;
     const ROWS: usize = 6;
     const WIDE_ROWS: usize = 0;
+    const TALL_ROWS: [usize; 2] = [Self::ROWS; 2];
     const LOOKS_AHEAD: bool = false;
 
     #[inline(always)]

@@ -95,6 +95,7 @@ impl Simd for F32 {
     const LANES: usize = 16;
     const ROWS: usize = 8;
     const WIDE_ROWS: usize = 6;
+    const TALL_ROWS: [usize; 2] = [16, 12];
     const LOOKS_AHEAD: bool = true;
 
     #[inline(always)]
@@ -265,6 +266,7 @@ impl Simd for F64 {
     const LANES: usize = 8;
     const ROWS: usize = 8;
     const WIDE_ROWS: usize = 6;
+    const TALL_ROWS: [usize; 2] = [16, 12];
     const LOOKS_AHEAD: bool = true;
 
     #[inline(always)]

@@ -21,6 +21,7 @@ mod pack;
 mod packed;
 mod panel;
 mod list;
+mod settle;
 mod share;
 mod team;
 mod thin;

@@ -74,6 +74,7 @@ impl<T: Real> Simd for Portable<T> {
     const LANES: usize = LANES;
     const ROWS: usize = 4;
     const WIDE_ROWS: usize = 0;
+    const TALL_ROWS: [usize; 2] = [Self::ROWS; 2];
     const LOOKS_AHEAD: bool = true; // so that this way is judged on every machine
 
     #[inline(always)]

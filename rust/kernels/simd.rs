@@ -27,6 +27,9 @@ pub trait Simd: Copy + 'static {
     /// multiply-add, which counts where another program shares the core. 0 where that is too many
     /// registers; the tiles know 6.
     const WIDE_ROWS: usize;
+    /// How many where a row has one register, and where so few rows are left that one tile of two
+    /// registers does: there are registers for more sums then. `ROWS`, or 16 and 12.
+    const TALL_ROWS: [usize; 2];
     /// Whether products that leave out zeros load what is next before they need it, for which they
     /// take registers beside the sums and what is now.
     const LOOKS_AHEAD: bool;

@@ -3,7 +3,8 @@
 use std::mem::MaybeUninit;
 
 use super::pack::height;
-use super::tile::{Output, Place, fetch, form, settle, start_of};
+use super::settle::settle;
+use super::tile::{Output, Place, fetch, form, start_of};
 use super::way::{Changed, LEG, Way, fetches_b};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
@@ -148,6 +149,23 @@ unsafe fn tiles_of<S: Simd, const V: usize>(
     }
 }
 
+/// How many rows the next tile of a panel has, where so many are left and A's rows need not be as many as were
+/// copied together: the narrower, the more, as it takes eight sums to keep two units busy and more to hide
+/// all else, and what is read of B serves more of them.
+#[inline(always)]
+fn rows_of<S: Simd, const V: usize>(left: usize, most: usize) -> usize {
+    match V {
+        1 => height(left, S::TALL_ROWS[0]),
+        2 if left <= S::TALL_ROWS[1] => left,
+        _ => height(left, most),
+    }
+}
+
+/// Whether tiles of so many registers, or twice as many where they are the tallest, are taller than `S::ROWS`.
+const fn is_tall<S: Simd>(form: u8, registers: usize) -> bool {
+    S::TALL_ROWS[1] > S::ROWS && registers <= 2 && form != form::PACKED
+}
+
 /// All tiles of a panel of `V` registers' columns, from top to bottom.
 ///
 /// # Safety
@@ -163,6 +181,9 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     const {
         assert!(matches!(S::ROWS, 4 | 6 | 8) && matches!(S::WIDE_ROWS, 0 | 6), "tiles below");
         assert!(2 * S::ROWS * S::LANES <= SUMS && 4 * S::WIDE_ROWS * S::LANES <= SUMS);
+        let [one, two] = S::TALL_ROWS;
+        assert!(one * S::LANES <= SUMS && 2 * two * S::LANES <= SUMS);
+        assert!(one == S::ROWS && two == S::ROWS || one == 16 && two == 12 && S::ROWS == 8);
     }
     #[cfg(test)]
     if V == 4 {
@@ -183,7 +204,11 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     );
     let mut i = 0;
     while i < m {
-        let rows = height(m - i, most);
+        let rows = if FORM == form::PACKED || !place.unpacked.is_null() {
+            height(m - i, most)
+        } else {
+            rows_of::<S, V>(m - i, most)
+        };
         // On its way a tile fetches what it has time for. The one that packs does not, as it waits for B itself.
         let on_the_way = fetches_b(FORM, V) && place.unpacked.is_null();
         if on_the_way {
@@ -211,7 +236,23 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
                 6 if S::ROWS > 4 => S::tile::<6, V, FORM>(&place, output, to, check),
                 7 if S::ROWS > 6 && V < 4 => S::tile::<7, V, FORM>(&place, output, to, check),
                 8 if S::ROWS > 6 && V < 4 => S::tile::<8, V, FORM>(&place, output, to, check),
-                _ => unreachable!("a tile has at most S::ROWS rows, a wide one S::WIDE_ROWS"),
+                9 if is_tall::<S>(FORM, V) => S::tile::<9, V, FORM>(&place, output, to, check),
+                10 if is_tall::<S>(FORM, V) => S::tile::<10, V, FORM>(&place, output, to, check),
+                11 if is_tall::<S>(FORM, V) => S::tile::<11, V, FORM>(&place, output, to, check),
+                12 if is_tall::<S>(FORM, V) => S::tile::<12, V, FORM>(&place, output, to, check),
+                13 if is_tall::<S>(FORM, 2 * V) => {
+                    S::tile::<13, V, FORM>(&place, output, to, check)
+                }
+                14 if is_tall::<S>(FORM, 2 * V) => {
+                    S::tile::<14, V, FORM>(&place, output, to, check)
+                }
+                15 if is_tall::<S>(FORM, 2 * V) => {
+                    S::tile::<15, V, FORM>(&place, output, to, check)
+                }
+                16 if is_tall::<S>(FORM, 2 * V) => {
+                    S::tile::<16, V, FORM>(&place, output, to, check)
+                }
+                _ => unreachable!("a tile has at most S::ROWS, S::WIDE_ROWS or S::TALL_ROWS rows"),
             };
             if !settled {
                 settle::<S>(&place, output, (rows, V), to, check);

@@ -8,7 +8,8 @@ use super::super::Real;
 use super::super::simd::Simd;
 use super::BLOCK;
 use super::panel::{SUMS, Sums, is_zero};
-use super::tile::{NextRows, Output, Place, form, load, settle, store};
+use super::settle::{load, settle, store};
+use super::tile::{NextRows, Output, Place, form};
 use super::way::{Changed, Share};
 use crate::matrix::MatRef;
 

@@ -1,5 +1,4 @@
-//! The innermost part of a product: a tile of C held in registers through a block of rule 1, and
-//! what becomes of its sums.
+//! The innermost part of a product: a tile of C held in registers through a block of rule 1.
 
 // Reason: the functions of iterators are not always inlined into one that is compiled for a wider
 // instruction set, and a call within the innermost loop costs most of the speed.
@@ -10,6 +9,7 @@ use super::super::foreign::Bits;
 use super::super::memory;
 use super::super::simd::Simd;
 use super::BLOCK;
+use super::settle::settle_here;
 use super::way::{Changed, LEG, Share, fetch_row, fetches_b};
 
 /// How many rows of B ahead are fetched where they lie in place.
@@ -328,59 +328,6 @@ pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     }
 }
 
-/// As [`settle`], of sums that never left their registers, all lanes of which count. Returns false,
-/// and does nothing, where that takes more than the plain step.
-///
-/// # Safety
-/// As for [`settle`].
-#[inline(always)]
-pub(super) unsafe fn settle_here<S: Simd, const R: usize, const V: usize>(
-    place: &Place<S::T>,
-    output: &Output<S::T>,
-    sums: &[[S::V; V]; R],
-    check: &mut S::V,
-) -> bool {
-    // SAFETY: the caller's word; so in the whole body.
-    unsafe {
-        match *output {
-            Output::Set(c) => {
-                let zero = S::splat(S::T::ZERO);
-                for r in 0..R {
-                    for v in 0..V {
-                        let at = c.add(place.c + r * place.c_stride + v * S::LANES);
-                        S::store(at, S::add(zero, sums[r][v]));
-                    }
-                }
-            }
-            Output::Add(c) => {
-                for r in 0..R {
-                    for v in 0..V {
-                        let at = c.add(place.c + r * place.c_stride + v * S::LANES);
-                        S::store(at, S::add(S::load(at), sums[r][v]));
-                    }
-                }
-            }
-            Output::Step { w, v, before, hyper: [rate, _, l2] } => {
-                if !v.is_null() || !before.is_null() || l2 != S::T::ZERO {
-                    return false;
-                }
-                let (zero, rate) = (S::splat(S::T::ZERO), S::splat(-rate));
-                let mut met = *check;
-                for r in 0..R {
-                    for v in 0..V {
-                        let at = w.add(place.c + r * place.c_stride + v * S::LANES);
-                        let new = S::mul_add(rate, S::add(zero, sums[r][v]), S::load(at));
-                        S::store(at, new);
-                        met = S::add(met, S::sub(new, new));
-                    }
-                }
-                *check = met;
-            }
-        }
-        true
-    }
-}
-
 /// Where what a tile's sums will change begins.
 #[inline(always)]
 pub(super) fn start_of<T>(place: &Place<T>, output: &Output<T>) -> *const T {
@@ -408,89 +355,4 @@ pub(super) unsafe fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, 
         // SAFETY: the caller's word; any address will do.
         unsafe { fetch_row::<S>(row, place.columns, place.k >= 2 * LEG) };
     }
-}
-
-/// What becomes of a tile's sums, which [`tile`] has left at `from`. `check` gathers w - w of
-/// moved parameters.
-///
-/// # Safety
-/// As for [`Simd`]; the vectors of `output` hold the tile, and no one else uses it meanwhile.
-#[inline(always)]
-pub(super) unsafe fn settle<S: Simd>(
-    place: &Place<S::T>,
-    output: &Output<S::T>,
-    (rows, registers): (usize, usize),
-    mut from: *const S::T,
-    check: &mut S::V,
-) {
-    for r in 0..rows {
-        for v in 0..registers {
-            let count = place.columns - v * S::LANES;
-            let at = place.c + r * place.c_stride + v * S::LANES;
-            // SAFETY: the caller's word.
-            unsafe {
-                finish::<S>(output, at, count.min(S::LANES), S::load(from), check);
-                from = from.add(S::LANES);
-            }
-        }
-    }
-}
-
-/// What becomes of one register of sums, `count` lanes of which count.
-///
-/// # Safety
-/// As for [`settle`].
-#[inline(always)]
-unsafe fn finish<S: Simd>(
-    output: &Output<S::T>,
-    at: usize,
-    count: usize,
-    sum: S::V,
-    check: &mut S::V,
-) {
-    // SAFETY: the caller's word; so in the whole body.
-    unsafe {
-        let zero = S::splat(S::T::ZERO);
-        match *output {
-            Output::Set(c) => store::<S>(c.add(at), count, S::add(zero, sum)),
-            Output::Add(c) => {
-                store::<S>(c.add(at), count, S::add(load::<S>(c.add(at), count), sum));
-            }
-            Output::Step { w, v, before, hyper: [rate, momentum, l2] } => {
-                let before = if before.is_null() { zero } else { load::<S>(before.add(at), count) };
-                let old = load::<S>(w.add(at), count);
-                let mut g = S::add(before, sum);
-                if l2 != S::T::ZERO {
-                    g = S::mul_add(S::splat(l2), old, g);
-                }
-                if !v.is_null() {
-                    g = S::mul_add(S::splat(momentum), load::<S>(v.add(at), count), g);
-                    store::<S>(v.add(at), count, g);
-                }
-                let new = S::mul_add(S::splat(-rate), g, old);
-                store::<S>(w.add(at), count, new);
-                *check = S::add(*check, S::sub(new, new));
-            }
-        }
-    }
-}
-
-/// A register of which `count` lanes count.
-///
-/// # Safety
-/// As for [`Simd`].
-#[inline(always)]
-pub(super) unsafe fn load<S: Simd>(from: *const S::T, count: usize) -> S::V {
-    // SAFETY: the caller's word.
-    unsafe { if count == S::LANES { S::load(from) } else { S::load_part(from, count) } }
-}
-
-/// Writes `count` lanes.
-///
-/// # Safety
-/// As for [`Simd`].
-#[inline(always)]
-pub(super) unsafe fn store<S: Simd>(to: *mut S::T, count: usize, v: S::V) {
-    // SAFETY: the caller's word.
-    unsafe { if count == S::LANES { S::store(to, v) } else { S::store_part(to, count, v) } }
 }

@@ -1,0 +1,184 @@
+//! What becomes of the sums of a tile.
+
+// Reason: see tile.rs.
+#![allow(clippy::needless_range_loop)]
+
+use super::tile::{Output, Place};
+use crate::kernels::Real;
+use crate::kernels::simd::Simd;
+
+/// What becomes of a tile's sums, which [`tile`](super::tile::tile) has left at `sums`. `check` gathers w - w of
+/// moved parameters.
+///
+/// All that is read is read before any of it is written: of short rows, which follow each other, a register
+/// that is written in part reaches into the next row, and to read that would wait until it is written.
+///
+/// # Safety
+/// As for [`Simd`]; the vectors of `output` hold the tile, and no one else uses it meanwhile.
+#[inline(always)]
+pub(super) unsafe fn settle<S: Simd>(
+    place: &Place<S::T>,
+    output: &Output<S::T>,
+    size: (usize, usize),
+    sums: *mut S::T,
+    check: &mut S::V,
+) {
+    let by = |vector, factor| Pass { place, size, sums, vector, factor };
+    let (one, zero) = (S::T::ONE, S::T::ZERO);
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        match *output {
+            Output::Set(c) => {
+                by(c, one).run::<S, NONE>(check);
+                by(c, one).run::<S, STORE>(check);
+            }
+            Output::Add(c) => {
+                by(c, one).run::<S, PLUS>(check);
+                by(c, one).run::<S, STORE>(check);
+            }
+            Output::Step { w, v, before, hyper: [rate, momentum, l2] } => {
+                if before.is_null() {
+                    by(w, one).run::<S, NONE>(check);
+                } else {
+                    by(before.cast_mut(), one).run::<S, PLUS>(check);
+                }
+                if l2 != zero {
+                    by(w, l2).run::<S, TIMES>(check);
+                }
+                if !v.is_null() {
+                    by(v, momentum).run::<S, TIMES>(check);
+                    by(v, one).run::<S, STORE>(check);
+                }
+                by(w, -rate).run::<S, MOVE>(check);
+                by(w, one).run::<S, STORE>(check);
+            }
+        }
+    }
+}
+
+/// A pass over a tile's sums s, beside a vector x and a number f.
+struct Pass<'a, T> {
+    place: &'a Place<T>,
+    size: (usize, usize),
+    sums: *mut T,
+    vector: *mut T,
+    factor: T,
+}
+
+/// s = 0 + s.
+const NONE: u8 = 0;
+/// s = x + s.
+const PLUS: u8 = 1;
+/// s = f x + s.
+const TIMES: u8 = 2;
+/// s = x + f s, what moved parameters are.
+const MOVE: u8 = 3;
+/// x = s.
+const STORE: u8 = 4;
+
+impl<T: Real> Pass<'_, T> {
+    /// Register by register.
+    ///
+    /// # Safety
+    /// As for [`settle`].
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>, const WHAT: u8>(self, check: &mut S::V) {
+        let Self { place, size: (rows, registers), sums, vector, factor } = self;
+        // SAFETY: the caller's word; so in the whole body.
+        unsafe {
+            let (factor, zero) = (S::splat(factor), S::splat(S::T::ZERO));
+            for r in 0..rows {
+                for v in 0..registers {
+                    let count = (place.columns - v * S::LANES).min(S::LANES);
+                    let at = vector.add(place.c + r * place.c_stride + v * S::LANES);
+                    let to = sums.add((r * registers + v) * S::LANES);
+                    let s = S::load(to);
+                    match WHAT {
+                        NONE => S::store(to, S::add(zero, s)),
+                        PLUS => S::store(to, S::add(load::<S>(at, count), s)),
+                        TIMES => S::store(to, S::mul_add(factor, load::<S>(at, count), s)),
+                        STORE => store::<S>(at, count, s),
+                        _ => {
+                            let new = S::mul_add(factor, s, load::<S>(at, count));
+                            S::store(to, new);
+                            *check = S::add(*check, S::sub(new, new));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A register of which `count` lanes count.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+pub(super) unsafe fn load<S: Simd>(from: *const S::T, count: usize) -> S::V {
+    // SAFETY: the caller's word.
+    unsafe { if count == S::LANES { S::load(from) } else { S::load_part(from, count) } }
+}
+
+/// Writes `count` lanes.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+pub(super) unsafe fn store<S: Simd>(to: *mut S::T, count: usize, v: S::V) {
+    // SAFETY: the caller's word.
+    unsafe { if count == S::LANES { S::store(to, v) } else { S::store_part(to, count, v) } }
+}
+
+/// As [`settle`], of sums that never left their registers, all lanes of which count. Returns false,
+/// and does nothing, where that takes more than the plain step.
+///
+/// # Safety
+/// As for [`settle`].
+#[inline(always)]
+pub(super) unsafe fn settle_here<S: Simd, const R: usize, const V: usize>(
+    place: &Place<S::T>,
+    output: &Output<S::T>,
+    sums: &[[S::V; V]; R],
+    check: &mut S::V,
+) -> bool {
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        match *output {
+            Output::Set(c) => {
+                let zero = S::splat(S::T::ZERO);
+                for r in 0..R {
+                    for v in 0..V {
+                        let at = c.add(place.c + r * place.c_stride + v * S::LANES);
+                        S::store(at, S::add(zero, sums[r][v]));
+                    }
+                }
+            }
+            Output::Add(c) => {
+                for r in 0..R {
+                    for v in 0..V {
+                        let at = c.add(place.c + r * place.c_stride + v * S::LANES);
+                        S::store(at, S::add(S::load(at), sums[r][v]));
+                    }
+                }
+            }
+            Output::Step { w, v, before, hyper: [rate, _, l2] } => {
+                if !v.is_null() || !before.is_null() || l2 != S::T::ZERO {
+                    return false;
+                }
+                let (zero, rate) = (S::splat(S::T::ZERO), S::splat(-rate));
+                let mut met = *check;
+                for r in 0..R {
+                    for v in 0..V {
+                        let at = w.add(place.c + r * place.c_stride + v * S::LANES);
+                        let new = S::mul_add(rate, S::add(zero, sums[r][v]), S::load(at));
+                        S::store(at, new);
+                        met = S::add(met, S::sub(new, new));
+                    }
+                }
+                *check = met;
+            }
+        }
+        true
+    }
+}
