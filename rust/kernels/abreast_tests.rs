@@ -1,6 +1,8 @@
 //! Many rows at a time judged row by row by the oracle, bit for bit.
 
-use super::{count_largest_at, log_losses, log_losses_at, softmax, squared_distances};
+use super::{
+    count_largest_at, cross_entropies_at, log_losses, log_losses_at, softmax, squared_distances,
+};
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle, reduce};
 
@@ -14,6 +16,16 @@ fn rows_of<T: Real>(draw: fn(u64, usize) -> Vec<T>, rows: usize, n: usize) {
         sum.log() - (z[label as usize] - largest)
     });
     let of_labels: Vec<T> = of_labels.collect();
+    let a_of = |z: &[T]| oracle::softmax(z);
+    let right = places().filter(|&(z, &label)| reduce::largest(&a_of(z)) == label as usize).count();
+    let r_of = |batch: T| -> Vec<T> {
+        let r = |(z, &label): (&[T], &u32)| {
+            let mut r = a_of(z);
+            r[label as usize] = r[label as usize] - T::ONE;
+            r.into_iter().map(move |r| r / batch).collect::<Vec<_>>()
+        };
+        places().flat_map(r).collect()
+    };
     let correct = places().filter(|&(z, &label)| reduce::largest(z) == label as usize).count();
     for isa in Isa::available() {
         let what = format!("{} ({rows}, {n})", isa.name());
@@ -23,6 +35,13 @@ fn rows_of<T: Real>(draw: fn(u64, usize) -> Vec<T>, rows: usize, n: usize) {
         let mut losses = vec![T::ONE; rows];
         log_losses_at(isa, &z, &labels, &mut losses, n);
         assert_bits(&losses, &of_labels, &what);
+        for batch in [1.0, 10_000.0].map(T::from_f64) {
+            losses.fill(T::ONE);
+            let found = cross_entropies_at(isa, (&z, &labels), &mut losses, &mut a, (n, batch));
+            assert_bits(&losses, &of_labels, &what);
+            assert_bits(&a, &r_of(batch), &what);
+            assert_eq!(found, right as u64, "{what}");
+        }
         log_losses(isa, &z, &y, &mut losses, n);
         let expected: Vec<T> = each().map(|(z, y)| oracle::log_loss(z, y)).collect();
         assert_bits(&losses, &expected, &what);

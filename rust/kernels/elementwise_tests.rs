@@ -64,6 +64,35 @@ fn check_formulas<T: Real>() {
     );
 }
 
+/// Rows of a width beside their biases.
+fn check_rows<T: Real>(rows: usize, n: usize) {
+    let (z, b) = (mild::<T>(1, rows * n), mild::<T>(2, n));
+    let expected = |sigma: fn(T) -> T| -> Vec<T> {
+        z.iter().zip(b.iter().cycle()).map(|(&z, &b)| sigma(z + b)).collect()
+    };
+    for isa in Isa::available() {
+        let check = |kernel: fn(Isa, &mut [T], &[T]), sigma| {
+            let mut found = z.clone();
+            kernel(isa, &mut found, &b);
+            assert_bits(&found, &expected(sigma), &format!("{} ({rows}, {n})", isa.name()));
+        };
+        check(add, |sum| sum);
+        check(add_relu, |sum| if sum > T::ZERO { sum } else { T::ZERO });
+        check(add_sigmoid, T::sigmoid);
+        check(add_tanh, T::tanh);
+    }
+}
+
+#[test]
+fn each_row_has_its_biases() {
+    for n in [1, 3, 4, 10, 16, 32, 63, 64, 65, 100] {
+        for rows in [0, 1, 2, 15, 16, 17, 33, 48, 100] {
+            check_rows::<f32>(rows, n);
+            check_rows::<f64>(rows, n);
+        }
+    }
+}
+
 #[test]
 fn elements_are_as_the_formulas_say() {
     check_formulas::<f32>();

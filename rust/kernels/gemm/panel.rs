@@ -209,6 +209,8 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
         } else {
             rows_of::<S, V>(m - i, most)
         };
+        #[cfg(test)]
+        tests::TALLEST.set(rows.max(tests::TALLEST.get()));
         // On its way a tile fetches what it has time for. The one that packs does not, as it waits for B itself.
         let on_the_way = fetches_b(FORM, V) && place.unpacked.is_null();
         if on_the_way {
@@ -325,3 +327,7 @@ pub(super) unsafe fn is_zero<S: Simd>(v: S::V) -> bool {
     unsafe { S::store(lanes.as_mut_ptr(), v) };
     lanes.iter().all(|&lane| lane == S::T::ZERO)
 }
+
+#[cfg(test)]
+#[path = "panel_tests.rs"]
+mod tests;
