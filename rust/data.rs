@@ -326,6 +326,12 @@ impl<T: Real> Dataset<T> {
         }
     }
 
+    /// Whether they are sorted.
+    #[cfg(test)]
+    pub(crate) fn has_next(&self) -> bool {
+        self.order.as_ref().is_some_and(Order::has_next)
+    }
+
     /// The rows of some steps from `first` on, of the epoch that was last prepared.
     ///
     /// # Panics

@@ -90,6 +90,24 @@ impl Loss {
         }
     }
 
+    /// All that training asks of rows whose answers are labels, where that can be had at once: E of each
+    /// row (Eq. 11), the losses (rows,), and r of the last layer (rows, n_out), divided by `divisor`
+    /// (rule 3). z is (rows, n_out). Returns how many rows are classified rightly; none, and nothing is
+    /// written, where the loss is another or there are no labels.
+    pub fn at_once<T: Real>(
+        self,
+        isa: Isa,
+        (z, labels): (&[T], &[u32]),
+        losses: &mut [T],
+        r: &mut [T],
+        divisor: T,
+    ) -> Option<u64> {
+        let n_out = z.len().checked_div(labels.len())?;
+        let of_rows = (n_out, divisor);
+        (self == Self::CrossEntropy)
+            .then(|| abreast::classify(isa, (z, labels), losses, r, of_rows))
+    }
+
     /// r of the last layer, not yet divided by the rows of the batch; all are (rows, n_out).
     ///
     /// For a cross-entropy and its activation it is simply a - y.

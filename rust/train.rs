@@ -20,9 +20,8 @@ use crate::data::{Dataset, Rows};
 use crate::error::Error;
 use crate::init::Initialization;
 use crate::kernels::gemm::{self, Scratch, Team};
-use crate::kernels::{Isa, Real, abreast, elementwise, fpu};
+use crate::kernels::{Isa, Real, elementwise, fpu};
 use crate::layer::Layer;
-use crate::loss::Loss;
 use crate::network::Network;
 use crate::online::{Batch, Lone, Online};
 use crate::optimizer::{Optimizer, State, not_negative};
@@ -344,13 +343,12 @@ fn run_tile<T: Real>(
         sums_behind(network, team, activations, rows, (0, None));
     }
     let (labels, losses) = (data.labels(tile, labels), &mut losses[..rows]);
-    let n_out = network.n_out();
-    if network.loss() == Loss::CrossEntropy && !labels.is_empty() {
-        let (z, r) = (&activations.z[..rows * n_out], &mut r[..rows * n_out]);
-        let of_rows = (n_out, count(batch));
-        return abreast::cross_entropies_at(team.isa, (z, labels), losses, r, of_rows);
+    let outputs = rows * network.n_out();
+    let (z, y, r) = (&activations.z[..outputs], &mut y[..outputs], &mut r[..outputs]);
+    let at_once = network.loss().at_once(team.isa, (z, labels), losses, r, divisor(batch));
+    if let Some(correct) = at_once {
+        return correct;
     }
-    let y = &mut y[..rows * n_out];
     data.answers(tile, y);
     activate_output(network, team.isa, activations, rows);
     let correct = judge(network, team.isa, data, tile, activations, (y, labels), losses);
@@ -358,17 +356,8 @@ fn run_tile<T: Real>(
     correct
 }
 
-/// Takes `rows` rows from the inputs `scratch.a[0]` through all layers (Eq. 6, 7, 11).
-fn forward<T: Real>(
-    network: &Network<T>,
-    team: &Team<'_, T>,
-    scratch: &mut Forward<T>,
-    rows: usize,
-) {
-    forward_behind(network, team, scratch, rows, (0, None));
-}
-
-/// The same through the layers from `first` on, by panels where there are any.
+/// Takes `rows` rows from the inputs `scratch.a[first]` through the layers from `first` on (Eq. 6, 7, 11), by
+/// panels where there are any.
 fn forward_behind<T: Real>(
     network: &Network<T>,
     team: &Team<'_, T>,
@@ -409,8 +398,8 @@ fn activate_output<T: Real>(
     rows: usize,
 ) {
     let (layer, a) = (network.output(), a.last_mut().expect("the output's"));
-    let count = rows * layer.n_out;
-    layer.activation.forward(isa, &z[..count], &mut a[..count], layer.n_out);
+    let outputs = rows * layer.n_out;
+    layer.activation.forward(isa, &z[..outputs], &mut a[..outputs], layer.n_out);
 }
 
 /// E of each row (Eq. 11) of a tile. Returns how many of them are classified rightly.
@@ -443,13 +432,13 @@ fn output_delta<T: Real>(
     let layer = network.output();
     network.loss().backward(isa, layer.activation, a, y, r, layer.n_out);
     if batch > 1 {
-        elementwise::divide(isa, r, count(batch));
+        elementwise::divide(isa, r, divisor(batch));
     }
 }
 
-/// How many rows, as a divisor.
+/// What the rows of a batch divide their r by (rule 3).
 #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^32 rows")]
-fn count<T: Real>(rows: usize) -> T {
+fn divisor<T: Real>(rows: usize) -> T {
     T::from_f64(rows as f64)
 }
 

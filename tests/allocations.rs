@@ -89,7 +89,8 @@ fn in_later_steps(case: &Case) -> usize {
     take(0, 0, &[0.1]);
     allocations(|| {
         take(0, 1, &[0.1, 0.1]);
-        take(1, 0, &[0.1]);
+        take(1, 0, &[0.1; 3]); // beside the last of these the next epoch may be prepared
+        take(2, 0, &[0.1]);
         if deliberate {
             std::hint::black_box(vec![batch]);
         }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
+use crate::kernels::gemm::unlocked;
 use crate::kernels::memory::zeros;
 use crate::rng::{SHUFFLE, Words};
 
@@ -61,14 +62,20 @@ impl Order {
         self.epoch = Some(epoch);
     }
 
-    /// Sorts the rows of the epoch after that, if it is likely to come.
+    /// Sorts the rows of the epoch after that, if it is likely to come and nobody is at it.
     pub(super) fn prepare_next(&self) {
         if self.in_turn
             && let Some(epoch) = self.epoch
+            && let Some(mut next) = unlocked(&self.next)
         {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
             next.prepare(self.seed, epoch.wrapping_add(1));
         }
+    }
+
+    /// Whether those are sorted.
+    #[cfg(test)]
+    pub(super) fn has_next(&self) -> bool {
+        unlocked(&self.next).is_some_and(|next| next.epoch.is_some())
     }
 
     /// The rows of the epoch that was last prepared.
@@ -216,12 +223,29 @@ mod tests {
             order.prepare_next();
             assert_eq!(next(&mut order), Some(epoch + 1));
             assert!(order.rows() == expected(&Words::new(7, SHUFFLE, epoch), 100));
+            assert!(order.has_next());
             let mut other = order.clone();
             other.prepare(2);
             other.prepare_next();
             assert_eq!(next(&mut other), None, "out of turn");
             assert!(other.rows() == expected(&Words::new(7, SHUFFLE, 2), 100));
         }
+    }
+
+    #[test]
+    fn what_is_prepared_is_not_sorted_again() {
+        let mut order = Order::new(7, 100).unwrap();
+        order.prepare(0);
+        order.prepare(1);
+        order.prepare_next();
+        let next = &mut order.next.get_mut().unwrap().rows;
+        next.reverse();
+        let reversed = next.clone();
+        order.prepare_next();
+        order.prepare(2);
+        assert_eq!(order.rows(), reversed);
+        order.prepare(3);
+        assert!(order.rows() == expected(&Words::new(7, SHUFFLE, 3), 100));
     }
 
     /// Of 60,000 rows no two words begin with the same 48 bits; with the same 10 they do.

@@ -118,7 +118,7 @@ kernel! {
     /// What training asks of rows with labels, at once: a = exp(z - m) / S, the loss log(S) - (z - m) at
     /// the label, r = (a - y) / `batch` where y is 1 at the label and else 0, and how many rows have
     /// their largest a, the first of equals, at the label.
-    fn cross_entropy_blocks<T>(
+    fn classify_blocks<T>(
         z: &[T], labels: &[u32], losses: &mut [T], r: &mut [T], n: usize, batch: T,
     ) -> u64 {
         let mut columns = [[T::ZERO; ABREAST]; WIDEST];
@@ -137,6 +137,7 @@ kernel! {
             for i in 0..ABREAST {
                 losses[i] = sums[i].log() - (wanted[i] - largest[i]);
             }
+            // a is at least 0, or NaN, which is never above.
             let (mut best, mut places) = ([-T::ONE; ABREAST], [0; ABREAST]);
             for (a, place) in columns.iter_mut().zip(0..) {
                 for i in 0..ABREAST {
@@ -244,7 +245,7 @@ pub fn log_losses_at<T: Real>(isa: Isa, z: &[T], labels: &[u32], losses: &mut [T
 /// [`reduce::softmax`] and [`reduce::log_loss_at`] the label of each row, and what follows: the losses
 /// (rows,) and r = (a - y) / `batch`, (rows, n). Returns how many rows have their largest a, the
 /// first of equals, at their label. z (rows, n), labels (rows,).
-pub fn cross_entropies_at<T: Real>(
+pub fn classify<T: Real>(
     isa: Isa,
     (z, labels): (&[T], &[u32]),
     losses: &mut [T],
@@ -256,16 +257,16 @@ pub fn cross_entropies_at<T: Real>(
     let (r_whole, r_rest) = r.split_at_mut(whole * n);
     let (losses, losses_rest) = losses.split_at_mut(whole);
     let (labels, labels_rest) = labels.split_at(whole);
-    let mut correct = cross_entropy_blocks(isa, z_whole, labels, losses, r_whole, n, batch);
+    let mut correct = classify_blocks(isa, z_whole, labels, losses, r_whole, n, batch);
     let rows = z_rest.chunks_exact(n).zip(r_rest.chunks_exact_mut(n));
-    for ((z, r), (&label, loss)) in rows.zip(labels_rest.iter().zip(losses_rest)) {
+    for ((z, a), (&label, loss)) in rows.zip(labels_rest.iter().zip(losses_rest)) {
         let label = label as usize;
         *loss = reduce::log_loss_at(isa, z, label);
-        reduce::softmax(isa, z, r);
-        correct += u64::from(reduce::largest(r) == label);
-        r[label] = r[label] - T::ONE;
-        elementwise::divide(isa, r, batch);
+        reduce::softmax(isa, z, a);
+        correct += u64::from(reduce::largest(a) == label);
+        a[label] = a[label] - T::ONE;
     }
+    elementwise::divide(isa, r_rest, batch);
     correct
 }
 

@@ -1,8 +1,6 @@
 //! Many rows at a time judged row by row by the oracle, bit for bit.
 
-use super::{
-    count_largest_at, cross_entropies_at, log_losses, log_losses_at, softmax, squared_distances,
-};
+use super::{classify, count_largest_at, log_losses, log_losses_at, softmax, squared_distances};
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle, reduce};
 
@@ -37,7 +35,7 @@ fn rows_of<T: Real>(draw: fn(u64, usize) -> Vec<T>, rows: usize, n: usize) {
         assert_bits(&losses, &of_labels, &what);
         for batch in [1.0, 10_000.0].map(T::from_f64) {
             losses.fill(T::ONE);
-            let found = cross_entropies_at(isa, (&z, &labels), &mut losses, &mut a, (n, batch));
+            let found = classify(isa, (&z, &labels), &mut losses, &mut a, (n, batch));
             assert_bits(&losses, &of_labels, &what);
             assert_bits(&a, &r_of(batch), &what);
             assert_eq!(found, right as u64, "{what}");
@@ -62,6 +60,50 @@ fn rows_side_by_side_are_as_one_by_one() {
             rows_of::<f64>(extreme, rows, n);
         }
     }
+}
+
+/// What is not finite, and equals: each row as one by one.
+#[test]
+fn labels_of_odd_rows_are_met_as_one_by_one() {
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    let rows = [
+        [nan, 1.0, 2.0],
+        [1.0, 2.0, nan],
+        [1.0, inf, 2.0],
+        [-inf, -inf, -inf],
+        [-inf, 0.0, -0.0],
+        [2.0, 2.0, 1.0],
+        [-0.0, 0.0, 0.0],
+    ];
+    for isa in Isa::available() {
+        for count in [16, 17, 40] {
+            for shift in 0..3 {
+                let each: Vec<_> = rows.into_iter().cycle().take(count).collect();
+                let labels: Vec<u32> = (shift..3).chain(0..3).cycle().take(count).collect();
+                let (mut losses, mut r) = (vec![9.0; count], vec![9.0; count * 3]);
+                let z = (&each.concat()[..], &labels[..]);
+                let found = classify(isa, z, &mut losses, &mut r, (3, 7.0));
+                let mut correct = 0;
+                for (i, (z, &label)) in each.iter().zip(&labels).enumerate() {
+                    let (label, mut a) = (label as usize, [9.0; 3]);
+                    reduce::softmax(isa, z, &mut a);
+                    correct += u64::from(reduce::largest(&a) == label);
+                    a[label] -= 1.0;
+                    let loss = reduce::log_loss_at(isa, z, label);
+                    assert!(same(losses[i], loss), "{z:?} {label}: {} {loss}", losses[i]);
+                    for (&r, a) in r[3 * i..].iter().zip(a) {
+                        assert!(same(r, a / 7.0), "{z:?} {label}: {r} {a}");
+                    }
+                }
+                assert_eq!(found, correct, "{} {count} {shift}", isa.name());
+            }
+        }
+    }
+}
+
+/// The same bits; of NaN any.
+fn same(x: f32, y: f32) -> bool {
+    x.to_bits() == y.to_bits() || x.is_nan() && y.is_nan()
 }
 
 #[test]

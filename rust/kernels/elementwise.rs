@@ -79,17 +79,24 @@ kernel! {
 /// sigma(z + b) in place of z: z (rows, n), b (n,).
 #[inline(always)]
 fn activate<T: Real, S: Sigma>(z: &mut [T], b: &[T]) {
-    let n = b.len().max(1);
+    let n = b.len();
+    if n == 0 || n > NARROW || z.len() < REPEATED * n {
+        return activate_rows::<T, S>(z, b);
+    }
     // A loop over a narrow row ends before it has filled its registers, so it goes over several rows.
     let mut room = [T::ZERO; REPEATED * NARROW];
-    let mut repeated = b;
-    if n <= NARROW && z.len() >= REPEATED * n {
-        let room = &mut room[..REPEATED * n];
-        room.chunks_exact_mut(n).for_each(|to| to.copy_from_slice(b));
-        repeated = room;
+    let repeated = &mut room[..REPEATED * n];
+    for row in repeated.chunks_exact_mut(n) {
+        row.copy_from_slice(b);
     }
-    for z in z.chunks_mut(repeated.len().max(1)) {
-        for (z, &b) in z.iter_mut().zip(repeated) {
+    activate_rows::<T, S>(z, repeated);
+}
+
+/// The same of rows as wide as b, the last of which may be cut off.
+#[inline(always)]
+fn activate_rows<T: Real, S: Sigma>(z: &mut [T], b: &[T]) {
+    for z in z.chunks_mut(b.len().max(1)) {
+        for (z, &b) in z.iter_mut().zip(b) {
             *z = S::of(*z + b);
         }
     }
@@ -157,7 +164,7 @@ kernel! {
 /// r in place of dE/da; returns how many derivatives are below `small`.
 #[inline(always)]
 fn backward<T: Real, S: Slope>(a: &[T], d: &mut [T], small: T) -> u64 {
-    /// As many as 32 bits can count, which fill fewer registers than 64.
+    /// So many at a time are counted in 32 bits, which fill fewer registers than 64.
     const COUNTED: usize = 1 << 16;
     let mut count = 0;
     for (a, d) in a.chunks(COUNTED).zip(d.chunks_mut(COUNTED)) {

@@ -65,8 +65,8 @@ fn check_formulas<T: Real>() {
 }
 
 /// Rows of a width beside their biases.
-fn check_rows<T: Real>(rows: usize, n: usize) {
-    let (z, b) = (mild::<T>(1, rows * n), mild::<T>(2, n));
+fn check_rows<T: Real>(draw: fn(u64, usize) -> Vec<T>, rows: usize, n: usize) {
+    let (z, b) = (draw(1, rows * n), draw(2, n));
     let expected = |sigma: fn(T) -> T| -> Vec<T> {
         z.iter().zip(b.iter().cycle()).map(|(&z, &b)| sigma(z + b)).collect()
     };
@@ -77,7 +77,7 @@ fn check_rows<T: Real>(rows: usize, n: usize) {
             assert_bits(&found, &expected(sigma), &format!("{} ({rows}, {n})", isa.name()));
         };
         check(add, |sum| sum);
-        check(add_relu, |sum| if sum > T::ZERO { sum } else { T::ZERO });
+        check(add_relu, |sum| if sum <= T::ZERO { T::ZERO } else { sum });
         check(add_sigmoid, T::sigmoid);
         check(add_tanh, T::tanh);
     }
@@ -87,8 +87,10 @@ fn check_rows<T: Real>(rows: usize, n: usize) {
 fn each_row_has_its_biases() {
     for n in [1, 3, 4, 10, 16, 32, 63, 64, 65, 100] {
         for rows in [0, 1, 2, 15, 16, 17, 33, 48, 100] {
-            check_rows::<f32>(rows, n);
-            check_rows::<f64>(rows, n);
+            check_rows::<f32>(mild, rows, n);
+            check_rows::<f32>(extreme, rows, n);
+            check_rows::<f64>(mild, rows, n);
+            check_rows::<f64>(extreme, rows, n);
         }
     }
 }

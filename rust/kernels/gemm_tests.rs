@@ -71,7 +71,7 @@ fn check_packing<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usi
             product(isa, a, b, &mut MatMut::new(&mut c, m, n));
             let what = format!("{} ({m}, {k}) ({k}, {n})", isa.name());
             assert_bits(&c, &expected, &what);
-            // Tiles have at most 8 rows, wide ones 6; and at most 32 columns, wide ones 64, so 49 to 63
+            // Tiles that pack have at most 8 rows, wide ones 6; and at most 32 columns, wide ones 64, so 49 to 63
             // may be a wide one that is not whole. A by columns is not packed for so few as 32 of C's,
             // and of its short ones several panels are met together, and packed beforehand.
             let tall = m >= 16 || m >= 12 && n >= 64;
@@ -388,7 +388,7 @@ fn check_descent<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usi
 fn a_step_in_the_epilogue_is_that_of_the_gradient() {
     for k in [0, 1, 2, 5, 8, 9, 17, 255, 256] {
         let narrow = [(1, 1), (3, 10), (4, 33), (9, 16), (13, 31), (150, 5)];
-        for shape in [&narrow[..], &[(20, 70), (23, 64), (5, 129)]].concat() {
+        for shape in [&narrow[..], &[(11, 31), (11, 13), (20, 70), (23, 64), (5, 129)]].concat() {
             let shape = (shape.0, shape.1, k);
             check_descent::<f32>(mild, shape);
             check_descent::<f64>(mild, shape);

@@ -20,7 +20,7 @@ pub trait Simd: Copy + 'static {
     /// How many elements it holds.
     const LANES: usize;
     /// How many rows of a product are worked on together where a row has two registers: so many sums
-    /// keep the units busy, and leave registers for the operands. The tiles of a panel, in
+    /// keep the units busy, and leave registers for the operands; the tiles of a panel, in
     /// `gemm/panel.rs`, know 4, 6 and 8.
     const ROWS: usize;
     /// How many where a row has four registers, of two panels: such a tile reads less for each
@@ -28,7 +28,8 @@ pub trait Simd: Copy + 'static {
     /// registers; the tiles know 6.
     const WIDE_ROWS: usize;
     /// How many where a row has one register, and where so few rows are left that one tile of two
-    /// registers does: there are registers for more sums then. `ROWS`, or 16 and 12.
+    /// registers does: there are registers for more sums then. `ROWS`, or 16 and 12; only AVX-512 has so
+    /// many, so no other machine judges those tiles.
     const TALL_ROWS: [usize; 2];
     /// Whether products that leave out zeros load what is next before they need it, for which they
     /// take registers beside the sums and what is now.

@@ -130,7 +130,7 @@ impl<T: Real> Form<T> {
     }
 }
 
-/// Takes a tile through the first layer, leaving out inputs that are 0.
+/// Takes a tile through the first layer, leaving out inputs that are 0; only up to z where it is the last.
 pub(super) fn forward_lit<T: Real>(
     network: &Network<T>,
     team: &Team<'_, T>,
@@ -145,6 +145,5 @@ pub(super) fn forward_lit<T: Real>(
     } else {
         let z = &mut z[..a.len()];
         first.forward(team, data, tile, z, &|z| elementwise::add(isa, z, b));
-        layer.activation.forward(isa, z, a, layer.n_out);
     }
 }

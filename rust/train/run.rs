@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Panels, Totals, Trainer, forward, forward_behind, gradient, judge};
+use super::{Panels, Totals, Trainer, forward_behind, gradient, judge};
 use crate::data::{Dataset, Inputs, Rows, Source};
 use crate::error::Error;
 use crate::kernels::gemm::{Alone, Packed, Sole, Team};
@@ -210,7 +210,7 @@ impl<T: Real> Trainer<T> {
                 let rows = tile.len();
                 let y = &mut y[..rows * network.n_out()];
                 data.gather_by(team, tile, &mut scratch.a[0][..rows * network.n_in()], y);
-                forward(network, team, &mut scratch, rows);
+                forward_behind(network, team, &mut scratch, rows, (0, None));
                 let (answers, losses) =
                     ((&*y, data.labels(tile, &mut labels)), &mut losses[..rows]);
                 totals.correct +=

@@ -160,13 +160,25 @@ fn slow_step<T: Real>(
     (after, losses)
 }
 
-fn judge<T: Real>(hidden: Activation, output: Activation, loss: Loss, batch: usize) {
+fn judge<T: Real>(
+    hidden: Activation,
+    output: Activation,
+    loss: Loss,
+    (batch, labelled): (usize, bool),
+) {
     let (sizes, activations) = ([11, 9, 270, 5], [hidden, hidden, output]);
-    let (x, y) = (mild::<T>(1, batch * 11), mild::<T>(2, batch * 5));
+    let x = mild::<T>(1, batch * 11);
+    let labels: Vec<i64> = [3, 0, 4, 1].into_iter().cycle().take(batch).collect();
+    let one_hot = |&label| (0..5).map(move |j| if j == label { T::ONE } else { T::ZERO });
+    let labelled = labelled.then(|| labels.iter().flat_map(one_hot).collect::<Vec<_>>());
+    let y = labelled.clone().unwrap_or_else(|| mild::<T>(2, batch * 5));
     for isa in Isa::available() {
         let what = format!("{} {hidden:?} {output:?} {loss:?} {batch}", isa.name());
         let mut trainer = trainer::<T>(isa, &sizes, &activations, loss);
-        let answers = Answers::Targets(y.clone());
+        let answers = match &labelled {
+            Some(_) => Answers::labels(&labels, 5).unwrap(),
+            None => Answers::Targets(y.clone()),
+        };
         let inputs = Inputs::Values(x.clone());
         let mut data = Dataset::new(inputs, answers, batch, (11, 5), batch, None).unwrap();
         let optimizer = Optimizer::Sgd { momentum: 0.0, l2: 0.01 };
@@ -201,8 +213,10 @@ fn steps_are_those_of_the_oracle() {
                 (Softmax, Loss::CrossEntropy),
                 (Sigmoid, Loss::BinaryCrossEntropy),
             ] {
-                judge::<f32>(hidden, output, loss, batch);
-                judge::<f64>(hidden, output, loss, batch);
+                for labelled in [false, true] {
+                    judge::<f32>(hidden, output, loss, (batch, labelled));
+                    judge::<f64>(hidden, output, loss, (batch, labelled));
+                }
             }
         }
     }

@@ -103,9 +103,13 @@ impl<T: Real> Trainer<T> {
         let mut loss = 0.0;
         for first in (0..tiles).step_by(slots.len()) {
             let round = slots.len().min(tiles - first);
-            let before = usize::from(is_last && first == 0);
-            team.crew.share(before + round, &|worker, s| {
-                let Some(s) = s.checked_sub(before) else { return data.prepare_next() };
+            // The longest comes first, so that the others fill what is left of the time.
+            let beside = usize::from(is_last && first == 0);
+            team.crew.share(beside + round, &|worker, number| {
+                if number < beside {
+                    return data.prepare_next();
+                }
+                let s = number - beside;
                 let crew = &Sole(worker);
                 let team = Team { crew, ..*team };
                 let tile = batch.tile(first + s, TILE);

@@ -42,6 +42,10 @@ fn run<T: Real>(
         let outcome = trainer.train(&mut data, &steps, totals).unwrap();
         totals = outcome.totals;
         last = Some(outcome);
+        // The second epoch and the third follow the one before.
+        if outcome.diverged.is_none() {
+            assert_eq!(data.has_next(), threads > 1 && epoch > 0);
+        }
     }
     let (w, vectors) = trainer.state().unwrap();
     let velocity = vectors.into_iter().next().map_or(vec![], |(_, velocity)| velocity);

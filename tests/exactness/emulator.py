@@ -180,7 +180,7 @@ def sigmoid(z: Array) -> Array:
 
 @quiet()
 def tanh(x: Array) -> Array:
-    """-m / (2 + m) with m = expm1(-2 |x|), and the sign of x."""
+    """m / (2 + m) with m = expm1(-2 |x|), and the sign of x."""
     x = np.asarray(x, np.float32)
     y = -TWO * np.abs(x)
     y = np.where(y < -40, F(-40), y)
@@ -193,7 +193,7 @@ def tanh(x: Array) -> Array:
     m_low = (scaled - (m - whole)) + fma(p, low, whole_low)
     divisor = TWO + m
     divisor_low = (m - (divisor - TWO)) + m_low
-    return np.copysign(quotient(-m, -m_low, divisor, divisor_low), x)
+    return np.copysign(quotient(m, m_low, divisor, divisor_low), x)
 
 
 @quiet()

@@ -16,7 +16,7 @@ pub(super) struct Shape {
     registers: usize,
     /// How many columns it has: the last register may be incomplete.
     pub(super) columns: usize,
-    /// How many rows it has at most.
+    /// How many rows it has at most, where A is copied or it packs.
     pub(super) rows: usize,
 }
 
@@ -38,14 +38,15 @@ impl Shape {
     }
 }
 
-/// How many rows the tiles that begin at a place have at most: as A was copied, or as suits the columns.
+/// How many rows the tiles that begin at a place have at most: as A was copied, or as suits the columns; where A
+/// is not copied, [`rows_of`] may give the narrow ones more.
 #[inline(always)]
 pub(super) fn tallest<S: Simd>(form: u8, place: &Place<S::T>) -> usize {
     if form == form::PACKED { place.a_strides.1 } else { Shape::of::<S>(place.columns).rows }
 }
 
-/// How many tiles of a group of m rows fetch something on their way: all but one that packs, and those of one
-/// register.
+/// How many tiles of a group of m rows fetch something on their way, at most: all but one that packs, and those of
+/// one register. Where a tall one does for two, the share of one is not fetched.
 #[inline(always)]
 pub(super) fn tiles_on_the_way<S: Simd>(form: u8, place: &Place<S::T>, m: usize) -> usize {
     let each = Shape::of::<S>(place.columns).columns;
@@ -161,9 +162,9 @@ fn rows_of<S: Simd, const V: usize>(left: usize, most: usize) -> usize {
     }
 }
 
-/// Whether tiles of so many registers, or twice as many where they are the tallest, are taller than `S::ROWS`.
-const fn is_tall<S: Simd>(form: u8, registers: usize) -> bool {
-    S::TALL_ROWS[1] > S::ROWS && registers <= 2 && form != form::PACKED
+/// Whether there are tiles of so many rows above `S::ROWS` by so many registers.
+const fn is_tall<S: Simd>(rows: usize, registers: usize, form: u8) -> bool {
+    registers <= 2 && rows <= S::TALL_ROWS[registers - 1] && form != form::PACKED
 }
 
 /// All tiles of a panel of `V` registers' columns, from top to bottom.
@@ -200,7 +201,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
             || V >= 2
                 && matches!(FORM, form::ROWS | form::PACKED)
                 && (place.columns, height(m, most)) == (V * S::LANES, most),
-        "the first tile packs whole registers, and is as tall as can be"
+        "the first tile packs whole registers, and is as tall as one that packs can be"
     );
     let mut i = 0;
     while i < m {
@@ -238,20 +239,28 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
                 6 if S::ROWS > 4 => S::tile::<6, V, FORM>(&place, output, to, check),
                 7 if S::ROWS > 6 && V < 4 => S::tile::<7, V, FORM>(&place, output, to, check),
                 8 if S::ROWS > 6 && V < 4 => S::tile::<8, V, FORM>(&place, output, to, check),
-                9 if is_tall::<S>(FORM, V) => S::tile::<9, V, FORM>(&place, output, to, check),
-                10 if is_tall::<S>(FORM, V) => S::tile::<10, V, FORM>(&place, output, to, check),
-                11 if is_tall::<S>(FORM, V) => S::tile::<11, V, FORM>(&place, output, to, check),
-                12 if is_tall::<S>(FORM, V) => S::tile::<12, V, FORM>(&place, output, to, check),
-                13 if is_tall::<S>(FORM, 2 * V) => {
+                9 if const { is_tall::<S>(9, V, FORM) } => {
+                    S::tile::<9, V, FORM>(&place, output, to, check)
+                }
+                10 if const { is_tall::<S>(10, V, FORM) } => {
+                    S::tile::<10, V, FORM>(&place, output, to, check)
+                }
+                11 if const { is_tall::<S>(11, V, FORM) } => {
+                    S::tile::<11, V, FORM>(&place, output, to, check)
+                }
+                12 if const { is_tall::<S>(12, V, FORM) } => {
+                    S::tile::<12, V, FORM>(&place, output, to, check)
+                }
+                13 if const { is_tall::<S>(13, V, FORM) } => {
                     S::tile::<13, V, FORM>(&place, output, to, check)
                 }
-                14 if is_tall::<S>(FORM, 2 * V) => {
+                14 if const { is_tall::<S>(14, V, FORM) } => {
                     S::tile::<14, V, FORM>(&place, output, to, check)
                 }
-                15 if is_tall::<S>(FORM, 2 * V) => {
+                15 if const { is_tall::<S>(15, V, FORM) } => {
                     S::tile::<15, V, FORM>(&place, output, to, check)
                 }
-                16 if is_tall::<S>(FORM, 2 * V) => {
+                16 if const { is_tall::<S>(16, V, FORM) } => {
                     S::tile::<16, V, FORM>(&place, output, to, check)
                 }
                 _ => unreachable!("a tile has at most S::ROWS, S::WIDE_ROWS or S::TALL_ROWS rows"),

@@ -7,14 +7,15 @@ use super::tile::{Output, Place};
 use crate::kernels::Real;
 use crate::kernels::simd::Simd;
 
-/// What becomes of a tile's sums, which [`tile`](super::tile::tile) has left at `sums`. `check` gathers w - w of
-/// moved parameters.
+/// What becomes of a tile's sums, which [`tile`](super::tile::tile) has left at `sums`, row by row. `check` gathers
+/// w - w of moved parameters.
 ///
-/// All that is read is read before any of it is written: of short rows, which follow each other, a register
-/// that is written in part reaches into the next row, and to read that would wait until it is written.
+/// All that is read of a vector is read before any of it is written: of short rows, which follow each other, a
+/// register that is written in part reaches into the next row, and to read that would wait until it is written.
 ///
 /// # Safety
-/// As for [`Simd`]; the vectors of `output` hold the tile, and no one else uses it meanwhile.
+/// As for [`Simd`]; the vectors of `output` hold the tile, `sums` its registers, to be read and written,
+/// and no one else uses either meanwhile.
 #[inline(always)]
 pub(super) unsafe fn settle<S: Simd>(
     place: &Place<S::T>,
@@ -23,67 +24,70 @@ pub(super) unsafe fn settle<S: Simd>(
     sums: *mut S::T,
     check: &mut S::V,
 ) {
-    let by = |vector, factor| Pass { place, size, sums, vector, factor };
-    let (one, zero) = (S::T::ONE, S::T::ZERO);
+    let sums = Settled { place, size, sums };
+    let one = S::T::ONE;
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         match *output {
-            Output::Set(c) => {
-                by(c, one).run::<S, NONE>(check);
-                by(c, one).run::<S, STORE>(check);
-            }
+            Output::Set(c) => sums.pass::<S, SET>(c, one, check),
             Output::Add(c) => {
-                by(c, one).run::<S, PLUS>(check);
-                by(c, one).run::<S, STORE>(check);
+                sums.pass::<S, PLUS>(c, one, check);
+                sums.pass::<S, STORE>(c, one, check);
             }
             Output::Step { w, v, before, hyper: [rate, momentum, l2] } => {
                 if before.is_null() {
-                    by(w, one).run::<S, NONE>(check);
+                    sums.pass::<S, BEGIN>(w, one, check);
                 } else {
-                    by(before.cast_mut(), one).run::<S, PLUS>(check);
+                    sums.pass::<S, PLUS>(before.cast_mut(), one, check);
                 }
-                if l2 != zero {
-                    by(w, l2).run::<S, TIMES>(check);
+                if l2 != S::T::ZERO {
+                    sums.pass::<S, TIMES>(w, l2, check);
                 }
                 if !v.is_null() {
-                    by(v, momentum).run::<S, TIMES>(check);
-                    by(v, one).run::<S, STORE>(check);
+                    sums.pass::<S, TIMES>(v, momentum, check);
+                    sums.pass::<S, STORE>(v, one, check);
                 }
-                by(w, -rate).run::<S, MOVE>(check);
-                by(w, one).run::<S, STORE>(check);
+                sums.pass::<S, MOVE>(w, -rate, check);
+                sums.pass::<S, STORE>(w, one, check);
             }
         }
     }
 }
 
-/// A pass over a tile's sums s, beside a vector x and a number f.
-struct Pass<'a, T> {
+/// Passes over sums s, beside the place's elements x of a vector, and a number f.
+struct Settled<'a, T> {
     place: &'a Place<T>,
     size: (usize, usize),
     sums: *mut T,
-    vector: *mut T,
-    factor: T,
 }
 
+/// x = 0 + s.
+const SET: u8 = 0;
 /// s = 0 + s.
-const NONE: u8 = 0;
+const BEGIN: u8 = 1;
 /// s = x + s.
-const PLUS: u8 = 1;
+const PLUS: u8 = 2;
 /// s = f x + s.
-const TIMES: u8 = 2;
+const TIMES: u8 = 3;
 /// s = x + f s, what moved parameters are.
-const MOVE: u8 = 3;
+const MOVE: u8 = 4;
 /// x = s.
-const STORE: u8 = 4;
+const STORE: u8 = 5;
 
-impl<T: Real> Pass<'_, T> {
-    /// Register by register.
+impl<T: Real> Settled<'_, T> {
+    /// A pass, register by register.
     ///
     /// # Safety
     /// As for [`settle`].
     #[inline(always)]
-    unsafe fn run<S: Simd<T = T>, const WHAT: u8>(self, check: &mut S::V) {
-        let Self { place, size: (rows, registers), sums, vector, factor } = self;
+    unsafe fn pass<S: Simd<T = T>, const WHAT: u8>(
+        &self,
+        vector: *mut T,
+        factor: T,
+        check: &mut S::V,
+    ) {
+        const { assert!(WHAT <= STORE, "a pass") }
+        let Self { place, size: (rows, registers), sums } = *self;
         // SAFETY: the caller's word; so in the whole body.
         unsafe {
             let (factor, zero) = (S::splat(factor), S::splat(S::T::ZERO));
@@ -94,15 +98,16 @@ impl<T: Real> Pass<'_, T> {
                     let to = sums.add((r * registers + v) * S::LANES);
                     let s = S::load(to);
                     match WHAT {
-                        NONE => S::store(to, S::add(zero, s)),
+                        SET => store::<S>(at, count, S::add(zero, s)),
+                        BEGIN => S::store(to, S::add(zero, s)),
                         PLUS => S::store(to, S::add(load::<S>(at, count), s)),
                         TIMES => S::store(to, S::mul_add(factor, load::<S>(at, count), s)),
-                        STORE => store::<S>(at, count, s),
-                        _ => {
+                        MOVE => {
                             let new = S::mul_add(factor, s, load::<S>(at, count));
                             S::store(to, new);
                             *check = S::add(*check, S::sub(new, new));
                         }
+                        _ => store::<S>(at, count, s),
                     }
                 }
             }

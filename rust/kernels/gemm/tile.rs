@@ -299,10 +299,10 @@ unsafe fn row_of_b<S: Simd, const V: usize, const FORM: u8>(
 }
 
 /// One tile. What becomes of its sums, where that is simple and all columns are there; returns
-/// whether. Else they are left at `to`, row by row, for [`settle`].
+/// whether. Else they are left at `to`, row by row, for [`settle`](super::settle::settle).
 ///
 /// # Safety
-/// As for [`sums`] and [`settle`]; `to` has room for `R * V` registers.
+/// As for [`sums`] and [`settle`](super::settle::settle); `to` has room for `R * V` registers.
 #[inline(always)]
 pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     place: &Place<S::T>,
@@ -338,13 +338,13 @@ pub(super) fn start_of<T>(place: &Place<T>, output: &Output<T>) -> *const T {
     c.wrapping_add(place.c).cast_const()
 }
 
-/// Fetches what a tile's sums will change.
+/// Fetches what a tile's sums will change, but where that is only written, and soon.
 ///
 /// # Safety
 /// As for [`Simd`].
 #[inline(always)]
 pub(super) unsafe fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, rows: usize) {
-    // A short tile is soon done, and does not wait for what it only writes.
+    // A tile does not wait for what it only writes, and a short one is soon done.
     if place.k < 2 * LEG && matches!(output, Output::Set(_)) {
         return;
     }
