@@ -16,7 +16,8 @@ pub const TILE: usize = gemm::BLOCK;
 pub struct Forward<T> {
     /// z of the last layer, (rows, n_out): hidden layers have no need of theirs.
     pub z: Vec<T>,
-    /// The inputs (rows, n_in), then the activations of each layer, (rows, n_out).
+    /// The inputs (rows, n_in), then the activations of each layer, (rows, n_out); the last layer's only
+    /// where something asks for them.
     pub a: Vec<Vec<T>>,
 }
 
@@ -43,7 +44,7 @@ impl<T: Real> Forward<T> {
 pub struct Workspace<T> {
     /// The way forward.
     pub forward: Forward<T>,
-    /// What the rows should become, (rows, n_out).
+    /// What the rows should become, (rows, n_out), where labels alone do not do.
     pub y: Vec<T>,
     /// The labels of the rows, where they have any, (rows,).
     pub labels: Vec<u32>,

@@ -3,10 +3,10 @@
 use super::simd::simd_kernel;
 use super::{Real, kernel};
 
-/// Rows of at most so many elements are met several together,
+/// A narrow row has at most so many elements: several are met together.
 const NARROW: usize = 64;
 
-/// so many.
+/// How many narrow rows are met together.
 const REPEATED: usize = 16;
 
 /// What becomes of a sum z + b. A type and not a closure, which would not be compiled for the
