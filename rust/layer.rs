@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::kernels::foreign::Source;
-use crate::kernels::gemm::{self, Packed, Team};
+use crate::kernels::gemm::{self, Descent, Packed, Team};
 use crate::kernels::{Isa, Real, elementwise, reduce};
 use crate::matrix::{MatMut, MatRef};
 
@@ -146,6 +146,32 @@ impl Layer {
     ) -> (MatRef<'a, T>, MatRef<'a, T>) {
         let rows = r.len() / self.n_out;
         (MatRef::new(x, rows, self.n_in), MatRef::new(r, rows, self.n_out))
+    }
+
+    /// Moves its weights by at most 256 rows, the last of a batch: x (rows, n_in), r (rows, n_out).
+    /// Returns whether the new weights are finite.
+    pub fn step<T: Real>(
+        &self,
+        team: &Team<'_, T>,
+        (x, r): (&[T], &[T]),
+        descent: &mut Descent<'_, T>,
+    ) -> bool {
+        let (x, r) = self.rows(x, r);
+        team.descend(x.transposed(), r, descent) // Eq. 24, Eq. 5: W moves against dE/dW = r a^T
+    }
+
+    /// [`Self::backward`] and then [`Self::step`], in one pass over W where that is quicker.
+    pub fn backward_and_step<T: Real>(
+        &self,
+        team: &Team<'_, T>,
+        (x, r): (&[T], &[T]),
+        descent: &mut Descent<'_, T>,
+        d: &mut [T],
+        finish: &(impl Fn(&mut [T], usize) -> u64 + Sync),
+    ) -> (u64, bool) {
+        let ((x, r), n_in) = (self.rows(x, r), self.n_in);
+        let mut d = MatMut::new(d, r.rows(), n_in);
+        team.back_and_descend((x, r), descent, &mut d, &|d, i, j| finish(d, i * n_in + j))
     }
 
     /// dE/da of the layer before, (rows, n_in), from r (rows, n_out); `finish` makes r of a piece

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::error::Error;
-use crate::kernels::gemm::{Descent, Team};
+use crate::kernels::gemm::Descent;
 use crate::kernels::memory::{copied, zeros};
 use crate::kernels::{Isa, Real, reduce, rows, update};
 use crate::layer::Layer;
@@ -59,40 +59,31 @@ impl Optimizer {
         rows::Descent { rate, momentum: T::from_f64(momentum), l2: T::from_f64(l2) }
     }
 
-    /// One step of a layer's weights from its last rows: inputs x (rows, n_in) and r (rows, n_out),
-    /// at most 256. Their gradient is added to that of the rows `before`, if any, and never written
-    /// down. Returns whether the new weights are finite.
+    /// What moves a layer's weights (Eq. 5): against a gradient that is added to that of the rows
+    /// `before`, if any, and never written down.
     ///
     /// `parameters`, `before` and the vectors of `state` are the flat ones of the whole network.
-    #[expect(clippy::too_many_arguments, reason = "the symbols of the equations")]
-    pub fn step_weights<T: Real>(
+    pub fn on_weights<'a, T: Real>(
         &self,
-        team: &Team<'_, T>,
         rate: T,
         layer: &Layer,
-        (x, r): (&[T], &[T]),
-        before: Option<&[T]>,
-        parameters: &mut [T],
-        state: &mut State<T>,
-    ) -> bool {
+        before: Option<&'a [T]>,
+        parameters: &'a mut [T],
+        state: &'a mut State<T>,
+    ) -> Descent<'a, T> {
         let rows::Descent { rate, momentum, l2 } = self.descent(rate);
-        let (x, r) = layer.rows(x, r);
-        let velocity = state.velocity_mut();
-        team.descend(
-            x.transposed(),
-            r,
-            &mut Descent {
-                w: &mut parameters[layer.weights()],
-                v: velocity.map(|v| &mut v[layer.weights()]),
-                before: before.map(|g| &g[layer.weights()]),
-                rate,
-                momentum,
-                l2,
-            },
-        ) // Eq. 24, Eq. 5: W moves against dE/dW = r a^T
+        Descent {
+            w: &mut parameters[layer.weights()],
+            v: state.velocity_mut().map(|v| &mut v[layer.weights()]),
+            before: before.map(|g| &g[layer.weights()]),
+            rate,
+            momentum,
+            l2,
+        }
     }
 
-    /// The same for its biases; `db` is scratch for dE/db, (n_out,).
+    /// One step of a layer's biases from its last r (rows, n_out), whose gradient is added likewise;
+    /// `db` is scratch for dE/db, (n_out,). Returns whether the new biases are finite.
     #[expect(clippy::too_many_arguments, reason = "the symbols of the equations")]
     pub fn step_biases<T: Real>(
         &self,
@@ -261,7 +252,8 @@ mod tests {
             let team = &Team { isa: Isa::detect(), crew: &Alone, scratch: &scratch };
             let (x, r, db, w) = (&[1.0][..], &[4.0][..], &mut [0.0], &mut parameters);
             let (isa, state) = (team.isa, &mut state);
-            assert!(optimizer.step_weights(team, 0.25, &layer, (x, r), None, w, state));
+            let descent = &mut optimizer.on_weights(0.25, &layer, None, w, state);
+            assert!(layer.step(team, (x, r), descent));
             assert!(optimizer.step_biases(isa, 0.25, &layer, r, None, db, w, state));
         }
         (parameters, state)

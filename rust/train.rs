@@ -4,6 +4,7 @@
 //! by the chain rule and moves every parameter against its gradient. The numbers of equations are
 //! those of the report.
 
+mod backward;
 mod few;
 mod form;
 mod kept;
@@ -21,13 +22,13 @@ use crate::error::Error;
 use crate::init::Initialization;
 use crate::kernels::gemm::{self, Scratch, Team};
 use crate::kernels::{Isa, Real, elementwise, fpu};
-use crate::layer::Layer;
 use crate::network::Network;
 use crate::online::{Batch, Lone, Online};
 use crate::optimizer::{Optimizer, State, not_negative};
 use crate::plan::{Plan, Told};
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
+use backward::backward;
 use few::{Few, Panels};
 use form::{Form, forward_lit};
 use kept::Kept;
@@ -251,48 +252,6 @@ impl<T: Real> Trainer<T> {
         diverged
     }
 
-    /// From r of the last layer back to the first (Eq. 24), moving the parameters of each against
-    /// their gradient (Eq. 5) once dE/da of the layer before is known. Returns how many hidden
-    /// units are saturated, and the first layer with a parameter that is no longer finite.
-    fn descend(
-        &mut self,
-        team: &Team<'_, T>,
-        data: &Dataset<T>,
-        tile: Rows<'_>,
-        (optimizer, rate): (&Optimizer, T),
-        workspace: &mut Workspace<T>,
-        first: bool,
-    ) -> (u64, Option<usize>) {
-        let rows = tile.len();
-        let Workspace { forward: Forward { a, .. }, r, d, db, g, first: lit, .. } = workspace;
-        let (mut saturated, mut diverged) = (0, None);
-        let (layers, parameters) = self.network.parts();
-        for (l, layer) in layers.iter().enumerate().rev() {
-            let (x, r_here) = (&a[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
-            if l > 0 {
-                let before = &layers[l - 1];
-                let d = &mut d[..rows * layer.n_in];
-                saturated += back(team, parameters, (before, layer), x, r_here, d);
-            }
-            let before = (!first).then_some(&g[..]);
-            let (db, state) = (&mut db[..layer.n_out], &mut self.state);
-            let weights = if let (0, Some(lit)) = (l, &mut *lit) {
-                lit.backward(team, data, tile, r_here, first, Some(optimizer.descent(rate)))
-            } else {
-                let rows = (x, r_here);
-                optimizer.step_weights(team, rate, layer, rows, before, parameters, state)
-            };
-            let isa = team.isa;
-            if !optimizer.step_biases(isa, rate, layer, r_here, before, db, parameters, state)
-                || !weights
-            {
-                diverged = Some(l);
-            }
-            std::mem::swap(r, d);
-        }
-        (saturated, diverged)
-    }
-
     /// Checks that a dataset is for a network of this size.
     fn check_sizes(&self, data: &Dataset<T>) -> Result<(), Error> {
         let (n_in, n_out) = data.sizes();
@@ -440,53 +399,6 @@ fn output_delta<T: Real>(
 #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^32 rows")]
 fn divisor<T: Real>(rows: usize) -> T {
     T::from_f64(rows as f64)
-}
-
-/// From r of the last layer back to the first (Eq. 24): adds this tile's gradients to
-/// `workspace.g`. Returns how many hidden units are saturated.
-fn backward<T: Real>(
-    network: &Network<T>,
-    team: &Team<'_, T>,
-    data: &Dataset<T>,
-    tile: Rows<'_>,
-    workspace: &mut Workspace<T>,
-    first: bool,
-) -> u64 {
-    let rows = tile.len();
-    let Workspace { forward: Forward { a, .. }, r, d, g, first: lit, .. } = workspace;
-    let (layers, parameters) = (network.layers(), network.parameters());
-    let mut saturated = 0;
-    for (l, layer) in layers.iter().enumerate().rev() {
-        let (x, r_here) = (&a[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
-        if let (0, Some(lit)) = (l, &mut *lit) {
-            lit.backward(team, data, tile, r_here, first, None);
-        } else {
-            layer.weight_gradients(team, x, r_here, g, first); // dE/dW = r a^T
-        }
-        layer.bias_gradients(team.isa, r_here, g, first); // dE/db = r
-        if l > 0 {
-            let d = &mut d[..rows * layer.n_in];
-            saturated += back(team, parameters, (&layers[l - 1], layer), x, r_here, d);
-        }
-        std::mem::swap(r, d);
-    }
-    saturated
-}
-
-/// r of a layer, into `d`, from its activations and from r of the layer behind it (Eq. 24).
-/// Returns how many of its units are saturated.
-fn back<T: Real>(
-    team: &Team<'_, T>,
-    parameters: &[T],
-    (layer, behind): (&Layer, &Layer),
-    a: &[T],
-    r: &[T],
-    d: &mut [T],
-) -> u64 {
-    // dE/da = W^T r, then r = sigma'(z) * dE/da
-    behind.backward(team, parameters, r, d, &|d, at| {
-        layer.activation.backward(team.isa, &a[at..at + d.len()], d, layer.n_out)
-    })
 }
 
 /// z and a of the last layer.

@@ -10,7 +10,8 @@
 //! first tile that meets one where it is whole and lies row by row, else beforehand, and not at all for
 //! a few rows; tiles of A's rows, in place where their columns lie side by side, that span two panels
 //! where there are registers for it. Where much of A is 0, row by row instead, by what is not 0. What takes as
-//! long as it takes to pass a matrix, a few rows or a step by them, passes it as it lies.
+//! long as it takes to pass a matrix, a few rows or a step by them, passes it as it lies; and once for the way back
+//! and the step.
 
 mod chain;
 mod chunk;
@@ -21,6 +22,7 @@ mod pack;
 mod packed;
 mod panel;
 mod list;
+mod once;
 mod settle;
 mod share;
 mod team;
@@ -88,6 +90,15 @@ pub struct Descent<'a, T> {
     pub l2: T,
 }
 
+impl<T> Descent<'_, T> {
+    /// Checks that its vectors have so many elements.
+    fn check(&self, length: usize) {
+        assert!(self.w.len() == length, "a gradient a parameter");
+        assert!(self.v.as_ref().is_none_or(|v| v.len() == length), "a velocity a parameter");
+        assert!(self.before.is_none_or(|g| g.len() == length), "a gradient a parameter");
+    }
+}
+
 impl<T: Real> Team<'_, T> {
     /// C = A B, then `finish` for each piece of C, a part of a row or whole rows, while it is in the
     /// cache: it is told the piece, its row and its first column. Returns the sum of what `finish`
@@ -127,23 +138,8 @@ impl<T: Real> Team<'_, T> {
         // `finish` is handed pieces of C, when its part is done.
         let job = unsafe { Job::new((a, b), packed, (Output::Set(data), stride)) };
         assert!(packed.is_none() || job.rows_in_place(), "A lies otherwise");
-        let count = AtomicU64::new(0);
-        self.run(&job, &|part| {
-            let mut sum = 0;
-            // Rows that follow each other are one piece.
-            let rows = if part.n == stride { part.m } else { 1 };
-            for i in (part.i..part.i + part.m).step_by(rows) {
-                // SAFETY: these rows and the part's columns are within C, nothing else lies between
-                // them, and no one else has this part.
-                let piece = unsafe {
-                    let first = job.pointer().add(i * stride + part.j);
-                    std::slice::from_raw_parts_mut(first, rows * part.n)
-                };
-                sum += finish(piece, i, part.j);
-            }
-            count.fetch_add(sum, Ordering::Relaxed);
-        });
-        count.into_inner()
+        // SAFETY: as above.
+        unsafe { self.finished(&job, finish) }
     }
 
     /// C += A B for one block, as the function [`accumulate`]; so for what C holds.
@@ -179,10 +175,8 @@ impl<T: Real> Team<'_, T> {
     ) -> bool {
         let shape = (a.rows(), b.columns());
         check_shapes(a, b, shape);
-        let length = shape.0 * shape.1;
-        assert!(a.columns() <= BLOCK && descent.w.len() == length, "one block of gradients");
-        assert!(descent.v.as_ref().is_none_or(|v| v.len() == length), "a velocity a parameter");
-        assert!(descent.before.is_none_or(|g| g.len() == length), "a gradient a parameter");
+        assert!(a.columns() <= BLOCK, "one block of gradients");
+        descent.check(shape.0 * shape.1);
         let Descent { rate, momentum, l2, .. } = *descent;
         let output = Output::Step {
             w: descent.w.as_mut_ptr(),
@@ -193,6 +187,35 @@ impl<T: Real> Team<'_, T> {
         // SAFETY: the vectors are borrowed for the call, all of the product's shape, and a crew takes each
         // part once.
         self.run(&unsafe { Job::new((a, b), None, (output, shape.1)) }, &|_| {})
+    }
+
+    /// The product of a job that sets C, then `finish` for each piece of it. Returns the sum of what that
+    /// returns.
+    ///
+    /// # Safety
+    /// Nobody else uses the job's C meanwhile.
+    unsafe fn finished(
+        &self,
+        job: &Job<'_, T>,
+        finish: &(dyn Fn(&mut [T], usize, usize) -> u64 + Sync),
+    ) -> u64 {
+        let (count, stride) = (AtomicU64::new(0), job.stride());
+        self.run(job, &|part| {
+            let mut sum = 0;
+            // Rows that follow each other are one piece.
+            let rows = if part.n == stride { part.m } else { 1 };
+            for i in (part.i..part.i + part.m).step_by(rows) {
+                // SAFETY: these rows and the part's columns are within C, nothing else lies between
+                // them, and no one else has this part.
+                let piece = unsafe {
+                    let first = job.pointer().add(i * stride + part.j);
+                    std::slice::from_raw_parts_mut(first, rows * part.n)
+                };
+                sum += finish(piece, i, part.j);
+            }
+            count.fetch_add(sum, Ordering::Relaxed);
+        });
+        count.into_inner()
     }
 
     /// Shares the chunks of a product, which do not overlap; `after` is called behind each. Returns

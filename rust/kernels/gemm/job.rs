@@ -158,12 +158,12 @@ pub(super) struct Cut {
 
 impl Cut {
     /// At most so many pieces, each some whole units; the last ends where the length does.
-    fn new(length: usize, pieces: usize, unit: usize) -> Self {
+    pub(super) fn new(length: usize, pieces: usize, unit: usize) -> Self {
         Self { length, unit, pieces: pieces.min(length.div_ceil(unit)) }
     }
 
     /// One piece.
-    fn whole(length: usize) -> Self {
+    pub(super) fn whole(length: usize) -> Self {
         Self::new(length, 1, length.max(1))
     }
 

@@ -1,0 +1,98 @@
+//! The way back through the layers (Eq. 24), and the step on the way.
+
+use super::Trainer;
+use crate::data::{Dataset, Rows};
+use crate::kernels::gemm::Team;
+use crate::kernels::{Isa, Real};
+use crate::layer::Layer;
+use crate::network::Network;
+use crate::optimizer::Optimizer;
+use crate::workspace::{Forward, Workspace};
+
+impl<T: Real> Trainer<T> {
+    /// From r of the last layer back to the first (Eq. 24), moving the parameters of each against
+    /// their gradient (Eq. 5) once dE/da of the layer before is known. Returns how many hidden
+    /// units are saturated, and the first layer with a parameter that is no longer finite.
+    pub(super) fn descend(
+        &mut self,
+        team: &Team<'_, T>,
+        data: &Dataset<T>,
+        tile: Rows<'_>,
+        (optimizer, rate): (&Optimizer, T),
+        workspace: &mut Workspace<T>,
+        first: bool,
+    ) -> (u64, Option<usize>) {
+        let rows = tile.len();
+        let Workspace { forward: Forward { a, .. }, r, d, db, g, first: lit, .. } = workspace;
+        let (mut saturated, mut diverged) = (0, None);
+        let (layers, parameters) = self.network.parts();
+        for (l, layer) in layers.iter().enumerate().rev() {
+            let (x, r_here) = (&a[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
+            let before = (!first).then_some(&g[..]);
+            let weights = if let (0, Some(lit)) = (l, &mut *lit) {
+                lit.backward(team, data, tile, r_here, first, Some(optimizer.descent(rate)))
+            } else {
+                let state = &mut self.state;
+                let descent = &mut optimizer.on_weights(rate, layer, before, parameters, state);
+                match layers[..l].last() {
+                    Some(below) => {
+                        let d = &mut d[..rows * layer.n_in];
+                        let finish = finish(team.isa, below, x);
+                        let (count, finite) =
+                            layer.backward_and_step(team, (x, r_here), descent, d, &finish);
+                        saturated += count;
+                        finite
+                    }
+                    None => layer.step(team, (x, r_here), descent),
+                }
+            };
+            let (db, state) = (&mut db[..layer.n_out], &mut self.state);
+            let isa = team.isa;
+            if !optimizer.step_biases(isa, rate, layer, r_here, before, db, parameters, state)
+                || !weights
+            {
+                diverged = Some(l);
+            }
+            std::mem::swap(r, d);
+        }
+        (saturated, diverged)
+    }
+}
+
+/// From r of the last layer back to the first (Eq. 24): adds this tile's gradients to
+/// `workspace.g`. Returns how many hidden units are saturated.
+pub(super) fn backward<T: Real>(
+    network: &Network<T>,
+    team: &Team<'_, T>,
+    data: &Dataset<T>,
+    tile: Rows<'_>,
+    workspace: &mut Workspace<T>,
+    first: bool,
+) -> u64 {
+    let rows = tile.len();
+    let Workspace { forward: Forward { a, .. }, r, d, g, first: lit, .. } = workspace;
+    let (layers, parameters) = (network.layers(), network.parameters());
+    let mut saturated = 0;
+    for (l, layer) in layers.iter().enumerate().rev() {
+        let (x, r_here) = (&a[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
+        if let (0, Some(lit)) = (l, &mut *lit) {
+            lit.backward(team, data, tile, r_here, first, None);
+        } else {
+            layer.weight_gradients(team, x, r_here, g, first); // dE/dW = r a^T
+        }
+        layer.bias_gradients(team.isa, r_here, g, first); // dE/db = r
+        if l > 0 {
+            let d = &mut d[..rows * layer.n_in];
+            let finish = finish(team.isa, &layers[l - 1], x);
+            saturated += layer.backward(team, parameters, r_here, d, &finish);
+        }
+        std::mem::swap(r, d);
+    }
+    saturated
+}
+
+/// r = sigma'(z) * dE/da of a piece of a layer's rows, which begins so many elements from the start
+/// of its activations. Returns how many of its units are saturated.
+fn finish<T: Real>(isa: Isa, layer: &Layer, a: &[T]) -> impl Fn(&mut [T], usize) -> u64 {
+    move |d, at| layer.activation.backward(isa, &a[at..at + d.len()], d, layer.n_out)
+}
