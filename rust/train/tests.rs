@@ -161,12 +161,12 @@ fn slow_step<T: Real>(
 }
 
 fn judge<T: Real>(
-    hidden: Activation,
+    (hidden, widths): (Activation, [usize; 2]),
     output: Activation,
     loss: Loss,
     (batch, labelled): (usize, bool),
 ) {
-    let (sizes, activations) = ([11, 9, 270, 5], [hidden, hidden, output]);
+    let (sizes, activations) = ([11, widths[0], widths[1], 5], [hidden, hidden, output]);
     let x = mild::<T>(1, batch * 11);
     let labels: Vec<i64> = [3, 0, 4, 1].into_iter().cycle().take(batch).collect();
     let one_hot = |&label| (0..5).map(move |j| if j == label { T::ONE } else { T::ZERO });
@@ -214,11 +214,20 @@ fn steps_are_those_of_the_oracle() {
                 (Sigmoid, Loss::BinaryCrossEntropy),
             ] {
                 for labelled in [false, true] {
-                    judge::<f32>(hidden, output, loss, (batch, labelled));
-                    judge::<f64>(hidden, output, loss, (batch, labelled));
+                    judge::<f32>((hidden, [9, 270]), output, loss, (batch, labelled));
+                    judge::<f64>((hidden, [9, 270]), output, loss, (batch, labelled));
                 }
             }
         }
+    }
+}
+
+/// Of weights that are many, by few rows: they are passed once for the way back and the step.
+#[test]
+fn steps_of_many_weights_by_few_rows_are_those_of_the_oracle() {
+    for batch in [1, 8, 12] {
+        judge::<f32>((Tanh, [520, 300]), Softmax, Loss::CrossEntropy, (batch, true));
+        judge::<f64>((Relu, [520, 300]), Sigmoid, Loss::SquaredError, (batch, false));
     }
 }
 
@@ -248,15 +257,21 @@ fn where_slices_are_cut_changes_no_bit() {
     assert_eq!(run(&[0, 3, 0, 5]), whole);
 }
 
+/// Products of many rows are shared, and the blocks of many weights that few rows meet.
 #[test]
 fn the_number_of_threads_changes_no_bit() {
+    for (sizes, batch) in [([70, 300, 150, 5], 300), ([70, 520, 300, 5], 12)] {
+        check_threads(sizes, batch);
+    }
+}
+
+fn check_threads(sizes: [usize; 4], batch: usize) {
     let optimizer = Optimizer::Sgd { momentum: 0.9, l2: 0.001 };
     let run = |threads: usize| {
-        let sizes = [70, 300, 150, 5];
         let activations = [Tanh, Relu, Softmax];
         let mut trainer = trainer::<f32>(Isa::detect(), &sizes, &activations, Loss::CrossEntropy);
         trainer.allow_threads(threads);
-        let mut data = labelled(700, (70, 5), 300);
+        let mut data = labelled(700, (70, 5), batch);
         let mut totals = Totals::default();
         for epoch in 0..3 {
             let steps = Steps { epoch, first: 0, rates: &[0.1; 3], optimizer };
