@@ -98,9 +98,10 @@ fn in_later_steps(case: &Case) -> usize {
 }
 
 /// Each path, with rows a batch that it is for, and units of the first layer: of many rows and few
-/// units the tiles are shared; a few rows through few units stay in lines.
-const PATHS: [(Path, usize, usize); 10] = [
+/// units the tiles are shared; a few rows through few units stay in lines, and pass many weights once.
+const PATHS: [(Path, usize, usize); 11] = [
     (Path::Layered, 1, 150),
+    (Path::Layered, 2, 2000),
     (Path::Layered, 20, 150),
     (Path::Layered, 300, 150),
     (Path::Layered, 600, 20),
