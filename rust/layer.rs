@@ -160,8 +160,9 @@ impl Layer {
         team.descend(x.transposed(), r, descent) // Eq. 24, Eq. 5: W moves against dE/dW = r a^T
     }
 
-    /// [`Self::backward`] and then [`Self::step`], in one pass over W where that is quicker.
-    pub fn backward_and_step<T: Real>(
+    /// [`Self::backward`] and then [`Self::step`] (Eq. 24, Eq. 5), in one pass over W where that is quicker.
+    /// Returns what both return.
+    pub fn back_and_descend<T: Real>(
         &self,
         team: &Team<'_, T>,
         (x, r): (&[T], &[T]),

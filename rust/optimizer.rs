@@ -63,7 +63,7 @@ impl Optimizer {
     /// `before`, if any, and never written down.
     ///
     /// `parameters`, `before` and the vectors of `state` are the flat ones of the whole network.
-    pub fn on_weights<'a, T: Real>(
+    pub fn descent_of_weights<'a, T: Real>(
         &self,
         rate: T,
         layer: &Layer,
@@ -252,7 +252,7 @@ mod tests {
             let team = &Team { isa: Isa::detect(), crew: &Alone, scratch: &scratch };
             let (x, r, db, w) = (&[1.0][..], &[4.0][..], &mut [0.0], &mut parameters);
             let (isa, state) = (team.isa, &mut state);
-            let descent = &mut optimizer.on_weights(0.25, &layer, None, w, state);
+            let descent = &mut optimizer.descent_of_weights(0.25, &layer, None, w, state);
             assert!(layer.step(team, (x, r), descent));
             assert!(optimizer.step_biases(isa, 0.25, &layer, r, None, db, w, state));
         }

@@ -98,10 +98,11 @@ fn in_later_steps(case: &Case) -> usize {
 }
 
 /// Each path, with rows a batch that it is for, and units of the first layer: of many rows and few
-/// units the tiles are shared; a few rows through few units stay in lines, and pass many weights once.
+/// units the tiles are shared; a few rows through few units stay in lines; behind 3,000 units they pass the
+/// weights once.
 const PATHS: [(Path, usize, usize); 11] = [
     (Path::Layered, 1, 150),
-    (Path::Layered, 2, 2000),
+    (Path::Layered, 2, 3000),
     (Path::Layered, 20, 150),
     (Path::Layered, 300, 150),
     (Path::Layered, 600, 20),

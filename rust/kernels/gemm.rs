@@ -10,8 +10,8 @@
 //! first tile that meets one where it is whole and lies row by row, else beforehand, and not at all for
 //! a few rows; tiles of A's rows, in place where their columns lie side by side, that span two panels
 //! where there are registers for it. Where much of A is 0, row by row instead, by what is not 0. What takes as
-//! long as it takes to pass a matrix, a few rows or a step by them, passes it as it lies; and once for the way back
-//! and the step.
+//! long as it takes to pass a matrix, a few rows or a step by them, passes it as it lies. The way
+//! back and the step of up to 16 rows pass many weights once.
 
 mod chain;
 mod chunk;
@@ -93,7 +93,7 @@ pub struct Descent<'a, T> {
 impl<T> Descent<'_, T> {
     /// Checks that its vectors have so many elements.
     fn check(&self, length: usize) {
-        assert!(self.w.len() == length, "a gradient a parameter");
+        assert!(self.w.len() == length, "a weight for each element of the product");
         assert!(self.v.as_ref().is_none_or(|v| v.len() == length), "a velocity a parameter");
         assert!(self.before.is_none_or(|g| g.len() == length), "a gradient a parameter");
     }
@@ -138,8 +138,7 @@ impl<T: Real> Team<'_, T> {
         // `finish` is handed pieces of C, when its part is done.
         let job = unsafe { Job::new((a, b), packed, (Output::Set(data), stride)) };
         assert!(packed.is_none() || job.rows_in_place(), "A lies otherwise");
-        // SAFETY: as above.
-        unsafe { self.finished(&job, finish) }
+        self.set_and_finish(&job, finish)
     }
 
     /// C += A B for one block, as the function [`accumulate`]; so for what C holds.
@@ -189,12 +188,8 @@ impl<T: Real> Team<'_, T> {
         self.run(&unsafe { Job::new((a, b), None, (output, shape.1)) }, &|_| {})
     }
 
-    /// The product of a job that sets C, then `finish` for each piece of it. Returns the sum of what that
-    /// returns.
-    ///
-    /// # Safety
-    /// Nobody else uses the job's C meanwhile.
-    unsafe fn finished(
+    /// A job that sets C, and `finish` for each piece of that. Returns the sum of what `finish` returns.
+    fn set_and_finish(
         &self,
         job: &Job<'_, T>,
         finish: &(dyn Fn(&mut [T], usize, usize) -> u64 + Sync),
@@ -206,7 +201,7 @@ impl<T: Real> Team<'_, T> {
             let rows = if part.n == stride { part.m } else { 1 };
             for i in (part.i..part.i + part.m).step_by(rows) {
                 // SAFETY: these rows and the part's columns are within C, nothing else lies between
-                // them, and no one else has this part.
+                // them, no one else has this part, and nobody else uses C, by the word of who made the job.
                 let piece = unsafe {
                     let first = job.pointer().add(i * stride + part.j);
                     std::slice::from_raw_parts_mut(first, rows * part.n)
@@ -230,7 +225,10 @@ impl<T: Real> Team<'_, T> {
         let (rows, columns) = job.cuts(crew.workers());
         let across = columns.pieces();
         let finite = AtomicBool::new(true);
-        crew.share(rows.pieces() * across, &|worker, chunk| {
+        let (chunks, moves) = (rows.pieces() * across, matches!(job.output(), Output::Step { .. }));
+        let order = from_the_end(crew, chunks);
+        crew.share(chunks, &|worker, chunk| {
+            let chunk = if moves { order(chunk) } else { chunk };
             let ((i, m), (j, n)) = (rows.piece(chunk / across), columns.piece(chunk % across));
             let part = Part { i, m, j, n };
             let mut scratch = self.scratch.of(worker);
@@ -241,6 +239,13 @@ impl<T: Real> Team<'_, T> {
         });
         finite.into_inner()
     }
+}
+
+/// The order in which parts of parameters are moved: from the last to the first where one worker takes them all.
+/// The way forward has left the last ones near, and begins with the first.
+fn from_the_end(crew: &dyn Crew, parts: usize) -> impl Fn(usize) -> usize {
+    let alone = crew.workers() == 1;
+    move |part| if alone { parts - 1 - part } else { part }
 }
 
 fn check_shapes<T: Copy>(a: MatRef<'_, T>, b: MatRef<'_, T>, c: (usize, usize)) {

@@ -1,7 +1,8 @@
 //! What the tests of kernels share: numbers to try, and equality of bits.
 
 use std::cell::Cell;
-use std::thread::LocalKey;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, LocalKey};
 
 use super::Real;
 use super::lines::{LINE, Line};
@@ -13,6 +14,22 @@ pub(crate) struct Met(&'static LocalKey<Cell<[usize; 2]>>);
 thread_local! {
     static TINY: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
     static ENDS: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
+}
+
+thread_local! {
+    /// Blocks of weights that were passed once on this thread.
+    pub(crate) static PASSED_ONCE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The same on threads of the pool, all together.
+pub(crate) static PASSED_ONCE_BY_POOL: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts one more of them.
+pub(crate) fn count_passed_once() {
+    PASSED_ONCE.set(PASSED_ONCE.get() + 1);
+    if thread::current().name().is_some_and(|name| name.starts_with("chainrule ")) {
+        PASSED_ONCE_BY_POOL.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Rows that were decoded on a thread.

@@ -11,7 +11,7 @@ use crate::workspace::{Forward, Workspace};
 
 impl<T: Real> Trainer<T> {
     /// From r of the last layer back to the first (Eq. 24), moving the parameters of each against
-    /// their gradient (Eq. 5) once dE/da of the layer before is known. Returns how many hidden
+    /// their gradient (Eq. 5) once they have been met for dE/da of the layer before. Returns how many hidden
     /// units are saturated, and the first layer with a parameter that is no longer finite.
     pub(super) fn descend(
         &mut self,
@@ -33,13 +33,14 @@ impl<T: Real> Trainer<T> {
                 lit.backward(team, data, tile, r_here, first, Some(optimizer.descent(rate)))
             } else {
                 let state = &mut self.state;
-                let descent = &mut optimizer.on_weights(rate, layer, before, parameters, state);
+                let descent =
+                    &mut optimizer.descent_of_weights(rate, layer, before, parameters, state);
                 match layers[..l].last() {
                     Some(below) => {
                         let d = &mut d[..rows * layer.n_in];
-                        let finish = finish(team.isa, below, x);
+                        let r_below = slope(team.isa, below, x);
                         let (count, finite) =
-                            layer.backward_and_step(team, (x, r_here), descent, d, &finish);
+                            layer.back_and_descend(team, (x, r_here), descent, d, &r_below);
                         saturated += count;
                         finite
                     }
@@ -83,8 +84,9 @@ pub(super) fn backward<T: Real>(
         layer.bias_gradients(team.isa, r_here, g, first); // dE/db = r
         if l > 0 {
             let d = &mut d[..rows * layer.n_in];
-            let finish = finish(team.isa, &layers[l - 1], x);
-            saturated += layer.backward(team, parameters, r_here, d, &finish);
+            let r_below = slope(team.isa, &layers[l - 1], x);
+            // dE/da = W^T r, then r = sigma'(z) * dE/da
+            saturated += layer.backward(team, parameters, r_here, d, &r_below);
         }
         std::mem::swap(r, d);
     }
@@ -93,6 +95,6 @@ pub(super) fn backward<T: Real>(
 
 /// r = sigma'(z) * dE/da of a piece of a layer's rows, which begins so many elements from the start
 /// of its activations. Returns how many of its units are saturated.
-fn finish<T: Real>(isa: Isa, layer: &Layer, a: &[T]) -> impl Fn(&mut [T], usize) -> u64 {
+fn slope<T: Real>(isa: Isa, layer: &Layer, a: &[T]) -> impl Fn(&mut [T], usize) -> u64 {
     move |d, at| layer.activation.backward(isa, &a[at..at + d.len()], d, layer.n_out)
 }

@@ -1,23 +1,13 @@
 //! Weights passed once, judged by the oracle.
 
-use std::cell::Cell;
 use std::sync::Mutex;
 
 use super::super::tests::Many;
 use super::super::{Alone, Crew, Descent, Scratch, Team};
-use crate::kernels::testing::{assert_bits, extreme, mild};
+use super::{BYTES, LEAST, UNIT, blocks};
+use crate::kernels::testing::{PASSED_ONCE, assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::{MatMut, MatRef};
-
-thread_local! {
-    /// How many blocks were worked on on this thread.
-    static BLOCKS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// One more.
-pub(super) fn count() {
-    BLOCKS.set(BLOCKS.get() + 1);
-}
 
 /// D and the step of W (m, n) by so many rows, in so many blocks: bit by bit those of the oracle, from W as it
 /// was, with and without momentum, l2 and a sum before.
@@ -25,7 +15,7 @@ fn check<T: Real>(
     draw: fn(u64, usize) -> Vec<T>,
     (rows, m, n): (usize, usize, usize),
     crew: &dyn Crew,
-    blocks: usize,
+    pieces: usize,
 ) {
     let (x, r) = (draw(1, rows * m), draw(2, rows * n));
     let (x, r) = (MatRef::new(&x, rows, m), MatRef::new(&r, rows, n));
@@ -49,7 +39,7 @@ fn check<T: Real>(
         let descent = &mut Descent { w: &mut found, v: v_here, before, rate, momentum, l2 };
         let (mut d, seen) = (vec![T::ONE; rows * m], Mutex::new(vec![0; rows * m]));
         let team = Team { isa, crew, scratch: &scratch };
-        BLOCKS.set(0);
+        PASSED_ONCE.set(0);
         let to = &mut MatMut::new(&mut d, rows, m);
         let (sum, finite) = team.back_and_descend((x, r), descent, to, &|piece, i, j| {
             let at = i * m + j;
@@ -58,7 +48,7 @@ fn check<T: Real>(
             seen.lock().unwrap()[at..at + piece.len()].iter_mut().for_each(|seen| *seen += 1);
             piece.len() as u64
         });
-        assert_eq!(BLOCKS.get(), blocks, "{what}");
+        assert_eq!(PASSED_ONCE.get(), pieces, "{what}");
         assert_eq!(sum, (rows * m) as u64);
         assert!(seen.into_inner().unwrap().iter().all(|&seen| seen == 1), "each once");
         assert!(d.iter().all(|&d| d == T::ONE + T::ONE), "what `finish` leaves stays");
@@ -71,32 +61,85 @@ fn check<T: Real>(
 #[test]
 fn blocks_change_no_bit() {
     for rows in [1, 3, 8, 9, 16] {
-        // 600 KB of float32 and twice as much of float64; the last rows of W are no whole block.
+        // 600 KB of float32 and twice as much of float64; the last rows of W are no whole register.
         check::<f32>(mild, (rows, 150, 1001), &Alone, 2);
-        check::<f64>(mild, (rows, 150, 1001), &Alone, 3);
+        check::<f64>(mild, (rows, 150, 1001), &Alone, 2);
         check::<f32>(extreme, (rows, 600, 257), &Many(8), 8);
         check::<f64>(extreme, (rows, 600, 257), &Many(8), 8);
     }
     check::<f32>(mild, (2, 1100, 1200), &Many(8), 16);
+    check::<f32>(mostly_zero, (16, 150, 1001), &Alone, 2);
+}
+
+/// Numbers of which nine in ten are 0, so that products leave them out.
+fn mostly_zero<T: Real>(seed: u64, n: usize) -> Vec<T> {
+    let numbers = mild(seed, n).into_iter().enumerate();
+    numbers.map(|(i, x)| if i % 10 == 0 { x } else { T::ZERO }).collect()
 }
 
 #[test]
-fn more_rows_and_fewer_weights_have_no_blocks() {
+fn two_passes_are_better_of_more_rows_and_of_fewer_or_longer_rows_of_weights() {
     check::<f32>(mild, (17, 150, 1001), &Alone, 0);
     check::<f32>(mild, (1, 128, 1024), &Alone, 0);
-    check::<f32>(mild, (1, 60, 4000), &Alone, 0); // they would be one
+    check::<f32>(mild, (1, 60, 4000), &Alone, 0);
+    check::<f32>(mild, (1, 130, 5000), &Alone, 0);
+    check::<f32>(mild, (1, 500, 300), &Many(0), 0); // not one for each of eight workers
+}
+
+/// Each worker has as many blocks, and rows in them as the others, but for some units.
+#[test]
+fn workers_have_as_much_to_do_as_each_other() {
+    for workers in 1..=8 {
+        for m in (1..1500).step_by(7) {
+            for n in [100, 300, 1000, 2048, 4096] {
+                let cut = blocks::<f32>(1, (m, n), workers);
+                if cut.pieces() == 1 {
+                    continue;
+                }
+                assert!(cut.pieces().is_multiple_of(workers), "{workers} ({m}, {n})");
+                let rows: Vec<_> = (0..cut.pieces()).map(|piece| cut.piece(piece).1).collect();
+                let each = rows.chunks(cut.pieces() / workers).map(|own| own.iter().sum());
+                let most: usize = each.max().unwrap();
+                assert!(most <= m.div_ceil(workers) + UNIT, "{workers} ({m}, {n}): {rows:?}");
+                let fits = |rows| rows <= 2 * LEAST + UNIT || (rows - UNIT) * n * 4 <= BYTES;
+                assert!(rows.iter().all(|&rows| fits(rows)), "{workers} ({m}, {n}): {rows:?}");
+            }
+        }
+    }
+}
+
+/// W (600, 300) by one row, with vectors of these lengths.
+fn pass_once(x: usize, w: usize, v: usize, before: usize, d: usize) {
+    let (x, r) = (vec![0.0_f32; x], [0.0_f32; 300]);
+    let (x, r) = (MatRef::new(&x, x.len() / 600, 600), MatRef::new(&r, 1, 300));
+    let (mut w, mut v, before, mut d) =
+        (vec![0.0; w], vec![0.0; v], vec![0.0; before], vec![0.0; d]);
+    let (rate, momentum, l2) = (0.5, 0.9, 0.0);
+    let descent =
+        &mut Descent { w: &mut w, v: Some(&mut v), before: Some(&before), rate, momentum, l2 };
+    let scratch = Scratch::alone();
+    let team = Team { isa: Isa::portable(), crew: &Alone, scratch: &scratch };
+    let columns = d.len();
+    team.back_and_descend((x, r), descent, &mut MatMut::new(&mut d, 1, columns), &|_, _, _| 0);
 }
 
 #[test]
-#[should_panic(expected = "do not belong together")]
 fn shapes_that_do_not_fit_are_refused() {
-    let (x, r) = (MatRef::new(&[0.0_f32; 600], 1, 600), MatRef::new(&[0.0_f32; 300], 1, 300));
-    let scratch = Scratch::alone();
-    let team = Team { isa: Isa::portable(), crew: &Alone, scratch: &scratch };
-    let mut w = vec![0.0; 600 * 300];
-    let (rate, momentum, l2) = (0.5, 0.0, 0.0);
-    let descent = &mut Descent { w: &mut w, v: None, before: None, rate, momentum, l2 };
-    let mut d = [0.0; 599];
-    let d = &mut MatMut::new(&mut d, 1, 599);
-    team.back_and_descend((x, r), descent, d, &|_, _, _| 0);
+    let all = 600 * 300;
+    pass_once(600, all, all, all, 600);
+    for (said, lengths) in [
+        ("do not belong together", [1200, all, all, all, 600]),
+        ("a weight for each", [600, all - 300, all, all, 600]),
+        ("a velocity a parameter", [600, all, all - 300, all, 600]),
+        ("a gradient a parameter", [600, all, all, all + 1, 600]),
+        ("do not belong together", [600, all, all, all, 599]),
+    ] {
+        let [x, w, v, before, d] = lengths;
+        let refused = std::panic::catch_unwind(|| pass_once(x, w, v, before, d)).unwrap_err();
+        let message = refused
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| refused.downcast_ref::<&str>().copied());
+        assert!(message.unwrap().contains(said), "{message:?}");
+    }
 }
