@@ -140,7 +140,7 @@ def cliffs(rows: list[dict[str, Any]], form: str) -> list[str]:
     """Neighbours whose times differ by more than the arithmetic says and `CLIFF` beside.
 
     A step may grow by less than its arithmetic, as what does not grow with it weighs less; it
-    must not shrink.
+    must not shrink by more than `CLIFF`.
     """
     at = {(row["width"], row["batch"]): row for row in rows}
     wider = dict(pairwise(sorted({width for width, _ in at})))
@@ -215,20 +215,25 @@ def another_program() -> Iterator[None]:
         spinner.wait()
 
 
+SEVERAL = (2, 3, 8)  # threads; more than there are cores, too
+
+
 def busy(scale: Scale) -> list[dict[str, Any]]:
-    """Two threads beside one, on free cores and while another program has one of them."""
+    """Several threads beside one, on free cores and while another program has one of them."""
     rows = []
     for net in SHARED:
         fitted = Fitted(net, scale.seconds)
-        forms = [(fitted, 1), (fitted, 2)]
+        forms = [(fitted, threads) for threads in (1, *SEVERAL)]
         free = interleaved(scale, forms, peak=1)
         with another_program():
             taken = interleaved(scale, forms, peak=1)
-        row = {"net": net.name}
-        for name, (one, two) in (("free", free), ("taken", taken)):
-            row[name] = steady(two) / steady(one)
+        row: dict[str, Any] = {"net": net.name}
+        for name, samples in (("free", free), ("taken", taken)):
+            one, *several = map(steady, samples)
+            ratios = [each / one for each in several]
+            row[name] = dict(zip(map(str, SEVERAL), ratios, strict=True))
         rows.append(row)
-        print("  {net}: two of one, free {free:.2f}, taken {taken:.2f}".format(**row), flush=True)
+        print(f"  {net.name}: threads by one, free {row['free']}, taken {row['taken']}", flush=True)
     return rows
 
 

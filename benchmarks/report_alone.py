@@ -43,7 +43,7 @@ def fractions(rows: list[dict[str, Any]]) -> str:
         ["a whole step of", "instructions", "threads", "of the peak", "float64's rate", "momentum"],
         [
             [
-                row["net"], row["isa"], str(row["threads"]), f"{row['of_peak']:.0%}",
+                row["net"], row["isa"], str(row["threads"]), f"{row['of_peak']:.1%}",
                 f"{row['float64_rate']:.0%}", f"{row['momentum_cost']:.2f}",
             ]
             for row in rows
@@ -52,12 +52,17 @@ def fractions(rows: list[dict[str, Any]]) -> str:
 
 
 def company(busy: list[dict[str, Any]], workers: list[dict[str, Any]]) -> str:
-    """Two threads beside one: on free cores, beside another program, in two processes at once."""
+    """Several threads beside one: on free cores, beside another program, in two processes."""
     in_workers = {row["net"]: row["free"] for row in workers}
+    several = list(busy[0]["free"])
+    places = (("free", "free cores"), ("taken", "another program on one"))
     return table(
-        ["time of a step, by one thread's", "free cores", "another program on one", "in joblib"],
+        ["time of a step, by one thread's",
+         *(f"{threads} threads, {place}" for _, place in places for threads in several),
+         "in joblib"],
         [
-            [row["net"], f"{row['free']:.2f}", f"{row['taken']:.2f}",
+            [row["net"],
+             *(f"{row[name][threads]:.2f}" for name, _ in places for threads in several),
              f"{in_workers[row['net']]:.2f}"]
             for row in busy
         ],

@@ -10,11 +10,21 @@ ISAS = ("portable", "avx2", "avx512")
 
 
 # A missing extension fails at the first network.
+def chosen(isa, monkeypatch):
+    if isa not in (_backend.isas() or ISAS[:1]):
+        pytest.skip(f"not run: this processor has no {isa}")
+    monkeypatch.setenv("CHAINRULE_ISA", isa)
+    assert Network([1, 1], backend="rust").explain()["isa"] == isa
+    return isa
+
+
 @pytest.fixture(params=ISAS)
 def isa(request, monkeypatch):
     """The name of each instruction set in turn: networks made by the test run on it."""
-    if request.param not in (_backend.isas() or ISAS[:1]):
-        pytest.skip(f"not run: this processor has no {request.param}")
-    monkeypatch.setenv("CHAINRULE_ISA", request.param)
-    assert Network([1, 1], backend="rust").explain()["isa"] == request.param
-    return request.param
+    return chosen(request.param, monkeypatch)
+
+
+@pytest.fixture(params=ISAS[1:])
+def fast_isa(request, monkeypatch):
+    """The same but for the plain scalar one, which is the judge."""
+    return chosen(request.param, monkeypatch)

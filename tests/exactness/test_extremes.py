@@ -141,15 +141,19 @@ BEYOND = [
 @pytest.mark.parametrize("settings", BEYOND, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("path", "batch_size"), PATHS)
-def test_overflow_ends_each_path_at_the_same_step(isa, path, batch_size, dtype, settings):
+def test_overflow_ends_each_path_at_the_same_step(
+    monkeypatch, isa, path, batch_size, dtype, settings
+):
     said, large = [], float(np.finfo(dtype).max) ** 0.5
-    for each in "layered", path:
+    for each, on in (path, isa), ("layered", "portable"):
+        monkeypatch.setenv("CHAINRULE_ISA", on)
         x = start(dtype, large)[0]
         network = network_of(dtype, each, settings, large)
         before = bits_of(network)
         with pytest.raises(DivergenceError) as info:
             fit(network, x, labels(), batch_size, settings, epochs=3)
-        assert network.explain()["path"] == each
+        explained = network.explain()
+        assert (explained["path"], explained["isa"]) == (each, on)
         assert bits_of(network) == before
         said.append(str(info.value))
     assert said[0] == said[1]

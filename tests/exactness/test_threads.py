@@ -84,6 +84,25 @@ def test_threads_train_to_the_same_bits(isa, dtype, path, sizes, settings, batch
     judge(run, expected)
 
 
+@pytest.mark.parametrize("settings", [SETTINGS[0], SETTINGS[4]], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_threads_pass_many_weights_to_the_same_bits(isa, dtype, settings):
+    """By few rows: of weights of more than 512 KiB each worker passes blocks of its own."""
+    rows, sizes = rows_for(isa) // 5, (200, 520, 300, 5)
+    x, y = numbers(rows, dtype), labels(rows)
+
+    def run(threads):
+        network = make(dtype, "layered", sizes, **settings)
+        found = fit(network, x, y, 12, settings, epochs=1, threads=threads)
+        explained = network.explain()
+        assert (explained["path"], explained["isa"]) == ("layered", isa)
+        return found, explained["threads"]
+
+    expected, worked = run(1)
+    assert worked == 1
+    judge(run, expected)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", ["uint8", "T"])
 def test_threads_predict_the_same_bits(isa, kind, dtype):
