@@ -51,6 +51,14 @@ def test_the_installed_package_is_under_test(files: dict[str, Path]) -> None:
     assert not changed, "the installed wheel is not of this checkout: make test installs it"
 
 
+@pytest.mark.skipif(sysconfig.get_platform() != "linux-x86_64", reason="README tells of this one")
+def test_readme_tells_the_size_of_the_wheel() -> None:
+    said = re.search(r"a wheel of ([\d.]+) megabytes", (ROOT / "README.md").read_text())
+    (wheel,) = (ROOT / "dist").glob("chainrule-*.whl")
+    assert said is not None
+    assert float(said[1]) == pytest.approx(wheel.stat().st_size / 1e6, abs=0.1)
+
+
 def test_wheel_holds_the_package_and_nothing_else(files: dict[str, Path]) -> None:
     assert "chainrule/py.typed" in files
     assert "chainrule/_core.pyi" in files
