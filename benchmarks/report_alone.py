@@ -37,6 +37,18 @@ def threads(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def traffic(rows: list[dict[str, Any]]) -> str:
+    """Bytes of weights a second by one row that is layered: it reads each twice and writes it once."""
+    found = {}
+    for row in rows:
+        width, seconds = row["width"], median(sample[0] for sample in row["one_samples"])
+        if row["batch"] == 1 and row["explain"]["path"] == "layered":
+            weights = 784 * width + width * width + width * 10
+            found[width] = 3 * 4 * weights / seconds / 1e9
+    each = ", ".join(f"{rate:.0f} at width {width:,}" for width, rate in found.items())
+    return f"GB/s of weights, read twice and written once, by one row and one thread: {each}."
+
+
 def fractions(rows: list[dict[str, Any]]) -> str:
     """Whole steps beside the peak, and what float64 and momentum cost."""
     return table(
@@ -106,6 +118,7 @@ def parts(result: dict[str, Any]) -> list[str]:
             f"{what}: a step by up to two threads, as a share of one thread's peak:",
             growth(result["growth"]),
             threads(result["growth"]),
+            traffic(result["growth"]),
             "Where neighbours differ by more than their arithmetic says and 30 % beside:",
             "\n".join(lines or ["- none"]),
         ]
