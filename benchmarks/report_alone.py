@@ -38,7 +38,7 @@ def threads(rows: list[dict[str, Any]]) -> str:
 
 
 def traffic(rows: list[dict[str, Any]]) -> str:
-    """Bytes of weights a second by one row that is layered: it reads each twice and writes it once."""
+    """Bytes of weights a second by one layered row: it reads each twice and writes it once."""
     found = {}
     for row in rows:
         width, seconds = row["width"], median(sample[0] for sample in row["one_samples"])

@@ -11,8 +11,8 @@ use crate::workspace::{Forward, Workspace};
 
 impl<T: Real> Trainer<T> {
     /// From r of the last layer back to the first (Eq. 24), moving the parameters of each against
-    /// their gradient (Eq. 5) once they have been met for dE/da of the layer before. Returns how many hidden
-    /// units are saturated, and the first layer with a parameter that is no longer finite.
+    /// their gradient (Eq. 5) once they have been met for dE/da of the layer before. Returns how many
+    /// hidden units are saturated, and the first layer with a parameter that is no longer finite.
     pub(super) fn descend(
         &mut self,
         team: &Team<'_, T>,
