@@ -160,6 +160,21 @@ impl Layer {
         team.descend(x.transposed(), r, descent) // Eq. 24, Eq. 5: W moves against dE/dW = r a^T
     }
 
+    /// The same, and then W x of the next rows, as many, in one pass over W: x (rows, n_in), z (rows, n_out), which is
+    /// still without biases.
+    pub fn step_and_meet<T: Real>(
+        &self,
+        team: &Team<'_, T>,
+        (x, r): (&[T], &[T]),
+        descent: &mut Descent<'_, T>,
+        (next, z): (&[T], &mut [T]),
+    ) -> bool {
+        let (x, r) = self.rows(x, r);
+        let (next, mut z) =
+            (MatRef::new(next, x.rows(), self.n_in), MatMut::new(z, x.rows(), self.n_out));
+        team.descend_and_meet((x, r), descent, next, &mut z)
+    }
+
     /// [`Self::backward`] and then [`Self::step`] (Eq. 24, Eq. 5), in one pass over W where that is quicker.
     /// Returns what both return.
     pub fn back_and_descend<T: Real>(

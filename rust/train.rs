@@ -28,7 +28,7 @@ use crate::optimizer::{Optimizer, State, not_negative};
 use crate::plan::{Plan, Told};
 use crate::pool;
 use crate::workspace::{Forward, TILE, Workspace};
-use backward::backward;
+use backward::{backward, is_met_ahead};
 use few::{Few, Panels};
 use form::{Form, forward_lit};
 use kept::Kept;
@@ -162,7 +162,8 @@ impl<T: Real> Trainer<T> {
         }
         data.prepare(steps.epoch);
         self.forget_copies(); // what they hold will have changed
-        self.plan.decide(&self.network, data, !steps.optimizer.vectors().is_empty());
+        let (velocity, threads) = (!steps.optimizer.vectors().is_empty(), self.threads());
+        self.plan.decide(&self.network, data, velocity, threads);
         if self.plan.path.is_online() {
             return self.train_online(data, steps, totals);
         }
@@ -170,7 +171,6 @@ impl<T: Real> Trainer<T> {
             return self.train_few(data, steps, totals);
         }
         (self.online, self.batch) = (None, None);
-        let threads = self.threads();
         self.scratch.prepare(threads)?;
         let mut form = self.form(data, &steps.optimizer, threads)?;
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
@@ -195,17 +195,25 @@ impl<T: Real> Trainer<T> {
         mut totals: Totals,
         form: &mut Form<T>,
     ) -> Trained {
+        if let Form::Products(workspace) = form {
+            workspace.ahead.met = false; // what was met before these steps may be other rows
+        }
         for (done, &rate) in steps.rates.iter().enumerate() {
             let rows = data.batch(steps.first + done);
-            if self.plan.path.is_sparse() && done + 1 < steps.rates.len() {
-                let next = data.batch(steps.first + done + 1);
+            let has_next = done + 1 < steps.rates.len();
+            let next = has_next.then(|| data.batch(steps.first + done + 1));
+            if self.plan.path.is_sparse()
+                && let Some(next) = next
+            {
                 next.tiles(AHEAD).take(1).for_each(|rows| data.prefetch(rows));
             }
             team.crew.turn(rows.len() * self.network.n_parameters());
             let mut after = totals;
             let by = (&steps.optimizer, T::from_f64(rate));
             let diverged = match form {
-                Form::Products(workspace) => self.step(team, data, rows, by, workspace, &mut after),
+                Form::Products(workspace) => {
+                    self.step(team, data, (rows, next), by, workspace, &mut after)
+                }
                 Form::Tiles(tiles) => {
                     let is_last = steps.first + done + 1 == data.steps();
                     self.step_by_tiles(team, data, (rows, is_last), by, tiles, &mut after)
@@ -228,7 +236,7 @@ impl<T: Real> Trainer<T> {
         &mut self,
         team: &Team<'_, T>,
         data: &Dataset<T>,
-        batch: Rows<'_>,
+        (batch, next): (Rows<'_>, Option<Rows<'_>>),
         (optimizer, rate): (&Optimizer, T),
         workspace: &mut Workspace<T>,
         totals: &mut Totals,
@@ -246,8 +254,10 @@ impl<T: Real> Trainer<T> {
             return Some(self.network.layers().len() - 1);
         }
         let tile = batch.tiles(TILE).last().unwrap_or(batch);
+        let next = next.filter(|next| is_met_ahead(&self.network, workspace, (batch, *next)));
+        let by = (optimizer, rate);
         let (saturated, diverged) =
-            self.descend(team, data, tile, (optimizer, rate), workspace, last == 0);
+            self.descend(team, data, (tile, next), by, workspace, last == 0);
         totals.saturated += saturated;
         diverged
     }
@@ -293,9 +303,14 @@ fn run_tile<T: Real>(
     workspace: &mut Workspace<T>,
 ) -> u64 {
     let rows = tile.len();
-    let Workspace { forward: activations, y, labels, losses, r, first, .. } = workspace;
+    let Workspace { forward: activations, y, labels, losses, r, first, ahead, .. } = workspace;
     if let Some(first) = first {
         forward_lit(network, team, activations, (first, data, tile));
+        sums_behind(network, team, activations, rows, (1, None));
+    } else if std::mem::take(&mut ahead.met) {
+        let layer = &network.layers()[0];
+        let (b, z) = (&network.parameters()[layer.biases()], &mut activations.a[1]);
+        layer.activation.forward_with_bias(team.isa, &mut z[..rows * layer.n_out], b);
         sums_behind(network, team, activations, rows, (1, None));
     } else {
         data.gather_inputs(team, tile, &mut activations.a[0][..rows * network.n_in()]);
@@ -406,6 +421,8 @@ fn output<T>(scratch: &Forward<T>) -> (&[T], &[T]) {
     (&scratch.z, &scratch.a[scratch.a.len() - 1])
 }
 
+#[cfg(test)]
+mod ahead_tests;
 #[cfg(test)]
 mod online_tests;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::first::First;
+use crate::kernels::gemm::ahead;
 use crate::kernels::memory::zeros;
 use crate::kernels::{Real, gemm};
 use crate::matrix::checked_product;
@@ -39,6 +40,16 @@ impl<T: Real> Forward<T> {
     }
 }
 
+/// The rows of the next batch, which meet the first layer's weights when a step moves these.
+#[derive(Clone, Debug)]
+pub struct Ahead<T> {
+    /// Their inputs, (rows, n_in), of at most [`ahead::ROWS`].
+    pub x: Vec<T>,
+    /// Whether they have: their inputs stand in `forward.a[0]` then, and their sums without biases in
+    /// `forward.a[1]`.
+    pub met: bool,
+}
+
 /// What forward, loss and backward fill.
 #[derive(Clone, Debug)]
 pub struct Workspace<T> {
@@ -61,6 +72,8 @@ pub struct Workspace<T> {
     pub g: Vec<T>,
     /// The first layer at work, where zeros of the inputs are left out.
     pub first: Option<Box<First<T>>>,
+    /// The next rows, where they are met ahead.
+    pub ahead: Ahead<T>,
     rows: usize,
 }
 
@@ -96,6 +109,10 @@ impl<T: Real> Workspace<T> {
             db: zeros(widest)?,
             g: zeros(g)?,
             first: None,
+            ahead: Ahead {
+                x: zeros(checked_product(rows.min(ahead::ROWS), network.n_in())?)?,
+                met: false,
+            },
             rows: batch,
         })
     }

@@ -13,6 +13,7 @@
 //! long as it takes to pass a matrix, a few rows or a step by them, passes it as it lies. The way
 //! back and the step of up to 16 rows pass many weights once.
 
+pub mod ahead;
 mod chain;
 mod chunk;
 mod job;

@@ -16,19 +16,41 @@ thread_local! {
     static ENDS: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
 }
 
-thread_local! {
-    /// Blocks of weights that were passed once on this thread.
-    pub(crate) static PASSED_ONCE: Cell<usize> = const { Cell::new(0) };
+/// Counts parts of weights that are passed in a form: on this thread, and on those of the pool all together.
+pub(crate) struct Passes {
+    here: &'static LocalKey<Cell<usize>>,
+    by_pool: AtomicUsize,
 }
 
-/// The same on threads of the pool, all together.
-pub(crate) static PASSED_ONCE_BY_POOL: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static ONCE: Cell<usize> = const { Cell::new(0) };
+    static AHEAD: Cell<usize> = const { Cell::new(0) };
+}
 
-/// Counts one more of them.
-pub(crate) fn count_passed_once() {
-    PASSED_ONCE.set(PASSED_ONCE.get() + 1);
-    if thread::current().name().is_some_and(|name| name.starts_with("chainrule ")) {
-        PASSED_ONCE_BY_POOL.fetch_add(1, Ordering::Relaxed);
+/// By `gemm/once.rs`.
+pub(crate) static PASSED_ONCE: Passes = Passes::new(&ONCE);
+/// By `gemm/ahead.rs`.
+pub(crate) static MET_AHEAD: Passes = Passes::new(&AHEAD);
+
+impl Passes {
+    const fn new(here: &'static LocalKey<Cell<usize>>) -> Self {
+        Self { here, by_pool: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn count(&self) {
+        self.here.set(self.here.get() + 1);
+        if thread::current().name().is_some_and(|name| name.starts_with("chainrule ")) {
+            self.by_pool.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many on this thread; begins anew.
+    pub(crate) fn take(&self) -> usize {
+        self.here.take()
+    }
+
+    pub(crate) fn by_pool(&self) -> usize {
+        self.by_pool.load(Ordering::Relaxed)
     }
 }
 

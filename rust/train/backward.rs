@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use crate::data::{Dataset, Rows};
-use crate::kernels::gemm::Team;
+use crate::kernels::gemm::{Team, ahead};
 use crate::kernels::{Isa, Real};
 use crate::layer::Layer;
 use crate::network::Network;
@@ -13,21 +13,26 @@ impl<T: Real> Trainer<T> {
     /// From r of the last layer back to the first (Eq. 24), moving the parameters of each against
     /// their gradient (Eq. 5) once they have been met for dE/da of the layer before. Returns how many
     /// hidden units are saturated, and the first layer with a parameter that is no longer finite.
+    ///
+    /// Where there are `next` rows, they meet the weights of the first layer as these are moved, and stand in the
+    /// place of this tile's.
     pub(super) fn descend(
         &mut self,
         team: &Team<'_, T>,
         data: &Dataset<T>,
-        tile: Rows<'_>,
+        (tile, next): (Rows<'_>, Option<Rows<'_>>),
         (optimizer, rate): (&Optimizer, T),
         workspace: &mut Workspace<T>,
         first: bool,
     ) -> (u64, Option<usize>) {
         let rows = tile.len();
-        let Workspace { forward: Forward { a, .. }, r, d, db, g, first: lit, .. } = workspace;
+        let Workspace { forward: Forward { a, .. }, r, d, db, g, first: lit, ahead, .. } =
+            workspace;
         let (mut saturated, mut diverged) = (0, None);
         let (layers, parameters) = self.network.parts();
         for (l, layer) in layers.iter().enumerate().rev() {
-            let (x, r_here) = (&a[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
+            let (here, after) = a.split_at_mut(l + 1);
+            let (x, r_here) = (&here[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
             let before = (!first).then_some(&g[..]);
             let weights = if let (0, Some(lit)) = (l, &mut *lit) {
                 lit.backward(team, data, tile, r_here, first, Some(optimizer.descent(rate)))
@@ -35,8 +40,8 @@ impl<T: Real> Trainer<T> {
                 let state = &mut self.state;
                 let descent =
                     &mut optimizer.descent_of_weights(rate, layer, before, parameters, state);
-                match layers[..l].last() {
-                    Some(below) => {
+                match (layers[..l].last(), next) {
+                    (Some(below), _) => {
                         let d = &mut d[..rows * layer.n_in];
                         let r_below = slope(team.isa, below, x);
                         let (count, finite) =
@@ -44,7 +49,14 @@ impl<T: Real> Trainer<T> {
                         saturated += count;
                         finite
                     }
-                    None => layer.step(team, (x, r_here), descent),
+                    (None, Some(next)) => {
+                        let next_x = &mut ahead.x[..rows * layer.n_in];
+                        data.gather_inputs(team, next, next_x);
+                        let z = &mut after[0][..rows * layer.n_out];
+                        ahead.met = true;
+                        layer.step_and_meet(team, (x, r_here), descent, (next_x, z))
+                    }
+                    (None, None) => layer.step(team, (x, r_here), descent),
                 }
             };
             let (db, state) = (&mut db[..layer.n_out], &mut self.state);
@@ -56,8 +68,23 @@ impl<T: Real> Trainer<T> {
             }
             std::mem::swap(r, d);
         }
+        if ahead.met {
+            let inputs = rows * layers[0].n_in;
+            a[0][..inputs].copy_from_slice(&ahead.x[..inputs]);
+        }
         (saturated, diverged)
     }
+}
+
+/// Whether the rows of the next batch meet the first layer's weights as a step by this one moves them: a few, as
+/// many, of which nothing is left out, where there is a hidden layer.
+pub(super) fn is_met_ahead<T: Real>(
+    network: &Network<T>,
+    workspace: &Workspace<T>,
+    (batch, next): (Rows<'_>, Rows<'_>),
+) -> bool {
+    let dense = workspace.first.is_none() && network.layers().len() > 1;
+    dense && batch.len() <= ahead::ROWS && next.len() == batch.len()
 }
 
 /// From r of the last layer back to the first (Eq. 24): adds this tile's gradients to

@@ -1,13 +1,11 @@
 //! Whole steps: by hand, and judged by the slow loops of the oracle, bit for bit.
 
-use std::sync::atomic::Ordering;
-
 use super::{Steps, Totals, Trained, Trainer};
 use crate::activation::Activation::{self, Identity, Relu, Sigmoid, Softmax, Tanh};
 use crate::data::{Answers, Dataset, Inputs};
 use crate::error::Error;
 use crate::init::Initialization;
-use crate::kernels::testing::{PASSED_ONCE, PASSED_ONCE_BY_POOL, assert_bits, bits, mild};
+use crate::kernels::testing::{PASSED_ONCE, assert_bits, bits, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::loss::Loss;
 use crate::matrix::MatRef;
@@ -228,7 +226,7 @@ fn steps_are_those_of_the_oracle() {
 #[test]
 fn steps_of_many_weights_by_few_rows_are_those_of_the_oracle() {
     for batch in [1, 8, 12] {
-        PASSED_ONCE.set(0);
+        PASSED_ONCE.take();
         judge::<f32>((Tanh, [520, 300]), Softmax, Loss::CrossEntropy, (batch, true));
         assert!(PASSED_ONCE.take() > 0);
         judge::<f64>((Relu, [520, 300]), Sigmoid, Loss::SquaredError, (batch, false));
@@ -276,7 +274,7 @@ fn check_threads(sizes: [usize; 4], batch: usize, by_blocks: bool) {
         let mut trainer = trainer::<f32>(Isa::detect(), &sizes, &activations, Loss::CrossEntropy);
         trainer.allow_threads(threads);
         let before = trainer.state().unwrap();
-        let blocks = PASSED_ONCE_BY_POOL.load(Ordering::Relaxed);
+        let blocks = PASSED_ONCE.by_pool();
         let mut data = labelled(700, (70, 5), batch);
         let mut totals = Totals::default();
         for epoch in 0..3 {
@@ -285,7 +283,7 @@ fn check_threads(sizes: [usize; 4], batch: usize, by_blocks: bool) {
         }
         let state = trainer.state().unwrap();
         assert!(state.0 != before.0);
-        let blocks = PASSED_ONCE_BY_POOL.load(Ordering::Relaxed) - blocks;
+        let blocks = PASSED_ONCE.by_pool() - blocks;
         let x = Inputs::Values(mild(5, 700 * 70));
         let outputs = trainer.predict(&x, 700).unwrap();
         let evaluation = trainer.evaluate(&data, 0, 700, 0.0).unwrap();

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// In the best of so many bursts the rate of the moment is seen, also where a thread starts late.
-pub const AT_THE_MOMENT: usize = 3;
+/// In the best of so many bursts the rate of the moment is seen, also where a thread starts late, or a processor
+/// that has rested takes some milliseconds to come to its clock.
+pub const AT_THE_MOMENT: usize = 12;
 
 const STEPS: usize = 1 << 17;
 

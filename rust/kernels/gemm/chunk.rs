@@ -1,6 +1,6 @@
 //! One chunk of a product: block by block along the summation, panel by panel.
 
-use super::job::{CHUNK_ROWS, Job, Part};
+use super::job::{CHUNK_ROWS, FEW_COLUMNS, Job, Part};
 use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
 use super::panel::{Shape, group, is_zero, tallest, tiles_on_the_way};
 use super::tile::{NextRows, Output, Place, form};
@@ -21,9 +21,6 @@ const fn near<S: Simd>() -> usize {
 
 /// How many elements of B stay in the first cache beside the rest.
 const GROUP: usize = 8 * BLOCK;
-
-/// At most so many columns of C are no reason to pack A.
-const FEW_COLUMNS: usize = 32;
 
 /// How many elements a worker's scratch has: panels of B, sums, and rows of A, filled up to whole
 /// tiles.

@@ -33,11 +33,14 @@ const _: () = {
     assert!(HALF.is_multiple_of(32));
 };
 
+/// At most so many columns of C are few: A is not packed for them, nor B for each of several chunks.
+pub(super) const FEW_COLUMNS: usize = 32;
+
 /// How many rows of C a chunk has at most.
 pub(super) const CHUNK_ROWS: usize = 256;
 
 /// How many multiply-adds a product has at least where workers share it.
-const SHARED: usize = 1 << 16;
+pub(super) const SHARED: usize = 1 << 16;
 
 /// A product and what becomes of it.
 pub(super) struct Job<'a, T> {
@@ -124,6 +127,12 @@ impl<'a, T: Real> Job<'a, T> {
         // A step by one row, whose A counts as in place, passes the parameters: whole rows of them, where there are
         // enough to share.
         let moves = k <= 1 && matches!(self.output, Output::Step { .. }) && m >= 16 * workers;
+        if self.rows_in_place() && n <= FEW_COLUMNS && workers > 1 && !moves {
+            // It is over so soon that each worker had better take one part.
+            let down = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
+            let unit = if m < 8 * down { 1 } else { 8 };
+            return (Cut::new(m, down, unit), Cut::whole(n));
+        }
         if self.rows_in_place() && !moves {
             let (fewer, more) = CHUNK_COLUMNS;
             let columns = match workers {
@@ -215,6 +224,31 @@ mod tests {
             assert_eq!(found[0].0, 0);
         }
         assert_eq!(Cut::whole(7).piece(0), (0, 7));
+    }
+
+    /// The rows and the columns of each chunk.
+    fn chunks((m, k, n): (usize, usize, usize), workers: usize) -> [Vec<usize>; 2] {
+        let (x, y) = (vec![0.0_f32; m * k], vec![0.0_f32; k * n]);
+        let ab = (MatRef::new(&x, m, k), MatRef::new(&y, k, n));
+        // SAFETY: nothing is worked on.
+        let job = unsafe { Job::new(ab, None, (Output::Set(std::ptr::null_mut()), n)) };
+        let lengths = |cut: Cut| (0..cut.pieces()).map(|piece| cut.piece(piece).1).collect();
+        let (rows, columns) = job.cuts(workers);
+        [lengths(rows), lengths(columns)]
+    }
+
+    #[test]
+    fn each_worker_takes_one_part_of_few_columns() {
+        for (shape, workers, rows) in [
+            ((10, 784, 30), 2, &[5, 5][..]),
+            ((10, 784, 30), 3, &[3, 3, 4]),
+            ((3, 784, 30), 8, &[1, 1, 1]),
+            ((128, 784, 10), 2, &[64, 64]),
+            ((300, 784, 32), 1, &[152, 148]),
+            ((600, 784, 10), 2, &[144, 152, 152, 152]),
+        ] {
+            assert_eq!(chunks(shape, workers), [rows.to_vec(), vec![shape.2]], "{shape:?}");
+        }
     }
 
     /// How many columns each chunk has, of a product of so many rows; also looks at what kernels rely on.

@@ -67,7 +67,7 @@ impl<T: Real> Team<'_, T> {
         let order = from_the_end(self.crew, cut.pieces());
         self.crew.share(cut.pieces(), &|worker, piece| {
             #[cfg(test)]
-            crate::kernels::testing::count_passed_once();
+            crate::kernels::testing::PASSED_ONCE.count();
             let team = Team { crew: &Sole(worker), ..*self };
             let (first, count) = cut.piece(order(piece));
             let (start, length) = (first * n, count * n);

@@ -39,7 +39,7 @@ fn check<T: Real>(
         let descent = &mut Descent { w: &mut found, v: v_here, before, rate, momentum, l2 };
         let (mut d, seen) = (vec![T::ONE; rows * m], Mutex::new(vec![0; rows * m]));
         let team = Team { isa, crew, scratch: &scratch };
-        PASSED_ONCE.set(0);
+        PASSED_ONCE.take();
         let to = &mut MatMut::new(&mut d, rows, m);
         let (sum, finite) = team.back_and_descend((x, r), descent, to, &|piece, i, j| {
             let at = i * m + j;
@@ -48,7 +48,7 @@ fn check<T: Real>(
             seen.lock().unwrap()[at..at + piece.len()].iter_mut().for_each(|seen| *seen += 1);
             piece.len() as u64
         });
-        assert_eq!(PASSED_ONCE.get(), pieces, "{what}");
+        assert_eq!(PASSED_ONCE.take(), pieces, "{what}");
         assert_eq!(sum, (rows * m) as u64);
         assert!(seen.into_inner().unwrap().iter().all(|&seen| seen == 1), "each once");
         assert!(d.iter().all(|&d| d == T::ONE + T::ONE), "what `finish` leaves stays");
