@@ -11,7 +11,7 @@
 //! a few rows; tiles of A's rows, in place where their columns lie side by side, that span two panels
 //! where there are registers for it. Where much of A is 0, row by row instead, by what is not 0. What takes as
 //! long as it takes to pass a matrix, a few rows or a step by them, passes it as it lies. The way
-//! back and the step of up to 16 rows pass many weights once.
+//! back and the step of up to 16 rows pass many weights once, and so do a step and the next few rows.
 
 pub mod ahead;
 mod chain;

@@ -44,11 +44,11 @@ fn train<T: Real>(
         for first in (0..data.steps()).step_by(slice) {
             let rates = &vec![rate; slice.min(data.steps() - first)][..];
             let steps = Steps { epoch, first, rates, optimizer };
-            let trained = trainer.train(data, &steps, totals).unwrap();
-            if trained.diverged.is_some() {
+            let taken = trainer.train(data, &steps, totals).unwrap();
+            if taken.diverged.is_some() {
                 return None;
             }
-            totals = trained.totals;
+            totals = taken.totals;
         }
     }
     Some(totals)
@@ -59,9 +59,9 @@ fn check<T: Real>(isa: Isa, batch: usize, optimizer: Optimizer) {
         let mut trainer = trainer::<T>(isa);
         let begun = trainer.state().unwrap().0;
         MET_AHEAD.take();
-        let trained = train(&mut trainer, &mut data(batch), (optimizer, 0.1), slice);
+        let totals = train(&mut trainer, &mut data(batch), (optimizer, 0.1), slice);
         assert!(trainer.state().unwrap().0 != begun && trainer.plan().path == Path::Layered);
-        ((trainer.state().unwrap(), trained), MET_AHEAD.take())
+        ((trainer.state().unwrap(), totals), MET_AHEAD.take())
     };
     let (alone, none) = run(1);
     assert_eq!(none, 0, "a step alone has no next one");
@@ -127,9 +127,9 @@ fn the_number_of_threads_changes_no_bit() {
         let before = MET_AHEAD.by_pool();
         let mut trainer = trainer::<f32>(Isa::detect());
         trainer.allow_threads(threads);
-        let trained = train(&mut trainer, &mut data(4), (Optimizer::sgd(), 0.1), 100);
+        let totals = train(&mut trainer, &mut data(4), (Optimizer::sgd(), 0.1), 100);
         let worked = trainer.plan().threads;
-        ((trainer.state().unwrap(), trained), worked, MET_AHEAD.by_pool() - before)
+        ((trainer.state().unwrap(), totals), worked, MET_AHEAD.by_pool() - before)
     };
     let (one, worked, _) = run(1);
     assert_eq!(worked, 1);
