@@ -160,19 +160,21 @@ impl Layer {
         team.descend(x.transposed(), r, descent) // Eq. 24, Eq. 5: W moves against dE/dW = r a^T
     }
 
-    /// The same, and then W x of the next rows, as many, in one pass over W: x (rows, n_in), z (rows, n_out), which is
-    /// still without biases.
-    pub fn step_and_meet<T: Real>(
+    /// The same, and then [`Self::activate`] of the `next` rows, as many, in one pass over W: x (rows, n_in),
+    /// a (rows, n_out); by the biases as they are then.
+    pub fn step_and_activate<T: Real>(
         &self,
         team: &Team<'_, T>,
         (x, r): (&[T], &[T]),
         descent: &mut Descent<'_, T>,
-        (next, z): (&[T], &mut [T]),
+        biases: &[T],
+        (next, a): (&[T], &mut [T]),
     ) -> bool {
-        let (x, r) = self.rows(x, r);
-        let (next, mut z) =
-            (MatRef::new(next, x.rows(), self.n_in), MatMut::new(z, x.rows(), self.n_out));
-        team.descend_and_meet((x, r), descent, next, &mut z)
+        let ((x, r), rows) = (self.rows(x, r), r.len() / self.n_out);
+        let (next, mut a) = (MatRef::new(next, rows, self.n_in), MatMut::new(a, rows, self.n_out));
+        team.descend_and_meet((x, r), descent, next, &mut a, &|z, j| {
+            self.activation.forward_with_bias(team.isa, z, &biases[j..j + z.len()]);
+        })
     }
 
     /// [`Self::backward`] and then [`Self::step`] (Eq. 24, Eq. 5), in one pass over W where that is quicker.

@@ -138,7 +138,7 @@ pub const APART_ROWS: usize = 64;
 /// many rows as a block.
 const CACHED: usize = 1 << 17;
 
-/// So many multiplications forward make it worth while to call workers.
+/// So many multiplications make it worth while to call workers for a prediction.
 const SHARED: usize = 1 << 19;
 
 /// So many elements, in lines, a lone row meets while the interpreter waits.
@@ -184,23 +184,16 @@ impl Plan {
         Ok(Self { isa, threads: 1, path: Path::Layered, forced: None })
     }
 
-    /// Decides how to train where so many threads may work, and has the lists made that this needs.
+    /// Decides how to train, and has the lists made that this needs.
     ///
     /// What it needs to know of a dataset is looked for once, so that the answer stays the same
     /// through a fit. A velocity is one value more for each parameter.
-    pub fn decide<T: Real>(
-        &mut self,
-        network: &Network<T>,
-        data: &mut Dataset<T>,
-        velocity: bool,
-        threads: usize,
-    ) {
-        let best = |data: &mut _| best(network, data, velocity, threads);
-        let wanted = self.forced.unwrap_or_else(|| best(data));
+    pub fn decide<T: Real>(&mut self, network: &Network<T>, data: &mut Dataset<T>, velocity: bool) {
+        let wanted = self.forced.unwrap_or_else(|| best(network, data, velocity));
         self.path = match wanted {
             _ if !wanted.can(network, data, velocity) => Path::Layered,
             path if path.is_sparse() && !data.list(self.isa) => {
-                self.forced.map_or_else(|| best(data), Path::dense)
+                self.forced.map_or_else(|| best(network, data, velocity), Path::dense)
             }
             path => path,
         };
@@ -243,7 +236,7 @@ impl Told {
     }
 }
 
-/// How many of the workers that are allowed are called for a prediction, or a step.
+/// How many of the workers that are allowed are called for a prediction.
 pub(crate) fn helpers<T: Real>(network: &Network<T>, rows: usize, allowed: usize) -> usize {
     if rows.saturating_mul(network.n_parameters()) < SHARED { 1 } else { allowed }
 }
@@ -335,14 +328,8 @@ fn online_pays<T: Real>(network: &Network<T>, share: f64, velocity: bool) -> boo
     met <= near && behind <= ONLINE_NEAR.1
 }
 
-/// Whether batches of so many rows had better stay in lines: one thread's work, so where nothing is left out and
-/// others may help not of so many rows that these are worth calling.
-fn few_pay<T: Real>(
-    network: &Network<T>,
-    (rows, sparse): (usize, bool),
-    velocity: bool,
-    threads: usize,
-) -> bool {
+/// Whether batches of so many rows had better stay in lines.
+fn few_pay<T: Real>(network: &Network<T>, rows: usize, sparse: bool, velocity: bool) -> bool {
     let limits = if sparse { FEW_SPARSE } else { FEW_DENSE };
     let first = &network.layers()[0];
     // A row alone has a form of its own, or weights that are too far from the core to be met in lines.
@@ -350,22 +337,16 @@ fn few_pay<T: Real>(
         && lines(first.n_out) * LINE * size_of::<T>() <= limits.outputs
         && online_bytes(network, velocity) <= ONLINE_BYTES
         && network.n_parameters() - first.biases().end <= limits.behind
-        && (sparse || helpers(network, rows, threads) == 1)
 }
 
 /// The fastest path.
-fn best<T: Real>(
-    network: &Network<T>,
-    data: &mut Dataset<T>,
-    velocity: bool,
-    threads: usize,
-) -> Path {
+fn best<T: Real>(network: &Network<T>, data: &mut Dataset<T>, velocity: bool) -> Path {
     let share = data.lit_share();
     let sparse = share <= SPARSE;
     let met = if sparse { share } else { 1.0 };
     if Path::Online.can(network, data, velocity) && online_pays(network, met, velocity) {
         Path::online(sparse)
-    } else if few_pay(network, (data.batch_size(), sparse), velocity, threads) {
+    } else if few_pay(network, data.batch_size(), sparse, velocity) {
         Path::few(sparse)
     } else {
         Path::layered(sparse)
@@ -374,7 +355,7 @@ fn best<T: Real>(
 
 #[cfg(test)]
 mod tests {
-    use super::{ONLINE_BYTES, Path, Plan, SHARED, few_pay, online_bytes, online_pays};
+    use super::{ONLINE_BYTES, Path, Plan, few_pay, online_bytes, online_pays};
     use crate::activation::Activation;
     use crate::kernels::{Isa, Real};
     use crate::loss::Loss;
@@ -425,11 +406,7 @@ mod tests {
         fn pays<T: Real>(sizes: &[usize], rows: usize, sparse: bool) -> bool {
             let activations = vec![Activation::Sigmoid; sizes.len() - 1];
             let network = Network::<T>::new(sizes, &activations, Loss::SquaredError).unwrap();
-            let pays = |threads| few_pay(&network, (rows, sparse), false, threads);
-            // Several threads do more than lines save where there is much to do.
-            let much = !sparse && rows * network.n_parameters() >= SHARED;
-            assert_eq!(pays(2), pays(1) && !much, "{sizes:?} {rows} {sparse}");
-            pays(1)
+            few_pay(&network, rows, sparse, false)
         }
         for (sizes, rows, sparse, dense) in [
             (&[784, 30, 10][..], 10, [true, false], [false, false]),

@@ -162,8 +162,7 @@ impl<T: Real> Trainer<T> {
         }
         data.prepare(steps.epoch);
         self.forget_copies(); // what they hold will have changed
-        let (velocity, threads) = (!steps.optimizer.vectors().is_empty(), self.threads());
-        self.plan.decide(&self.network, data, velocity, threads);
+        self.plan.decide(&self.network, data, !steps.optimizer.vectors().is_empty());
         if self.plan.path.is_online() {
             return self.train_online(data, steps, totals);
         }
@@ -171,6 +170,7 @@ impl<T: Real> Trainer<T> {
             return self.train_few(data, steps, totals);
         }
         (self.online, self.batch) = (None, None);
+        let threads = self.threads();
         self.scratch.prepare(threads)?;
         let mut form = self.form(data, &steps.optimizer, threads)?;
         self.state.prepare(&steps.optimizer, self.network.n_parameters())?;
@@ -254,7 +254,7 @@ impl<T: Real> Trainer<T> {
             return Some(self.network.layers().len() - 1);
         }
         let tile = batch.tiles(TILE).last().unwrap_or(batch);
-        let next = next.filter(|next| is_met_ahead(&self.network, workspace, (batch, *next)));
+        let next = next.filter(|next| is_met_ahead(&self.network, team, workspace, (batch, *next)));
         let by = (optimizer, rate);
         let (saturated, diverged) =
             self.descend(team, data, (tile, next), by, workspace, last == 0);
@@ -308,9 +308,6 @@ fn run_tile<T: Real>(
         forward_lit(network, team, activations, (first, data, tile));
         sums_behind(network, team, activations, rows, (1, None));
     } else if std::mem::take(&mut ahead.met) {
-        let layer = &network.layers()[0];
-        let (b, z) = (&network.parameters()[layer.biases()], &mut activations.a[1]);
-        layer.activation.forward_with_bias(team.isa, &mut z[..rows * layer.n_out], b);
         sums_behind(network, team, activations, rows, (1, None));
     } else {
         data.gather_inputs(team, tile, &mut activations.a[0][..rows * network.n_in()]);

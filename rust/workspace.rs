@@ -45,7 +45,7 @@ impl<T: Real> Forward<T> {
 pub struct Ahead<T> {
     /// Their inputs, (rows, n_in), of at most [`ahead::ROWS`].
     pub x: Vec<T>,
-    /// Whether they have: their inputs stand in `forward.a[0]` then, and their sums without biases in
+    /// Whether they have: then their inputs stand in `forward.a[0]`, and their activations in
     /// `forward.a[1]`.
     pub met: bool,
 }

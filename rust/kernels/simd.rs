@@ -73,7 +73,7 @@ pub trait Simd: Copy + 'static {
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     /// a - b.
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
-    /// Something that is 0 in those lanes where both are.
+    /// Something that is 0 in just those lanes where both are.
     unsafe fn or(a: Self::V, b: Self::V) -> Self::V;
     /// A bit for each lane that is not 0, NaN too.
     unsafe fn nonzero(a: Self::V) -> u32;

@@ -54,6 +54,23 @@ impl Passes {
     }
 }
 
+thread_local! {
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Takes steps of which none meets the next rows ahead: as the judge of those that do.
+pub(crate) fn each_alone<R>(steps: impl FnOnce() -> R) -> R {
+    ALONE.set(true);
+    let found = steps();
+    ALONE.set(false);
+    found
+}
+
+/// Whether it does now.
+pub(crate) fn is_each_alone() -> bool {
+    ALONE.get()
+}
+
 /// Rows that were decoded on a thread.
 #[derive(Clone, Copy)]
 pub(crate) struct Decodes {

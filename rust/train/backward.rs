@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use crate::data::{Dataset, Rows};
-use crate::kernels::gemm::{Team, ahead};
+use crate::kernels::gemm::Team;
 use crate::kernels::{Isa, Real};
 use crate::layer::Layer;
 use crate::network::Network;
@@ -14,8 +14,8 @@ impl<T: Real> Trainer<T> {
     /// their gradient (Eq. 5) once they have been met for dE/da of the layer before. Returns how many
     /// hidden units are saturated, and the first layer with a parameter that is no longer finite.
     ///
-    /// Where there are `next` rows, they meet the weights of the first layer as these are moved, and stand in the
-    /// place of this tile's.
+    /// Where there are `next` rows, the first layer takes them forward as its weights are moved: they, and their
+    /// activations, stand in the place of this tile's.
     pub(super) fn descend(
         &mut self,
         team: &Team<'_, T>,
@@ -34,16 +34,19 @@ impl<T: Real> Trainer<T> {
             let (here, after) = a.split_at_mut(l + 1);
             let (x, r_here) = (&here[l][..rows * layer.n_in], &r[..rows * layer.n_out]);
             let before = (!first).then_some(&g[..]);
+            let (isa, db, state) = (team.isa, &mut db[..layer.n_out], &mut self.state);
+            let biases =
+                optimizer.step_biases(isa, rate, layer, r_here, before, db, parameters, state);
             let weights = if let (0, Some(lit)) = (l, &mut *lit) {
                 lit.backward(team, data, tile, r_here, first, Some(optimizer.descent(rate)))
             } else {
-                let state = &mut self.state;
+                db.copy_from_slice(&parameters[layer.biases()]);
                 let descent =
                     &mut optimizer.descent_of_weights(rate, layer, before, parameters, state);
                 match (layers[..l].last(), next) {
                     (Some(below), _) => {
                         let d = &mut d[..rows * layer.n_in];
-                        let r_below = slope(team.isa, below, x);
+                        let r_below = slope(isa, below, x);
                         let (count, finite) =
                             layer.back_and_descend(team, (x, r_here), descent, d, &r_below);
                         saturated += count;
@@ -52,18 +55,14 @@ impl<T: Real> Trainer<T> {
                     (None, Some(next)) => {
                         let next_x = &mut ahead.x[..rows * layer.n_in];
                         data.gather_inputs(team, next, next_x);
-                        let z = &mut after[0][..rows * layer.n_out];
+                        let next_a = &mut after[0][..rows * layer.n_out];
                         ahead.met = true;
-                        layer.step_and_meet(team, (x, r_here), descent, (next_x, z))
+                        layer.step_and_activate(team, (x, r_here), descent, db, (next_x, next_a))
                     }
                     (None, None) => layer.step(team, (x, r_here), descent),
                 }
             };
-            let (db, state) = (&mut db[..layer.n_out], &mut self.state);
-            let isa = team.isa;
-            if !optimizer.step_biases(isa, rate, layer, r_here, before, db, parameters, state)
-                || !weights
-            {
+            if !biases || !weights {
                 diverged = Some(l);
             }
             std::mem::swap(r, d);
@@ -76,15 +75,17 @@ impl<T: Real> Trainer<T> {
     }
 }
 
-/// Whether the rows of the next batch meet the first layer's weights as a step by this one moves them: a few, as
-/// many, of which nothing is left out, where there is a hidden layer.
+/// Whether the rows of the next batch meet the first layer's weights as a step by this one moves them: as many, and
+/// so few that it pays, where there are no lists of them, and a hidden layer.
 pub(super) fn is_met_ahead<T: Real>(
     network: &Network<T>,
+    team: &Team<'_, T>,
     workspace: &Workspace<T>,
     (batch, next): (Rows<'_>, Rows<'_>),
 ) -> bool {
-    let dense = workspace.first.is_none() && network.layers().len() > 1;
-    dense && batch.len() <= ahead::ROWS && next.len() == batch.len()
+    let layers = network.layers();
+    let dense = workspace.first.is_none() && layers.len() > 1;
+    dense && next.len() == batch.len() && team.meets_ahead(batch.len(), layers[0].n_out)
 }
 
 /// From r of the last layer back to the first (Eq. 24): adds this tile's gradients to

@@ -7,7 +7,7 @@ use crate::init::Initialization;
 use crate::kernels::gemm::BLOCK;
 use crate::kernels::lines::LINE;
 use crate::kernels::testing::{
-    DECODES, Decodes, MET_ENDS, MET_TINY, any_of, assert_bits, bits, extreme, mild,
+    DECODES, Decodes, MET_ENDS, MET_TINY, any_of, assert_bits, bits, each_alone, extreme, mild,
 };
 use crate::kernels::{Isa, Real};
 use crate::loss::Loss;
@@ -114,7 +114,7 @@ fn judge_batch<T: Real>(
     threads: usize,
     what: &str,
 ) -> bool {
-    let expected = run(case, batch, Isa::detect(), Path::Layered, 1);
+    let expected = each_alone(|| run(case, batch, Isa::detect(), Path::Layered, 1));
     for isa in Isa::available() {
         for &path in paths {
             let what = format!("{what} {} {} {batch} {}", isa.name(), path.name(), T::DTYPE);

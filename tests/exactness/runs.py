@@ -14,6 +14,7 @@ DTYPES = ["float32", "float64"]
 # Each path, with rows a batch that it is for.
 PATHS = [
     ("layered", 1),
+    ("layered", 3),
     ("online", 1),
     ("online sparse", 1),
     ("layered", 7),

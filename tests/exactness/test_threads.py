@@ -84,16 +84,19 @@ def test_threads_train_to_the_same_bits(isa, dtype, path, sizes, settings, batch
     judge(run, expected)
 
 
+@pytest.mark.parametrize("batch_size", [3, 12])
 @pytest.mark.parametrize("settings", [SETTINGS[0], SETTINGS[4]], ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_threads_pass_many_weights_to_the_same_bits(isa, dtype, settings):
-    """By few rows: of weights of more than 512 KiB each worker passes blocks of its own."""
+def test_threads_pass_many_weights_to_the_same_bits(isa, dtype, settings, batch_size):
+    """By few rows: of weights of more than 512 KiB each worker passes blocks of its own; of the first layer's, by
+    fewer still, columns.
+    """
     rows, sizes = rows_for(isa) // 5, (200, 520, 300, 5)
     x, y = numbers(rows, dtype), labels(rows)
 
     def run(threads):
         network = make(dtype, "layered", sizes, **settings)
-        found = fit(network, x, y, 12, settings, epochs=1, threads=threads)
+        found = fit(network, x, y, batch_size, settings, epochs=1, threads=threads)
         explained = network.explain()
         assert (explained["path"], explained["isa"]) == ("layered", isa)
         return found, explained["threads"]

@@ -2,7 +2,7 @@
 //! forward meets each weight in the register in which the step has moved it.
 //!
 //! A few rows do so little with each weight that time is what it takes to pass them. Workers share the columns
-//! of W, so that each finds in its own cache those that it has moved before.
+//! of W: each finds those that it has moved before in its own cache, where they fit into it.
 
 // Reason: as in `tile.rs`.
 #![allow(clippy::needless_range_loop)]
@@ -13,7 +13,7 @@ use super::job::{Cut, SHARED};
 use super::panel::is_zero;
 use super::settle::{load, store};
 use super::team::{Crew, Sole, Team};
-use super::thin::{Moved, move_register};
+use super::thin::{Moved, NEAR, TOGETHER, is_zero_row, leaves_out, move_register};
 use super::{BLOCK, Descent, check_shapes};
 use crate::kernels::Real;
 use crate::kernels::simd::{Simd, simd_kernel};
@@ -22,14 +22,11 @@ use crate::matrix::{MatMut, MatRef};
 /// So many rows at most are met ahead.
 pub const ROWS: usize = 4;
 
-/// How many rows of W are moved together: a sum is loaded and stored once for as many.
-const TOGETHER: usize = 4;
+/// Each of several workers has at least so many columns: of fewer a row of W is begun anew too often.
+const LEAST: usize = 64;
 
-/// How many bytes of R and of sums are met by all rows of W before the next: they stay in the first cache.
-const NEAR: usize = 24 << 10;
-
-/// Pieces begin at multiples of so many columns: whole registers of any kind, and whole cache lines.
-const UNIT: usize = 64;
+/// Pieces begin at multiples of so many columns: whole registers of any kind.
+const UNIT: usize = 16;
 
 /// What is moved, and what is met.
 struct Pass<'a, T> {
@@ -45,21 +42,65 @@ struct Pass<'a, T> {
     c: (*mut T, usize),
 }
 
-// SAFETY: workers write to columns that do not overlap, by the word of who calls `columns`.
+// SAFETY: [`Pass::new`] asks that workers take columns that do not overlap.
 unsafe impl<T: Real> Sync for Pass<'_, T> {}
 
+impl<'a, T: Real> Pass<'a, T> {
+    /// What is moved, and what is met, of shapes that belong together, and at most [`ROWS`] rows.
+    ///
+    /// # Safety
+    /// As long as the pass is worked on, W and C are there, and no one else uses them; of columns that are worked on
+    /// at the same time none overlap.
+    unsafe fn new(
+        (x, r): (MatRef<'a, T>, MatRef<'a, T>),
+        w: Moved<T>,
+        (y, c): (MatRef<'a, T>, (*mut T, usize)),
+    ) -> Self {
+        Self { x, r, w, y, c }
+    }
+
+    /// Calls `finish` for each row of some columns of C.
+    fn finish(&self, (first, count): (usize, usize), finish: &dyn Fn(&mut [T], usize)) {
+        for k in 0..self.y.rows() {
+            // SAFETY: by the word of who made the pass these columns are there, and this worker's.
+            let piece = unsafe {
+                std::slice::from_raw_parts_mut(self.c.0.add(k * self.c.1 + first), count)
+            };
+            finish(piece, first);
+        }
+    }
+}
+
 impl<T: Real> Team<'_, T> {
+    /// Whether so many rows had better be met ahead by rows of W of so many elements: a few, and each worker has
+    /// enough columns.
+    #[must_use]
+    pub fn meets_ahead(&self, rows: usize, n: usize) -> bool {
+        #[cfg(test)]
+        if crate::kernels::testing::is_each_alone() {
+            return false;
+        }
+        let least = match self.crew.workers() {
+            1 => UNIT,
+            workers => LEAST * workers,
+        };
+        (1..=ROWS).contains(&rows) && n >= least
+    }
+
     /// Moves W as [`Team::descend`] does, against X^T R, and then C = Y W: X and Y (rows, m), R (rows, n), W (m, n),
-    /// C (rows, n), of at most [`ROWS`] rows. Returns whether every new parameter is finite.
+    /// C (rows, n), of at most [`ROWS`] rows. `finish` is called for each piece of a row of C, with its first column.
+    /// Returns whether every new parameter is finite.
     ///
     /// # Panics
-    /// Where the shapes do not belong together, there are more rows, or there are blocks before.
+    /// Where the shapes do not belong together, there are no rows or more, there are blocks before, or the elements of
+    /// R's rows do not lie side by side.
     pub fn descend_and_meet(
         &self,
         (x, r): (MatRef<'_, T>, MatRef<'_, T>),
         descent: &mut Descent<'_, T>,
         y: MatRef<'_, T>,
         c: &mut MatMut<'_, T>,
+        finish: &(dyn Fn(&mut [T], usize) + Sync),
     ) -> bool {
         let (rows, m, n) = (x.rows(), x.columns(), r.columns());
         check_shapes(x.transposed(), r, (m, n));
@@ -74,10 +115,12 @@ impl<T: Real> Team<'_, T> {
             stride: n,
             hyper: [descent.rate, descent.momentum, descent.l2],
         };
-        let pass = Pass { x, r, w, y, c: (c.data().as_mut_ptr(), c.row_stride()) };
+        let c = (c.data().as_mut_ptr(), c.row_stride());
+        // SAFETY: both are borrowed for the call and of these shapes, and a crew takes each piece once.
+        let pass = unsafe { Pass::new((x, r), w, (y, c)) };
         let sole = Sole(self.crew.caller());
         let crew: &dyn Crew = if rows * m * n >= SHARED { self.crew } else { &sole };
-        let most = NEAR / (2 * rows * size_of::<T>()) / UNIT * UNIT;
+        let most = NEAR / (2 * rows * size_of::<T>()); // of R and of the sums
         let cut = Cut::new(n, n.div_ceil(most).next_multiple_of(crew.workers()), UNIT);
         let finite = AtomicBool::new(true);
         crew.share(cut.pieces(), &|worker, piece| {
@@ -87,6 +130,7 @@ impl<T: Real> Team<'_, T> {
             if !columns(self.isa, &pass, cut.piece(piece), &mut scratch) {
                 finite.store(false, Ordering::Relaxed);
             }
+            pass.finish(cut.piece(piece), finish);
         });
         finite.into_inner()
     }
@@ -95,8 +139,8 @@ impl<T: Real> Team<'_, T> {
 simd_kernel! {
     /// Some columns: the first, and how many. Returns whether their new parameters are finite.
     fn columns<T, S>(pass: &Pass<'_, T>, part: (usize, usize), scratch: &mut [T]) -> bool {
-        // SAFETY: `simd_kernel` has compiled this for S; the columns are within the pass, whose shapes are
-        // checked, and who shares them hands out each once.
+        // SAFETY: `simd_kernel` has compiled this for S; who made the pass answers for W and C, and that the columns
+        // are within is checked.
         unsafe {
             match pass.x.rows() {
                 1 => columns_by::<S, 1>(pass, part, scratch),
@@ -140,6 +184,7 @@ unsafe fn blocks<S: Simd, const K: usize, const PLAIN: bool>(
     (first, count): (usize, usize),
     room: &mut [S::T],
 ) -> bool {
+    assert!(first + count <= pass.r.columns(), "columns of the pass");
     let stride = count.next_multiple_of(S::LANES);
     let sums = &mut room[..K * stride];
     let (m, r, w) = (pass.x.columns(), pass.r.columns_from(first, count), pass.w.skip(first));
@@ -147,17 +192,26 @@ unsafe fn blocks<S: Simd, const K: usize, const PLAIN: bool>(
     unsafe {
         let zero = S::splat(S::T::ZERO);
         let mut check = zero;
-        for block in (0..m).step_by(BLOCK) {
+        // Where the next rows are 0, too, such a row of W adds nothing to their sums (rule 8).
+        let leaves_out = leaves_out::<S, K, PLAIN>(r, w.hyper[0]);
+        let (x, y) = (pass.x.transposed(), pass.y.transposed());
+        for block in (0..m.max(1)).step_by(BLOCK) {
             sums.fill(S::T::ZERO);
             let to = (sums.as_mut_ptr(), stride);
-            let (mut i, end) = (block, m.min(block + BLOCK));
-            while i + TOGETHER <= end {
-                meet::<S, TOGETHER, K, PLAIN>(pass, (r, w), i, to, &mut check);
-                i += TOGETHER;
+            let (mut rows, mut ready) = ([0; TOGETHER], 0);
+            for i in block..m.min(block + BLOCK) {
+                if leaves_out && is_zero_row::<S, K>(x, i) && is_zero_row::<S, K>(y, i) {
+                    continue;
+                }
+                rows[ready] = i;
+                ready += 1;
+                if ready == TOGETHER {
+                    meet::<S, TOGETHER, K, PLAIN>((x, y), (r, w), rows, to, &mut check);
+                    ready = 0;
+                }
             }
-            while i < end {
-                meet::<S, 1, K, PLAIN>(pass, (r, w), i, to, &mut check);
-                i += 1;
+            for t in 0..ready {
+                meet::<S, 1, K, PLAIN>((x, y), (r, w), [rows[t]], to, &mut check);
             }
             for k in 0..K {
                 let c = pass.c.0.add(k * pass.c.1 + first);
@@ -173,39 +227,38 @@ unsafe fn blocks<S: Simd, const K: usize, const PLAIN: bool>(
     }
 }
 
-/// Moves `R` rows of W from `i` on, and adds their products with the next rows to the sums.
+/// Moves some rows of W by X^T (m, rows), and adds their products with the next rows, Y^T (m, rows), to the sums.
 ///
 /// # Safety
 /// As for [`columns_by`]; the rows are there, and whole registers of sums.
 #[inline(always)]
 unsafe fn meet<S: Simd, const R: usize, const K: usize, const PLAIN: bool>(
-    pass: &Pass<'_, S::T>,
+    (x, y): (MatRef<'_, S::T>, MatRef<'_, S::T>),
     (b, w): (MatRef<'_, S::T>, Moved<S::T>),
-    i: usize,
+    rows: [usize; R],
     (sums, stride): (*mut S::T, usize),
     check: &mut S::V,
 ) {
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let zero = S::splat(S::T::ZERO);
-        let (mut x, mut y, mut rows) = ([[zero; K]; R], [[zero; K]; R], [i; R]);
+        let (mut now, mut next) = ([[zero; K]; R], [[zero; K]; R]);
         for r in 0..R {
-            rows[r] = i + r;
             for k in 0..K {
-                x[r][k] = S::splat(pass.x.at(k, i + r));
-                y[r][k] = S::splat(pass.y.at(k, i + r));
+                now[r][k] = S::splat(x.at(rows[r], k));
+                next[r][k] = S::splat(y.at(rows[r], k));
             }
         }
         let (n, mut j, mut met) = (b.columns(), 0, *check);
         while j + S::LANES <= n {
             let at = (rows, j, S::LANES);
-            let moved = move_register::<S, R, K, PLAIN>(&x, b, w, at, &mut met);
-            add::<S, R, K>(&y, &moved, (sums.add(j), stride));
+            let moved = move_register::<S, R, K, PLAIN>(&now, b, w, at, &mut met);
+            add::<S, R, K>(&next, &moved, (sums.add(j), stride));
             j += S::LANES;
         }
         if j < n {
-            let moved = move_register::<S, R, K, PLAIN>(&x, b, w, (rows, j, n - j), &mut met);
-            add::<S, R, K>(&y, &moved, (sums.add(j), stride));
+            let moved = move_register::<S, R, K, PLAIN>(&now, b, w, (rows, j, n - j), &mut met);
+            add::<S, R, K>(&next, &moved, (sums.add(j), stride));
         }
         *check = met;
     }

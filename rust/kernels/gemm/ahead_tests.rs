@@ -1,5 +1,8 @@
 //! Weights moved and met in one pass, judged by the oracle.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::once::tests::mostly_zero;
 use super::super::tests::Many;
 use super::super::{Alone, BLOCK, Crew, Descent, Scratch, Team};
 use super::ROWS;
@@ -15,9 +18,10 @@ fn check<T: Real>(
     crew: &dyn Crew,
     pieces: usize,
 ) {
-    let (x, y, r) = (draw(1, rows * m), draw(2, rows * m), draw(3, rows * n));
-    let (x, y) = (MatRef::new(&x, rows, m), MatRef::new(&y, rows, m));
-    let r = MatRef::new(&r, rows, n);
+    // Of all strides that there may be; R's rows are two elements longer.
+    let (x, y, r) = (draw(1, rows * m), draw(2, rows * m), draw(3, rows * (n + 2)));
+    let (x, y) = (MatRef::new(&x, m, rows).transposed(), MatRef::new(&y, rows, m));
+    let r = MatRef::with_strides(&r, rows, n, n + 2, 1);
     let (w, v) = (draw(4, m * n), draw(5, m * n));
     let g = oracle::product(x.transposed(), r);
     let scratch = Scratch::new();
@@ -31,16 +35,27 @@ fn check<T: Real>(
         let (expected, velocity): (Vec<T>, Vec<T>) = moved.unzip();
         let ahead = oracle::product(y, MatRef::new(&expected, m, n));
 
-        let (mut found, mut found_v, mut c) = (w.clone(), v.clone(), vec![T::ONE; rows * n]);
+        let (mut found, mut found_v, mut c) = (w.clone(), v.clone(), vec![T::ONE; rows * (n + 3)]);
+        let seen = AtomicUsize::new(0);
         let v_here = (case & 1 != 0).then_some(&mut found_v[..]);
         let descent = &mut Descent { w: &mut found, v: v_here, before: None, rate, momentum, l2 };
         let team = Team { isa, crew, scratch: &scratch };
         MET_AHEAD.take();
-        let finite = team.descend_and_meet((x, r), descent, y, &mut MatMut::new(&mut c, rows, n));
+        let to = &mut MatMut::with_row_stride(&mut c, rows, n, n + 3);
+        let finite = team.descend_and_meet((x, r), descent, y, to, &|piece, j| {
+            seen.fetch_add(piece.len(), Ordering::Relaxed);
+            assert!(j + piece.len() <= n);
+            piece.iter_mut().for_each(|z| *z = T::TWO * *z);
+        });
         assert_eq!(MET_AHEAD.take(), pieces, "{what}");
         assert_bits(&found, &expected, &what);
         assert_bits(&found_v, if case & 1 == 0 { &v } else { &velocity }, &what);
-        assert_bits(&c, &ahead, &what);
+        for (c, ahead) in c.chunks(n + 3).zip(ahead.chunks(n.max(1))) {
+            let doubled: Vec<T> = ahead.iter().map(|&z| T::TWO * z).collect();
+            assert_bits(&c[..n], &doubled, &what);
+            assert_bits(&c[n..], &[T::ONE; 3], &what);
+        }
+        assert_eq!(seen.into_inner(), rows * n);
         assert_eq!(finite, expected.iter().all(|w| w.is_finite()), "{what}");
     }
 }
@@ -49,7 +64,7 @@ fn check<T: Real>(
 #[test]
 fn one_pass_changes_no_bit() {
     for rows in 1..=ROWS {
-        for m in [1, 3, BLOCK, BLOCK + 6, 2 * BLOCK + 5] {
+        for m in [0, 1, 3, BLOCK, BLOCK + 6, 2 * BLOCK + 5] {
             for n in [1, 13, 64, 150] {
                 check::<f32>(mild, (rows, m, n), &Alone, 1);
                 check::<f64>(mild, (rows, m, n), &Alone, 1);
@@ -68,12 +83,33 @@ fn how_columns_are_cut_changes_no_bit() {
         check::<f32>(mild, (rows, 300, 517), &Many(8), 8);
         check::<f32>(extreme, (rows, 300, 517), &Many(8), 8);
     }
-    check::<f32>(mild, (1, 700, 130), &Many(3), 3); // fewer pieces than workers
+    check::<f32>(mild, (1, 700, 70), &Many(5), 5); // fewer pieces than workers
     check::<f32>(mild, (1, 100, 130), &Many(1), 1); // too little to share
 }
 
+/// Rows of W that neither rows light are left out, where nothing else moves them.
+#[test]
+fn zeros_change_no_bit() {
+    for rows in 1..=ROWS {
+        check::<f32>(mostly_zero, (rows, 300, 70), &Alone, 1);
+        check::<f64>(mostly_zero, (rows, 300, 70), &Alone, 1);
+        check::<f32>(zeros_and_extremes, (rows, 300, 70), &Alone, 1);
+    }
+}
+
+fn zeros_and_extremes<T: Real>(seed: u64, n: usize) -> Vec<T> {
+    let numbers = extreme(seed, n).into_iter().enumerate();
+    numbers.map(|(i, x)| if i % 3 == 0 { x } else { T::ZERO }).collect()
+}
+
 /// 1 row or more, of X (rows, 20), W (20, 10), and others with so many elements.
-fn meet((x, y): (usize, usize), w: usize, v: usize, before: Option<usize>, c: usize) {
+fn meet(
+    (x, y): (usize, usize),
+    (w, v): (usize, usize),
+    before: Option<usize>,
+    c: usize,
+    across: bool,
+) {
     let zeros = vec![0.0_f32; 1000];
     let of = |rows: usize, n: usize| MatRef::new(&zeros, rows, n);
     let (mut w, mut v, mut c) = (vec![0.0; w], vec![0.0; v], vec![0.0; c]);
@@ -84,21 +120,24 @@ fn meet((x, y): (usize, usize), w: usize, v: usize, before: Option<usize>, c: us
     let team = Team { isa: Isa::portable(), crew: &Alone, scratch: &scratch };
     let rows = c.len() / 10;
     let to = &mut MatMut::new(&mut c, rows, 10);
-    team.descend_and_meet((of(x, 20), of(x, 10)), descent, of(y, 20), to);
+    let r = if across { MatRef::new(&zeros, 10, x).transposed() } else { of(x, 10) };
+    team.descend_and_meet((of(x, 20), r), descent, of(y, 20), to, &|_, _| ());
 }
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    meet((2, 2), 200, 200, None, 20);
-    for (said, (rows, w, v, before, c)) in [
-        ("a weight for each", ((2, 2), 190, 200, None, 20)),
-        ("a velocity a parameter", ((2, 2), 200, 190, None, 20)),
-        ("do not belong together", ((2, 2), 200, 200, None, 10)),
-        ("as many rows", ((2, 1), 200, 200, None, 10)),
-        ("as many rows", ((5, 5), 200, 200, None, 50)),
-        ("one block of gradients", ((2, 2), 200, 200, Some(200), 20)),
+    meet((2, 2), (200, 200), None, 20, false);
+    for (said, rows, of_w, before, c, across) in [
+        ("a weight for each", (2, 2), (190, 200), None, 20, false),
+        ("a velocity a parameter", (2, 2), (200, 190), None, 20, false),
+        ("do not belong together", (2, 2), (200, 200), None, 10, false),
+        ("as many rows", (2, 1), (200, 200), None, 10, false),
+        ("as many rows", (5, 5), (200, 200), None, 50, false),
+        ("as many rows", (0, 0), (200, 200), None, 0, false),
+        ("side by side", (2, 2), (200, 200), None, 20, true),
+        ("one block of gradients", (2, 2), (200, 200), Some(200), 20, false),
     ] {
-        let refused = std::panic::catch_unwind(|| meet(rows, w, v, before, c)).unwrap_err();
+        let refused = std::panic::catch_unwind(|| meet(rows, of_w, before, c, across)).unwrap_err();
         let message = refused
             .downcast_ref::<String>()
             .map(String::as_str)

@@ -33,8 +33,11 @@ const _: () = {
     assert!(HALF.is_multiple_of(32));
 };
 
-/// At most so many columns of C are few: A is not packed for them, nor B for each of several chunks.
+/// At most so many columns of C are few: A is not packed for them.
 pub(super) const FEW_COLUMNS: usize = 32;
+
+/// So many rows of few columns are enough for a part of its own.
+const LOW: usize = 4;
 
 /// How many rows of C a chunk has at most.
 pub(super) const CHUNK_ROWS: usize = 256;
@@ -128,8 +131,9 @@ impl<'a, T: Real> Job<'a, T> {
         // enough to share.
         let moves = k <= 1 && matches!(self.output, Output::Step { .. }) && m >= 16 * workers;
         if self.rows_in_place() && n <= FEW_COLUMNS && workers > 1 && !moves {
-            // It is over so soon that each worker had better take one part.
-            let down = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
+            // It is over so soon that each worker had better take one part, of enough rows for a tile.
+            let most = m.div_ceil(LOW);
+            let down = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers).min(most);
             let unit = if m < 8 * down { 1 } else { 8 };
             return (Cut::new(m, down, unit), Cut::whole(n));
         }
@@ -241,8 +245,9 @@ mod tests {
     fn each_worker_takes_one_part_of_few_columns() {
         for (shape, workers, rows) in [
             ((10, 784, 30), 2, &[5, 5][..]),
-            ((10, 784, 30), 3, &[3, 3, 4]),
-            ((3, 784, 30), 8, &[1, 1, 1]),
+            ((10, 784, 30), 8, &[3, 3, 4]),
+            ((9, 784, 30), 2, &[4, 5]),
+            ((4, 784, 30), 2, &[4]),
             ((128, 784, 10), 2, &[64, 64]),
             ((300, 784, 32), 1, &[152, 148]),
             ((600, 784, 10), 2, &[144, 152, 152, 152]),

@@ -98,4 +98,4 @@ impl<T: Real> Team<'_, T> {
 
 #[cfg(test)]
 #[path = "once_tests.rs"]
-mod tests;
+pub(super) mod tests;

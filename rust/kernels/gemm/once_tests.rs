@@ -72,7 +72,7 @@ fn blocks_change_no_bit() {
 }
 
 /// Numbers of which nine in ten are 0, so that products leave them out.
-fn mostly_zero<T: Real>(seed: u64, n: usize) -> Vec<T> {
+pub(crate) fn mostly_zero<T: Real>(seed: u64, n: usize) -> Vec<T> {
     let numbers = mild(seed, n).into_iter().enumerate();
     numbers.map(|(i, x)| if i % 10 == 0 { x } else { T::ZERO }).collect()
 }

@@ -6,7 +6,7 @@
 
 mod step;
 
-pub(super) use step::{MOVING, Moved, descend, move_register};
+pub(super) use step::{MOVING, Moved, NEAR, descend, is_zero_row, leaves_out, move_register};
 
 use super::super::Real;
 use super::super::simd::Simd;
@@ -22,7 +22,7 @@ use crate::matrix::MatRef;
 pub(super) const LEAST: usize = 8;
 
 /// So many rows of B at a time: a sum is loaded and stored once for as many.
-const TOGETHER: usize = 4;
+pub(super) const TOGETHER: usize = 4;
 
 /// C = A B for a lone row A (1, k). Columns that are few are taken through four blocks at a time, which are
 /// added in order: one chain a column would wait for itself. Sums stand in `room`.

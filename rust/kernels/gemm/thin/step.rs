@@ -13,9 +13,9 @@ use crate::matrix::MatRef;
 pub(in super::super) const MOVING: usize = 8;
 
 /// How many bytes of B are met by all rows of W before the next: they stay in the first cache.
-const NEAR: usize = 24 << 10;
+pub(in super::super) const NEAR: usize = 24 << 10;
 
-/// So many elements are whole registers of any kind, and whole cache lines.
+/// So many elements are whole registers of any kind, and as many bytes as whole cache lines.
 const WHOLE: usize = 64;
 
 /// Parameters W (m, n) that a step moves, from a row and a column on: rows are `stride` apart.
@@ -107,17 +107,12 @@ unsafe fn descend_strips<S: Simd, const K: usize, const PLAIN: bool>(
     to: Moved<S::T>,
     check: &mut S::V,
 ) {
-    let rate = to.hyper[0];
     let n = b.columns();
     let together = NEAR / (K * size_of::<S::T>()) / WHOLE * WHOLE;
     for j in (0..n).step_by(together) {
         let (b, to) = (b.columns_from(j, together.min(n - j)), to.skip(j));
-        // A gradient of 0 moves nothing by any other rate; and 0 times what is not finite is none.
-        let mut leaves_out = PLAIN && rate > S::T::ZERO && rate.is_finite();
-        for t in 0..K {
-            // SAFETY: the caller's word.
-            leaves_out = leaves_out && unsafe { all_finite::<S>(b.rows_from(t, 1)) };
-        }
+        // SAFETY: the caller's word.
+        let leaves_out = unsafe { leaves_out::<S, K, PLAIN>(b, to.hyper[0]) };
         let (mut pair, mut count) = ([0; 2], 0);
         for i in 0..a.rows() {
             if leaves_out && is_zero_row::<S, K>(a, i) {
@@ -138,9 +133,30 @@ unsafe fn descend_strips<S: Simd, const K: usize, const PLAIN: bool>(
     }
 }
 
+/// Whether a row of W stays as it is whose elements of A are all 0: their gradient is 0 where B is finite, and moves
+/// nothing by a rate above 0 that is finite, too, without momentum and l2.
+///
+/// # Safety
+/// As for [`descend`].
+#[inline(always)]
+pub(in super::super) unsafe fn leaves_out<S: Simd, const K: usize, const PLAIN: bool>(
+    b: MatRef<'_, S::T>,
+    rate: S::T,
+) -> bool {
+    let mut leaves_out = PLAIN && rate > S::T::ZERO && rate.is_finite();
+    for t in 0..K {
+        // SAFETY: the caller's word.
+        leaves_out = leaves_out && unsafe { all_finite::<S>(b.rows_from(t, 1)) };
+    }
+    leaves_out
+}
+
 /// Whether the elements of a row of A, of which there are `K`, are all 0.
 #[inline(always)]
-fn is_zero_row<S: Simd, const K: usize>(a: MatRef<'_, S::T>, i: usize) -> bool {
+pub(in super::super) fn is_zero_row<S: Simd, const K: usize>(
+    a: MatRef<'_, S::T>,
+    i: usize,
+) -> bool {
     for t in 0..K {
         if a.at(i, t) != S::T::ZERO {
             return false;
@@ -246,6 +262,7 @@ pub(in super::super) unsafe fn move_register<
             }
             let new = S::mul_add(S::splat(-rate), g, old);
             store::<S>(to.w, count, new);
+            // 0, or NaN of what is not finite. That stays one, and no sum waits for the one before.
             *check = S::or(*check, S::sub(new, new));
             moved[r] = new;
         }
