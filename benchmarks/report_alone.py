@@ -38,8 +38,7 @@ def threads(rows: list[dict[str, Any]]) -> str:
 
 
 def traffic(rows: list[dict[str, Any]]) -> str:
-    """Bytes of weights a second by one layered row, which reads and writes each in two passes, those of the first
-    layer in one."""
+    """Bytes of weights a second by one layered row, which passes those of the first layer once."""
     found = {}
     for row in rows:
         width, seconds = row["width"], median(sample[0] for sample in row["one_samples"])
@@ -48,8 +47,8 @@ def traffic(rows: list[dict[str, Any]]) -> str:
             found[width] = 4 * passed / seconds / 1e9
     each = ", ".join(f"{rate:.0f} at width {width:,}" for width, rate in found.items())
     return (
-        "GB/s of weights by one row and one thread, those of the first layer read and written once, the "
-        f"others read twice: {each}."
+        "GB/s of weights by one row and one thread, those of the first layer read and written "
+        f"once, the others read twice and written once: {each}."
     )
 
 

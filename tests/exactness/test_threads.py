@@ -88,8 +88,8 @@ def test_threads_train_to_the_same_bits(isa, dtype, path, sizes, settings, batch
 @pytest.mark.parametrize("settings", [SETTINGS[0], SETTINGS[4]], ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_pass_many_weights_to_the_same_bits(isa, dtype, settings, batch_size):
-    """By few rows: of weights of more than 512 KiB each worker passes blocks of its own; of the first layer's, by
-    fewer still, columns.
+    """By few rows: of weights of more than 512 KiB each worker passes blocks of its own, and
+    by fewer still, columns of the first layer's.
     """
     rows, sizes = rows_for(isa) // 5, (200, 520, 300, 5)
     x, y = numbers(rows, dtype), labels(rows)
