@@ -32,6 +32,7 @@ from works import DEEP, WIDE
 import chainrule
 
 CLIFF = 1.3  # what neighbours may differ by, beside what the arithmetic says
+PASSES = {"first": 2, "others": 3}  # how often one layered row reads or writes a layer's weights
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def growth(scale: Scale) -> list[dict[str, Any]]:
                 "width": width, "batch": batch, "flops": fitted.net.flops,
                 "activation": fitted.net.activation, "explain": fitted.network.explain(),
                 "one": gflop / steady(one), "two": gflop / steady(two),
-                "one_samples": rounded(one), "two_samples": rounded(two),
+                "one_samples": rounded(one), "two_samples": rounded(two), "passes": PASSES,
             })  # fmt: skip
             print("  {:<32} {:6.1%} of one thread's peak, two threads of one {:.2f}".format(
                 fitted.net.name, rows[-1]["two"], rows[-1]["one"] / rows[-1]["two"]

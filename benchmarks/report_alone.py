@@ -38,18 +38,18 @@ def threads(rows: list[dict[str, Any]]) -> str:
 
 
 def traffic(rows: list[dict[str, Any]]) -> str:
-    """Bytes of weights a second by one layered row, which passes those of the first layer once."""
-    found = {}
+    """Bytes of weights a second by one layered row."""
+    found, once = {}, False
     for row in rows:
         width, seconds = row["width"], median(sample[0] for sample in row["one_samples"])
         if row["batch"] == 1 and row["explain"]["path"] == "layered":
-            passed = 2 * 784 * width + 3 * (width * width + width * 10)
+            passes = row.get("passes", {"first": 3, "others": 3})
+            once = passes["first"] == 2
+            passed = passes["first"] * 784 * width + passes["others"] * width * (width + 10)
             found[width] = 4 * passed / seconds / 1e9
     each = ", ".join(f"{rate:.0f} at width {width:,}" for width, rate in found.items())
-    return (
-        "GB/s of weights by one row and one thread, those of the first layer read and written "
-        f"once, the others read twice and written once: {each}."
-    )
+    read = "read twice and written once" + " (the first layer's read once)" * once
+    return f"GB/s of weights, {read}, by one row and one thread: {each}."
 
 
 def fractions(rows: list[dict[str, Any]]) -> str:
