@@ -40,6 +40,7 @@ impl<T: Real> Trainer<T> {
             let weights = if let (0, Some(lit)) = (l, &mut *lit) {
                 lit.backward(team, data, tile, r_here, first, Some(optimizer.descent(rate)))
             } else {
+                // A copy for the next rows: the vector that they stand in is lent to the step.
                 db.copy_from_slice(&parameters[layer.biases()]);
                 let descent =
                     &mut optimizer.descent_of_weights(rate, layer, before, parameters, state);
