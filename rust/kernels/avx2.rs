@@ -185,12 +185,12 @@ impl Simd for F32 {
                 t[i + 3] = _mm256_shuffle_ps::<0xEE>(ab2, cd2);
             }
             for i in 0..4 {
-                let (low, high) = (t[i], t[i + 4]);
-                _mm256_storeu_ps(to.add(i * to_stride), _mm256_permute2f128_ps::<0x20>(low, high));
-                _mm256_storeu_ps(
-                    to.add((i + 4) * to_stride),
-                    _mm256_permute2f128_ps::<0x31>(low, high),
-                );
+                let row = _mm256_permute2f128_ps::<0x20>(t[i], t[i + 4]);
+                _mm256_storeu_ps(to.add(i * to_stride), row);
+            }
+            for i in 0..4 {
+                let row = _mm256_permute2f128_ps::<0x31>(t[i], t[i + 4]);
+                _mm256_storeu_ps(to.add((i + 4) * to_stride), row);
             }
         }
     }

@@ -42,6 +42,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use self::chunk::work;
 use self::job::{Job, Part};
 use self::tile::Output;
+use super::simd::simd_kernel;
 use super::{Isa, Real};
 use crate::matrix::{MatMut, MatRef};
 
@@ -223,7 +224,7 @@ impl<T: Real> Team<'_, T> {
         }
         let sole = Sole(self.crew.caller());
         let crew = if job.pays() { self.crew } else { &sole };
-        let (rows, columns) = job.cuts(crew.workers());
+        let (rows, columns) = job.cuts(crew.workers(), copies::<T>(self.isa));
         let across = columns.pieces();
         let finite = AtomicBool::new(true);
         let (chunks, moves) = (rows.pieces() * across, matches!(job.output(), Output::Step { .. }));
@@ -239,6 +240,13 @@ impl<T: Real> Team<'_, T> {
             after(part);
         });
         finite.into_inner()
+    }
+}
+
+simd_kernel! {
+    /// Whether A's rows are copied for many columns.
+    fn copies<T, S>() -> bool {
+        pack::copies_rows::<S>()
     }
 }
 

@@ -164,8 +164,8 @@ impl<T: Real> Simd for Portable<T> {
     }
     #[inline(always)]
     unsafe fn transpose(from: *const T, stride: usize, to: *mut T, to_stride: usize) {
-        for i in 0..LANES {
-            for j in 0..LANES {
+        for j in 0..LANES {
+            for i in 0..LANES {
                 // SAFETY: the caller has so many rows of so many elements, on both sides.
                 unsafe { to.add(j * to_stride + i).write(from.add(i * stride + j).read()) }
             }

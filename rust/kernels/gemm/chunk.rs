@@ -1,7 +1,7 @@
 //! One chunk of a product: block by block along the summation, panel by panel.
 
-use super::job::{CHUNK_ROWS, FEW_COLUMNS, Job, Part};
-use super::pack::{Ahead, behind, height, pack_panels, pack_rows, panels_at};
+use super::job::{CHUNK_ROWS, COPY_COLUMNS, FEW_COLUMNS, Job, Part};
+use super::pack::{Ahead, behind, copies_rows, height, pack_panels, pack_rows, panels_at};
 use super::panel::{Shape, group, is_zero, tallest, tiles_on_the_way};
 use super::tile::{NextRows, Output, Place, form};
 use super::way::{Changed, Share, Way};
@@ -151,7 +151,7 @@ fn form_of<S: Simd>(job: &Job<'_, S::T>, part: Part) -> u8 {
     } else if part.m <= few && (job.b().column_stride() == 1 || part.n == 1) {
         // A copy of B pays where more tiles read it.
         form::DIRECT
-    } else if job.rows_in_place() {
+    } else if job.rows_in_place() && (part.n < COPY_COLUMNS || !copies_rows::<S>()) {
         form::ROWS
     } else if job.a().row_stride() == 1 && part.n <= FEW_COLUMNS {
         form::COLUMNS // A would be packed for a few panels
@@ -389,15 +389,18 @@ mod tests {
         let x = vec![T::ZERO; 2 * 3 * 30];
         for m in 1..=30 {
             let few_columns = if b.columns() <= 32 { form::COLUMNS } else { form::PACKED };
+            // Sets whose tiles are narrow copy rows for many columns.
+            let copied = isa.name() != "avx512" && b.columns() >= 192;
+            let rows = if copied { form::PACKED } else { form::ROWS };
             for (a, many) in [
-                (MatRef::new(&x, m, 3), form::ROWS),
+                (MatRef::new(&x, m, 3), rows),
                 (MatRef::new(&x, 3, m).transposed(), few_columns),
                 (MatRef::with_strides(&x, m, 3, 6, 2), form::PACKED),
             ] {
                 let lone = a.row_stride() == 1 && a.column_stride() == 1;
                 let expected = match many {
                     _ if m <= few => form::DIRECT,
-                    _ if lone => form::ROWS,
+                    _ if lone => rows,
                     many => many,
                 };
                 let what = format!("{} ({m}, 3) (3, {}), {many}", isa.name(), b.columns());
@@ -417,7 +420,9 @@ mod tests {
                 "avx2" => (18, 11, 11),
                 _ => (12, 7, 7),
             };
-            for n in [1, 2 * lanes, 2 * lanes + 1, 3 * lanes, 3 * lanes + 1, 4 * lanes, 500] {
+            for n in
+                [1, 2 * lanes, 2 * lanes + 1, 3 * lanes, 3 * lanes + 1, 4 * lanes, 191, 192, 500]
+            {
                 let few = match n {
                     _ if n <= 2 * lanes => short,
                     _ if n > 3 * lanes => wide,

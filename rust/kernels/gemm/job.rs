@@ -36,6 +36,12 @@ const _: () = {
 /// At most so many columns of C are few: A is not packed for them.
 pub(super) const FEW_COLUMNS: usize = 32;
 
+/// For so many columns of C a copy of A's rows pays, where they are copied though they could be read in place.
+pub(super) const COPY_COLUMNS: usize = 192;
+
+/// A chunk then has so many rows at least, as each packs all of B.
+const COPY_ROWS: usize = 96;
+
 /// So many rows of few columns are enough for a part of its own.
 const LOW: usize = 4;
 
@@ -118,8 +124,8 @@ impl<'a, T: Real> Job<'a, T> {
         rows * self.b.columns() * size_of::<T>()
     }
 
-    /// How the rows and columns of C are cut into chunks.
-    pub(super) fn cuts(&self, workers: usize) -> (Cut, Cut) {
+    /// How the rows and columns of C are cut into chunks; where `copies`, A's rows are copied for many columns.
+    pub(super) fn cuts(&self, workers: usize, copies: bool) -> (Cut, Cut) {
         let (m, k, n) = (self.a.rows(), self.a.columns(), self.b.columns());
         if m == 1 || m <= ACROSS && self.b.row_stride() == 1 {
             // They pass B as it lies, the longer its rows the better.
@@ -137,7 +143,9 @@ impl<'a, T: Real> Job<'a, T> {
             let unit = if m < 8 * down { 1 } else { 8 };
             return (Cut::new(m, down, unit), Cut::whole(n));
         }
-        if self.rows_in_place() && !moves {
+        let low = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
+        let whole = copies && self.packed.is_none() && n >= COPY_COLUMNS && m >= low * COPY_ROWS;
+        if self.rows_in_place() && !moves && !whole {
             let (fewer, more) = CHUNK_COLUMNS;
             let columns = match workers {
                 _ if n.div_ceil(more) >= 3 * workers => more,
@@ -151,7 +159,7 @@ impl<'a, T: Real> Job<'a, T> {
             let unit = if workers == 1 { WIDEST } else { HALF };
             (Cut::new(m, down, 8), Cut::new(n, across, unit))
         } else {
-            (Cut::new(m, m.div_ceil(CHUNK_ROWS).next_multiple_of(workers), 8), Cut::whole(n))
+            (Cut::new(m, low, 8), Cut::whole(n))
         }
     }
 }
@@ -230,14 +238,14 @@ mod tests {
         assert_eq!(Cut::whole(7).piece(0), (0, 7));
     }
 
-    /// The rows and the columns of each chunk.
-    fn chunks((m, k, n): (usize, usize, usize), workers: usize) -> [Vec<usize>; 2] {
+    /// The rows and the columns of each chunk, where A's rows may be copied or not.
+    fn chunks((m, k, n): (usize, usize, usize), workers: usize, copies: bool) -> [Vec<usize>; 2] {
         let (x, y) = (vec![0.0_f32; m * k], vec![0.0_f32; k * n]);
         let ab = (MatRef::new(&x, m, k), MatRef::new(&y, k, n));
         // SAFETY: nothing is worked on.
         let job = unsafe { Job::new(ab, None, (Output::Set(std::ptr::null_mut()), n)) };
         let lengths = |cut: Cut| (0..cut.pieces()).map(|piece| cut.piece(piece).1).collect();
-        let (rows, columns) = job.cuts(workers);
+        let (rows, columns) = job.cuts(workers, copies);
         [lengths(rows), lengths(columns)]
     }
 
@@ -252,21 +260,52 @@ mod tests {
             ((300, 784, 32), 1, &[152, 148]),
             ((600, 784, 10), 2, &[144, 152, 152, 152]),
         ] {
-            assert_eq!(chunks(shape, workers), [rows.to_vec(), vec![shape.2]], "{shape:?}");
+            for copies in [false, true] {
+                let expected = [rows.to_vec(), vec![shape.2]];
+                assert_eq!(chunks(shape, workers, copies), expected, "{shape:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn copied_rows_serve_all_columns() {
+        for (shape, workers, rows) in [
+            ((128, 784, 192), 1, &[128][..]),
+            ((256, 784, 2500), 1, &[256]),
+            ((256, 784, 2500), 2, &[128, 128]),
+            ((600, 784, 500), 2, &[144, 152, 152, 152]),
+            ((600, 784, 500), 1, &[200, 200, 200]),
+        ] {
+            let found = chunks(shape, workers, true);
+            assert_eq!(found, [rows.to_vec(), vec![shape.2]], "{shape:?}");
+        }
+        // Too few columns, or rows for each, and rows that are not copied.
+        for (shape, workers, copies) in [
+            ((128, 784, 191), 1, true),
+            ((95, 784, 512), 1, true),
+            ((128, 784, 512), 2, true),
+            ((128, 784, 512), 1, false),
+        ] {
+            let [_, columns] = chunks(shape, workers, copies);
+            assert!(columns.len() > 1, "{shape:?}");
         }
     }
 
     /// How many columns each chunk has, of a product of so many rows; also looks at what kernels rely on.
-    fn widths(m: usize, k: usize, n: usize, workers: usize) -> Vec<usize> {
+    fn widths((m, k, n): (usize, usize, usize), workers: usize, copies: bool) -> Vec<usize> {
         let (x, y) = (vec![0.0_f32; m * k], vec![0.0_f32; k * n]);
         let ab = (MatRef::new(&x, m, k), MatRef::new(&y, k, n));
         // SAFETY: nothing is worked on.
         let job = unsafe { Job::new(ab, None, (Output::Set(std::ptr::null_mut()), n)) };
-        let (rows, columns) = job.cuts(workers);
+        let (rows, columns) = job.cuts(workers, copies);
         for piece in 0..rows.pieces() {
             assert!((1..=CHUNK_ROWS).contains(&rows.piece(piece).1));
         }
-        let most = if m == 1 { LONG_BYTES / size_of::<f32>() } else { 256 };
+        let most = match m {
+            1 => LONG_BYTES / size_of::<f32>(),
+            _ if copies => n,
+            _ => 256,
+        };
         let pieces = (0..columns.pieces()).map(|piece| columns.piece(piece));
         pieces
             .map(|(first, length)| {
@@ -280,14 +319,14 @@ mod tests {
     fn chunks_are_as_kernels_want_them_and_evenly_shared() {
         for m in [1, 2, 9, 40, 256, 257, 1000] {
             for n in [1, 10, 63, 64, 100, 500, 784, 2100, 2500, 10_000] {
-                for workers in 1..=8 {
-                    let found = widths(m, 3, n, workers);
+                for (workers, copies) in (1..=8).flat_map(|n| [(n, false), (n, true)]) {
+                    let found = widths((m, 3, n), workers, copies);
                     assert_eq!(found.iter().sum::<usize>(), n);
                 }
             }
         }
         for (m, n) in [(128, 784), (256, 2100), (256, 2500), (1, 10_000)] {
-            let found = widths(m, 3, n, 2);
+            let found = widths((m, 3, n), 2, false);
             let (upper, lower) = found.split_at(found.len() / 2);
             let most = upper.iter().sum::<usize>().max(lower.iter().sum());
             assert!(50 * most <= 26 * n, "{m} {n}: {found:?}");

@@ -5,6 +5,12 @@ use super::super::simd::Simd;
 use super::BLOCK;
 use crate::matrix::MatRef;
 
+/// Whether A's rows are copied for many columns, though they could be read in place: tiles of two registers read
+/// them twice as often, from a smaller second cache, and so wait for what lies in many lines.
+pub(super) const fn copies_rows<S: Simd>() -> bool {
+    S::WIDE_ROWS == 0
+}
+
 /// How many rows the next tile has, at most `most`, where so many are left: no tile is so low that
 /// its chains could not fill the pipeline, if that can be had.
 #[inline(always)]
@@ -34,6 +40,9 @@ pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, most: usize, mut to
         unsafe {
             let tile = a.rows_from(i, rows);
             match rows {
+                _ if can_cross::<S>(a.rows_from(i, m - i), most) => {
+                    cross_tile::<S>(a.rows_from(i, m - i), most, to);
+                }
                 1 => pack_tile::<S, 1>(tile, most, to),
                 2 => pack_tile::<S, 2>(tile, most, to),
                 3 => pack_tile::<S, 3>(tile, most, to),
@@ -47,6 +56,38 @@ pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, most: usize, mut to
             to = to.add(most * k);
         }
         i += rows;
+    }
+}
+
+/// Whether the first tile of A (m, k) can be copied by whole registers along its rows, which lie in place: so many
+/// rows are read below it.
+#[inline(always)]
+fn can_cross<S: Simd>(a: MatRef<'_, S::T>, most: usize) -> bool {
+    copies_rows::<S>()
+        && a.column_stride() == 1
+        && a.columns() >= S::LANES
+        && a.rows() >= most.next_multiple_of(S::LANES)
+}
+
+/// The first tile of A (m, k), as [`pack_rows`] copies it, block by block. What a register holds of rows below the
+/// tile comes to stand where the next column does, which is written behind it.
+///
+/// # Safety
+/// As for [`pack_rows`]; a register more is written behind the tile, and [`can_cross`] says that it can be.
+#[inline(always)]
+unsafe fn cross_tile<S: Simd>(a: MatRef<'_, S::T>, most: usize, to: *mut S::T) {
+    let (k, stride) = (a.columns(), a.row_stride());
+    // From below, so that what is written of rows that a column has not is overwritten by the next column's first.
+    for r in (0..most).step_by(S::LANES).rev() {
+        let mut done = 0;
+        while let Some(t) = start::<S>(done, k) {
+            // SAFETY: so many rows and columns are there; `to` is the caller's word.
+            unsafe {
+                let from = a.data().as_ptr().add(r * stride + t);
+                S::transpose(from, stride, to.add(t * most + r), most);
+            }
+            done = t + S::LANES;
+        }
     }
 }
 
@@ -264,7 +305,51 @@ pub(super) fn lines_of<T>(b: &MatRef<'_, T>) -> (usize, usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ahead, BLOCK, MatRef, panels_at};
+    use super::{Ahead, BLOCK, MatRef, height, pack_rows, panels_at};
+    use crate::kernels::simd::simd_kernel;
+    use crate::kernels::{Isa, Real};
+
+    simd_kernel! {
+        /// Copies A for tiles of two registers. Returns how many rows these have.
+        fn copy<T, S>(a: MatRef<'_, T>, to: &mut [T]) -> usize {
+            assert!(to.len() >= (a.rows() + S::ROWS) * S::ROWS * a.columns() + S::LANES);
+            // SAFETY: `simd_kernel` has compiled this for S; there is room for a tile a row, and a register.
+            unsafe { pack_rows::<S>(a, S::ROWS, to.as_mut_ptr()) };
+            S::ROWS
+        }
+    }
+
+    /// Rows that lie in place, apart from each other, of which tiles are copied register by register or one by one.
+    fn check_rows<T: Real>(isa: Isa, (m, k): (usize, usize)) {
+        let data: Vec<T> = (0_u32..).map(|i| T::from_f64(i.into())).take(m * (k + 3)).collect();
+        let a = MatRef::with_strides(&data[..m * (k + 3) - 3], m, k, k + 3, 1);
+        let untouched = T::from_f64(-1.0);
+        let mut to = vec![untouched; (m + 8) * 8 * k + 16];
+        let most = copy(isa, a, &mut to);
+        let (mut i, mut tile) = (0, 0);
+        while i < m {
+            let rows = height(m - i, most);
+            for (t, r) in (0..k).flat_map(|t| (0..rows).map(move |r| (t, r))) {
+                let found = to[(tile * k + t) * most + r];
+                let what = format!("({m}, {k}), row {}, column {t}: {}", i + r, isa.name());
+                assert_eq!(found, data[(i + r) * (k + 3) + t], "{what}");
+            }
+            (i, tile) = (i + rows, tile + 1);
+        }
+        // A tile that is lower is copied as high as the others, and a register more is written.
+        let behind = to[tile * most * k + 16..].iter();
+        assert!(behind.into_iter().all(|&x| x == untouched), "({m}, {k}): {}", isa.name());
+    }
+
+    #[test]
+    fn rows_are_copied_as_tiles_read_them() {
+        for isa in Isa::available() {
+            for (m, k) in (1..=30).flat_map(|m| [1, 3, 4, 7, 8, 9, 17, 256].map(|k| (m, k))) {
+                check_rows::<f32>(isa, (m, k));
+                check_rows::<f64>(isa, (m, k));
+            }
+        }
+    }
 
     #[test]
     fn what_is_fetched_is_what_is_packed_next() {

@@ -167,6 +167,13 @@ const fn is_tall<S: Simd>(rows: usize, registers: usize, form: u8) -> bool {
     registers <= 2 && rows <= S::TALL_ROWS[registers - 1] && form != form::PACKED
 }
 
+/// Whether tiles fetch what they change. Where they are narrow, requests for what is near take 2 % of their time;
+/// parameters are met once a step, and so never near.
+#[inline(always)]
+fn changes_far<S: Simd>(output: &Output<S::T>, way: &Way<S::T>) -> bool {
+    S::WIDE_ROWS > 0 || way.is_far() || matches!(output, Output::Step { .. })
+}
+
 /// All tiles of a panel of `V` registers' columns, from top to bottom.
 ///
 /// # Safety
@@ -222,7 +229,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
             if V == 4 && on_the_way && place.k >= 2 * LEG {
                 let start = (start_of(&place, output), place.c_stride);
                 place.changed = Changed::new(start, rows, place.k);
-            } else {
+            } else if !fetches_b(FORM, V) || changes_far::<S>(output, way) {
                 fetch::<S>(&place, output, rows);
             }
             let settled = match rows {

@@ -105,7 +105,7 @@ impl<T: Real> Settled<'_, T> {
                         MOVE => {
                             let new = S::mul_add(factor, s, load::<S>(at, count));
                             S::store(to, new);
-                            *check = S::add(*check, S::sub(new, new));
+                            *check = S::or(*check, S::sub(new, new));
                         }
                         _ => store::<S>(at, count, s),
                     }
@@ -178,7 +178,7 @@ pub(super) unsafe fn settle_here<S: Simd, const R: usize, const V: usize>(
                         let at = w.add(place.c + r * place.c_stride + v * S::LANES);
                         let new = S::mul_add(rate, S::add(zero, sums[r][v]), S::load(at));
                         S::store(at, new);
-                        met = S::add(met, S::sub(new, new));
+                        met = S::or(met, S::sub(new, new));
                     }
                 }
                 *check = met;

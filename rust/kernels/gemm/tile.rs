@@ -122,7 +122,9 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
             if V == 4 {
                 changed.fetch::<S, V>(place.columns);
             }
-            let end = k.min(t + LEG) / 4 * 4;
+            // Where nothing is left to fetch, the rest is one leg.
+            let leg = if V == 4 || share.is_left() { LEG } else { k };
+            let end = k.min(t + leg) / 4 * 4;
             while t < end {
                 four::<S, R, V, FORM>(place, &rows, t, &mut sums);
                 t += 4;

@@ -51,6 +51,12 @@ impl Share {
     /// Nothing.
     pub(super) const NONE: Self = Self { at: std::ptr::null(), stride: 0, pieces: 0, each: 0 };
 
+    /// Whether a leg has anything to fetch.
+    #[inline(always)]
+    pub(super) fn is_left(&self) -> bool {
+        self.pieces > 0
+    }
+
     /// Fetches the pieces of a leg.
     #[inline(always)]
     pub(super) fn fetch<S: Simd>(&mut self) {
@@ -131,7 +137,7 @@ impl<T> Changed<T> {
 pub(super) unsafe fn fetch_row<S: Simd>(row: *const S::T, columns: usize, to_last: bool) {
     // SAFETY: the caller's word.
     unsafe {
-        for v in (0..columns).step_by(S::LANES) {
+        for v in (0..columns).step_by(LINE_BYTES / size_of::<S::T>()) {
             S::prefetch(row.wrapping_add(v));
         }
         // What begins within a line ends in another.
@@ -185,6 +191,12 @@ impl<T> Way<T> {
         let each = lines.div_ceil((tiles * legs).max(1)).min(most_of_leg::<S>());
         let share = each * legs;
         Self { b: b.data().as_ptr(), stride, length, lines, size, line: 0, piece: 0, share, each }
+    }
+
+    /// Whether there is anything to fetch: then what tiles change is as far.
+    #[inline(always)]
+    pub(super) fn is_far(&self) -> bool {
+        self.lines > 0
     }
 
     /// The share of the next tile.
