@@ -184,6 +184,7 @@ impl Simd for F32 {
                 t[i + 2] = _mm256_shuffle_ps::<0x44>(ab2, cd2);
                 t[i + 3] = _mm256_shuffle_ps::<0xEE>(ab2, cd2);
             }
+            // Row after row, as copies of A rely on.
             for i in 0..4 {
                 let row = _mm256_permute2f128_ps::<0x20>(t[i], t[i + 4]);
                 _mm256_storeu_ps(to.add(i * to_stride), row);

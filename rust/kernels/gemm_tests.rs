@@ -17,6 +17,8 @@ thread_local! {
     pub(super) static FETCHED: Cell<Vec<*const i8>> = const { Cell::new(Vec::new()) };
     /// Which rows of C wide tiles fetched on their way.
     pub(super) static CHANGED: Cell<Vec<*const i8>> = const { Cell::new(Vec::new()) };
+    /// How many rows of C tiles fetched before they began.
+    pub(super) static ASKED: Cell<usize> = const { Cell::new(0) };
     /// How many elements of B were fetched on this thread while rows left out zeros.
     pub(super) static AHEAD: Cell<usize> = const { Cell::new(0) };
 }

@@ -164,6 +164,7 @@ impl<T: Real> Simd for Portable<T> {
     }
     #[inline(always)]
     unsafe fn transpose(from: *const T, stride: usize, to: *mut T, to_stride: usize) {
+        // Row after row, as copies of A rely on.
         for j in 0..LANES {
             for i in 0..LANES {
                 // SAFETY: the caller has so many rows of so many elements, on both sides.

@@ -77,8 +77,8 @@ pub trait Simd: Copy + 'static {
     unsafe fn or(a: Self::V, b: Self::V) -> Self::V;
     /// A bit for each lane that is not 0, NaN too.
     unsafe fn nonzero(a: Self::V) -> u32;
-    /// Copies [`Simd::LANES`] rows of as many elements, `stride` apart, to their transpose. Sets without wide tiles
-    /// write it row after row, so that one may overwrite what the one before has written beyond `to_stride`.
+    /// Copies [`Simd::LANES`] rows of as many elements, `stride` apart, to their transpose. Where `WIDE_ROWS` is
+    /// 0 it is written row after row, so that one may overwrite what the one before has written beyond `to_stride`.
     unsafe fn transpose(from: *const Self::T, stride: usize, to: *mut Self::T, to_stride: usize);
     /// [`tile`](super::gemm::tile::tile): a function of its own for each shape, so that none is too
     /// large to compile well.

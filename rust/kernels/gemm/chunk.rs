@@ -1,6 +1,6 @@
 //! One chunk of a product: block by block along the summation, panel by panel.
 
-use super::job::{CHUNK_ROWS, COPY_COLUMNS, FEW_COLUMNS, Job, Part};
+use super::job::{CHUNK_ROWS, FEW_COLUMNS, Job, Part, is_copied};
 use super::pack::{Ahead, behind, copies_rows, height, pack_panels, pack_rows, panels_at};
 use super::panel::{Shape, group, is_zero, tallest, tiles_on_the_way};
 use super::tile::{NextRows, Output, Place, form};
@@ -151,7 +151,9 @@ fn form_of<S: Simd>(job: &Job<'_, S::T>, part: Part) -> u8 {
     } else if part.m <= few && (job.b().column_stride() == 1 || part.n == 1) {
         // A copy of B pays where more tiles read it.
         form::DIRECT
-    } else if job.rows_in_place() && (part.n < COPY_COLUMNS || !copies_rows::<S>()) {
+    } else if job.rows_in_place()
+        && !(copies_rows::<S>(job.a().columns()) && is_copied(part.m, part.n))
+    {
         form::ROWS
     } else if job.a().row_stride() == 1 && part.n <= FEW_COLUMNS {
         form::COLUMNS // A would be packed for a few panels
@@ -389,18 +391,15 @@ mod tests {
         let x = vec![T::ZERO; 2 * 3 * 30];
         for m in 1..=30 {
             let few_columns = if b.columns() <= 32 { form::COLUMNS } else { form::PACKED };
-            // Sets whose tiles are narrow copy rows for many columns.
-            let copied = isa.name() != "avx512" && b.columns() >= 192;
-            let rows = if copied { form::PACKED } else { form::ROWS };
             for (a, many) in [
-                (MatRef::new(&x, m, 3), rows),
+                (MatRef::new(&x, m, 3), form::ROWS),
                 (MatRef::new(&x, 3, m).transposed(), few_columns),
                 (MatRef::with_strides(&x, m, 3, 6, 2), form::PACKED),
             ] {
                 let lone = a.row_stride() == 1 && a.column_stride() == 1;
                 let expected = match many {
                     _ if m <= few => form::DIRECT,
-                    _ if lone => rows,
+                    _ if lone => form::ROWS,
                     many => many,
                 };
                 let what = format!("{} ({m}, 3) (3, {}), {many}", isa.name(), b.columns());
@@ -420,9 +419,7 @@ mod tests {
                 "avx2" => (18, 11, 11),
                 _ => (12, 7, 7),
             };
-            for n in
-                [1, 2 * lanes, 2 * lanes + 1, 3 * lanes, 3 * lanes + 1, 4 * lanes, 191, 192, 500]
-            {
+            for n in [1, 2 * lanes, 2 * lanes + 1, 3 * lanes, 3 * lanes + 1, 4 * lanes, 500] {
                 let few = match n {
                     _ if n <= 2 * lanes => short,
                     _ if n > 3 * lanes => wide,
@@ -431,6 +428,26 @@ mod tests {
                 check(isa, MatRef::new(&y, 3, n), few);
                 // Rows of B that lie across are packed for a lone row of A, too, if they are short.
                 check(isa, MatRef::new(&y, n, 3).transposed(), if n == 1 { short } else { 0 });
+            }
+        }
+    }
+
+    #[test]
+    fn narrow_tiles_read_copies_of_many_rows_for_many_columns() {
+        let (x, y) = (vec![0.0_f32; 97 * 16], vec![0.0_f32; 16 * 193]);
+        for isa in Isa::available() {
+            let lanes = match isa.name() {
+                "avx512" => usize::MAX,
+                "avx2" => 8,
+                _ => 4,
+            };
+            for (m, n, k) in
+                [(96, 192, 8), (96, 192, 7), (95, 193, 16), (97, 191, 16), (96, 192, 3)]
+            {
+                let (a, b) = (MatRef::new(&x[..m * k], m, k), MatRef::new(&y[..k * n], k, n));
+                let copied = m >= 96 && n >= 192 && k >= lanes;
+                let expected = if copied { form::PACKED } else { form::ROWS };
+                assert_eq!(form_on(isa, a, b), expected, "({m}, {k}) {n}: {}", isa.name());
             }
         }
     }

@@ -7,7 +7,7 @@ use super::tile::Output;
 use crate::kernels::Real;
 use crate::matrix::MatRef;
 
-/// How many columns of C a chunk of many rows has at most where A is used in place: fewer, and more, where the
+/// How many columns of C a chunk of many rows has at most where A's rows are read in place: fewer, and more, where the
 /// chunks are so many that no worker waits long for the last. More read A less often.
 const CHUNK_COLUMNS: (usize, usize) = (128, 256);
 
@@ -36,11 +36,8 @@ const _: () = {
 /// At most so many columns of C are few: A is not packed for them.
 pub(super) const FEW_COLUMNS: usize = 32;
 
-/// For so many columns of C a copy of A's rows pays, where they are copied though they could be read in place.
-pub(super) const COPY_COLUMNS: usize = 192;
-
-/// A chunk then has so many rows at least, as each packs all of B.
-const COPY_ROWS: usize = 96;
+/// A chunk of so many rows and columns at least is worth a copy of A's rows that could be read in place.
+const COPIED: (usize, usize) = (96, 192);
 
 /// So many rows of few columns are enough for a part of its own.
 const LOW: usize = 4;
@@ -124,7 +121,8 @@ impl<'a, T: Real> Job<'a, T> {
         rows * self.b.columns() * size_of::<T>()
     }
 
-    /// How the rows and columns of C are cut into chunks; where `copies`, A's rows are copied for many columns.
+    /// How the rows and columns of C are cut into chunks. Where `copies`, A's rows may be copied for many columns, and
+    /// then once for all of them.
     pub(super) fn cuts(&self, workers: usize, copies: bool) -> (Cut, Cut) {
         let (m, k, n) = (self.a.rows(), self.a.columns(), self.b.columns());
         if m == 1 || m <= ACROSS && self.b.row_stride() == 1 {
@@ -143,9 +141,9 @@ impl<'a, T: Real> Job<'a, T> {
             let unit = if m < 8 * down { 1 } else { 8 };
             return (Cut::new(m, down, unit), Cut::whole(n));
         }
-        let low = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
-        let whole = copies && self.packed.is_none() && n >= COPY_COLUMNS && m >= low * COPY_ROWS;
-        if self.rows_in_place() && !moves && !whole {
+        let row_chunks = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers);
+        let whole_rows = copies && self.packed.is_none() && is_copied(m / row_chunks, n);
+        if self.rows_in_place() && !moves && !whole_rows {
             let (fewer, more) = CHUNK_COLUMNS;
             let columns = match workers {
                 _ if n.div_ceil(more) >= 3 * workers => more,
@@ -159,9 +157,14 @@ impl<'a, T: Real> Job<'a, T> {
             let unit = if workers == 1 { WIDEST } else { HALF };
             (Cut::new(m, down, 8), Cut::new(n, across, unit))
         } else {
-            (Cut::new(m, low, 8), Cut::whole(n))
+            (Cut::new(m, row_chunks, 8), Cut::whole(n))
         }
     }
+}
+
+/// Whether a chunk of so many rows and columns is worth a copy of A's rows, where such are copied.
+pub(super) fn is_copied(rows: usize, columns: usize) -> bool {
+    rows >= COPIED.0 && columns >= COPIED.1
 }
 
 /// So many chunks, or some more, so that no worker waits for the last.
@@ -303,7 +306,7 @@ mod tests {
         }
         let most = match m {
             1 => LONG_BYTES / size_of::<f32>(),
-            _ if copies => n,
+            _ if columns.pieces() == 1 => n,
             _ => 256,
         };
         let pieces = (0..columns.pieces()).map(|piece| columns.piece(piece));

@@ -5,10 +5,10 @@ use super::super::simd::Simd;
 use super::BLOCK;
 use crate::matrix::MatRef;
 
-/// Whether A's rows are copied for many columns, though they could be read in place: tiles of two registers read
-/// them twice as often, from a smaller second cache, and so wait for what lies in many lines.
-pub(super) const fn copies_rows<S: Simd>() -> bool {
-    S::WIDE_ROWS == 0
+/// Whether A's rows, of k columns, are copied for many of C's, though they could be read in place. Narrow tiles read
+/// them twice as often as wide ones, and lines that follow each other come sooner than those of six rows.
+pub(super) const fn copies_rows<S: Simd>(k: usize) -> bool {
+    S::WIDE_ROWS == 0 && k >= S::LANES
 }
 
 /// How many rows the next tile has, at most `most`, where so many are left: no tile is so low that
@@ -38,11 +38,9 @@ pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, most: usize, mut to
         // SAFETY: the tile's rows are within A, whose elements are within its slice; `to` is the
         // caller's word.
         unsafe {
-            let tile = a.rows_from(i, rows);
+            let (tile, left) = (a.rows_from(i, rows), a.rows_from(i, m - i));
             match rows {
-                _ if can_cross::<S>(a.rows_from(i, m - i), most) => {
-                    cross_tile::<S>(a.rows_from(i, m - i), most, to);
-                }
+                _ if can_cross::<S>(left, most) => cross_tile::<S>(left, most, to),
                 1 => pack_tile::<S, 1>(tile, most, to),
                 2 => pack_tile::<S, 2>(tile, most, to),
                 3 => pack_tile::<S, 3>(tile, most, to),
@@ -59,25 +57,28 @@ pub(super) unsafe fn pack_rows<S: Simd>(a: MatRef<'_, S::T>, most: usize, mut to
     }
 }
 
-/// Whether the first tile of A (m, k) can be copied by whole registers along its rows, which lie in place: so many
-/// rows are read below it.
+/// Whether the first tile of A (m, k) can be copied by whole registers along its rows: these lie in place, and as many
+/// are left as registers take in.
 #[inline(always)]
 fn can_cross<S: Simd>(a: MatRef<'_, S::T>, most: usize) -> bool {
-    copies_rows::<S>()
+    copies_rows::<S>(a.columns())
         && a.column_stride() == 1
-        && a.columns() >= S::LANES
         && a.rows() >= most.next_multiple_of(S::LANES)
 }
 
-/// The first tile of A (m, k), as [`pack_rows`] copies it, block by block. What a register holds of rows below the
-/// tile comes to stand where the next column does, which is written behind it.
+/// The first tile of A (m, k), as [`pack_rows`] copies it, block by block. What registers hold of rows below the
+/// tile comes to stand where the next column does, which is written later.
 ///
 /// # Safety
-/// As for [`pack_rows`]; a register more is written behind the tile, and [`can_cross`] says that it can be.
+/// As for [`pack_rows`], and [`can_cross`]. Behind the last column they write only where they hold rows below the
+/// tile: then there is another tile, which is copied later and has its room there.
 #[inline(always)]
 unsafe fn cross_tile<S: Simd>(a: MatRef<'_, S::T>, most: usize, to: *mut S::T) {
+    debug_assert!(can_cross::<S>(a, most), "registers take in rows that are there");
+    #[cfg(test)]
+    tests::CROSSED.with(|crossed| crossed.set(crossed.get() + 1));
     let (k, stride) = (a.columns(), a.row_stride());
-    // From below, so that what is written of rows that a column has not is overwritten by the next column's first.
+    // From below, so that each column's first rows are written last.
     for r in (0..most).step_by(S::LANES).rev() {
         let mut done = 0;
         while let Some(t) = start::<S>(done, k) {
@@ -304,16 +305,23 @@ pub(super) fn lines_of<T>(b: &MatRef<'_, T>) -> (usize, usize, usize) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::cell::Cell;
+
     use super::{Ahead, BLOCK, MatRef, height, pack_rows, panels_at};
     use crate::kernels::simd::simd_kernel;
     use crate::kernels::{Isa, Real};
 
+    thread_local! {
+        /// How many tiles of A were copied register by register on this thread.
+        pub(crate) static CROSSED: Cell<usize> = const { Cell::new(0) };
+    }
+
     simd_kernel! {
         /// Copies A for tiles of two registers. Returns how many rows these have.
         fn copy<T, S>(a: MatRef<'_, T>, to: &mut [T]) -> usize {
-            assert!(to.len() >= (a.rows() + S::ROWS) * S::ROWS * a.columns() + S::LANES);
-            // SAFETY: `simd_kernel` has compiled this for S; there is room for a tile a row, and a register.
+            assert!(to.len() >= a.rows() * S::ROWS * a.columns());
+            // SAFETY: `simd_kernel` has compiled this for S; there is room for a tile a row.
             unsafe { pack_rows::<S>(a, S::ROWS, to.as_mut_ptr()) };
             S::ROWS
         }
@@ -324,8 +332,12 @@ mod tests {
         let data: Vec<T> = (0_u32..).map(|i| T::from_f64(i.into())).take(m * (k + 3)).collect();
         let a = MatRef::with_strides(&data[..m * (k + 3) - 3], m, k, k + 3, 1);
         let untouched = T::from_f64(-1.0);
-        let mut to = vec![untouched; (m + 8) * 8 * k + 16];
+        let mut to = vec![untouched; (m + 1) * 8 * k];
+        CROSSED.set(0);
         let most = copy(isa, a, &mut to);
+        let lanes = if isa.name() == "avx2" { 32 / size_of::<T>() } else { 4 };
+        let crosses = isa.name() != "avx512" && k >= lanes && m >= most.next_multiple_of(lanes);
+        assert_eq!(CROSSED.get() > 0, crosses, "({m}, {k}): {}", isa.name());
         let (mut i, mut tile) = (0, 0);
         while i < m {
             let rows = height(m - i, most);
@@ -336,9 +348,8 @@ mod tests {
             }
             (i, tile) = (i + rows, tile + 1);
         }
-        // A tile that is lower is copied as high as the others, and a register more is written.
-        let behind = to[tile * most * k + 16..].iter();
-        assert!(behind.into_iter().all(|&x| x == untouched), "({m}, {k}): {}", isa.name());
+        let mut behind = to[tile * most * k..].iter();
+        assert!(behind.all(|&x| x == untouched), "({m}, {k}): {}", isa.name());
     }
 
     #[test]

@@ -167,8 +167,8 @@ const fn is_tall<S: Simd>(rows: usize, registers: usize, form: u8) -> bool {
     registers <= 2 && rows <= S::TALL_ROWS[registers - 1] && form != form::PACKED
 }
 
-/// Whether tiles fetch what they change. Where they are narrow, requests for what is near take 2 % of their time;
-/// parameters are met once a step, and so never near.
+/// Whether tiles fetch what they change. Where they are narrow, requests for what a core's own caches hold take 2 % of
+/// their time (AMD Zen 2), so only what was met long ago is asked for; parameters are, as steps pass them once.
 #[inline(always)]
 fn changes_far<S: Simd>(output: &Output<S::T>, way: &Way<S::T>) -> bool {
     S::WIDE_ROWS > 0 || way.is_far() || matches!(output, Output::Step { .. })

@@ -3,11 +3,14 @@
 use std::cell::Cell;
 
 use super::rows_of;
-use crate::kernels::gemm::product;
+use crate::kernels::gemm::pack::tests::CROSSED;
+use crate::kernels::gemm::tests::ASKED;
+use crate::kernels::gemm::{Alone, Descent, Scratch, Team, product};
 use crate::kernels::simd::simd_kernel;
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::{MatMut, MatRef};
+use crate::pool;
 
 thread_local! {
     /// How many rows the tallest tile had.
@@ -92,5 +95,68 @@ fn no_tile_is_low_beside_tall_ones() {
                 assert_eq!(heights.iter().sum::<usize>(), m);
             }
         }
+    }
+}
+
+/// A's rows in place, and apart from each other: copied by narrow tiles where that pays. By one worker and by two.
+fn check_copies<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usize, usize)) {
+    let (x, y) = (draw(1, m * (k + 1)), draw(2, k * n));
+    let (a, b) = (MatRef::with_strides(&x, m, k, k + 1, 1), MatRef::new(&y, k, n));
+    let expected = oracle::product(a, b);
+    for isa in Isa::available() {
+        let scratch = Scratch::new();
+        scratch.prepare(2).unwrap();
+        for threads in [1, 2] {
+            let mut c = vec![T::from_f64(7.0); m * n];
+            CROSSED.set(0);
+            let ((), workers) = pool::with(threads, |crew| {
+                let to = &mut MatMut::new(&mut c, m, n);
+                Team { isa, crew, scratch: &scratch }.product(a, b, to, &|_, _, _| 0);
+            });
+            let what = format!("{} of {workers}: ({m}, {k}) ({k}, {n})", isa.name());
+            assert_bits(&c, &expected, &what);
+            let copied = isa.name() != "avx512" && m >= 96 && n >= 192 && k >= 8;
+            assert!(threads > 1 || (4..8).contains(&k) || (CROSSED.get() > 0) == copied, "{what}");
+        }
+    }
+}
+
+#[test]
+fn copies_of_rows_change_no_bit() {
+    for (m, n) in [(95, 192), (96, 191), (96, 192), (97, 207), (200, 193), (257, 192)] {
+        for k in [1, 3, 4, 7, 8, 9, 31, 263] {
+            check_copies::<f32>(mild, (m, n, k));
+            check_copies::<f64>(extreme, (m, n, k));
+        }
+        check_copies::<f64>(mild, (m, n, 257));
+        check_copies::<f32>(extreme, (m, n, 255));
+    }
+}
+
+/// How many rows of C tiles ask for, where a product sets C block by block, and where it moves parameters.
+fn rows_asked(isa: Isa, (m, n, k): (usize, usize, usize)) -> [usize; 2] {
+    let (x, y) = (mild::<f32>(1, m * k), mild::<f32>(2, k * n));
+    let (a, b) = (MatRef::new(&x, m, k), MatRef::new(&y, k, n));
+    let mut c = vec![0.0; m * n];
+    ASKED.set(0);
+    product(isa, a, b, &mut MatMut::new(&mut c, m, n));
+    let set = ASKED.take();
+    let k = k.min(256);
+    let (a, b) = (MatRef::with_strides(&x, m, k, a.columns(), 1), MatRef::new(&y[..k * n], k, n));
+    let (scratch, w) = (Scratch::alone(), &mut c[..]);
+    let mut descent = Descent { w, v: None, before: None, rate: 0.5, momentum: 0.0, l2: 0.0 };
+    assert!(Team { isa, crew: &Alone, scratch: &scratch }.descend(a, b, &mut descent));
+    [set, ASKED.take()]
+}
+
+#[test]
+fn narrow_tiles_ask_for_what_is_far() {
+    for isa in Isa::available().into_iter().filter(|isa| isa.name() != "avx512") {
+        let width = if isa.name() == "avx2" { 16 } else { 8 };
+        let all = |m: usize, n: usize| m * (n / width);
+        assert_eq!(rows_asked(isa, (24, 64, 300)), [0, all(24, 64)], "{}", isa.name());
+        // By two blocks, but for the last panel of each of six chunks, behind which nothing is packed.
+        let far = 2 * all(24, 1536) - 6 * 24;
+        assert_eq!(rows_asked(isa, (24, 1536, 512)), [far, all(24, 1536)], "{}", isa.name());
     }
 }

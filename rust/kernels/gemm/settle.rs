@@ -8,7 +8,7 @@ use crate::kernels::Real;
 use crate::kernels::simd::Simd;
 
 /// What becomes of a tile's sums, which [`tile`](super::tile::tile) has left at `sums`, row by row. `check` gathers
-/// w - w of moved parameters.
+/// w - w of moved parameters bit by bit: a NaN stays one, and none waits for the one before.
 ///
 /// All that is read of a vector is read before any of it is written: of short rows, which follow each other, a
 /// register that is written in part reaches into the next row, and to read that would wait until it is written.

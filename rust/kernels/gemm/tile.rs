@@ -122,7 +122,7 @@ pub unsafe fn sums<S: Simd, const R: usize, const V: usize, const FORM: u8>(
             if V == 4 {
                 changed.fetch::<S, V>(place.columns);
             }
-            // Where nothing is left to fetch, the rest is one leg.
+            // Where nothing of B is left to fetch, nor of C, the rest is one leg.
             let leg = if V == 4 || share.is_left() { LEG } else { k };
             let end = k.min(t + leg) / 4 * 4;
             while t < end {
@@ -350,6 +350,8 @@ pub(super) unsafe fn fetch<S: Simd>(place: &Place<S::T>, output: &Output<S::T>, 
     if place.k < 2 * LEG && matches!(output, Output::Set(_)) {
         return;
     }
+    #[cfg(test)]
+    super::tests::ASKED.with(|asked| asked.set(asked.get() + rows));
     let start = start_of(place, output);
     for r in 0..rows {
         let row = start.wrapping_add(r.wrapping_mul(place.c_stride));

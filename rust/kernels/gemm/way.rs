@@ -137,7 +137,8 @@ impl<T> Changed<T> {
 pub(super) unsafe fn fetch_row<S: Simd>(row: *const S::T, columns: usize, to_last: bool) {
     // SAFETY: the caller's word.
     unsafe {
-        for v in (0..columns).step_by(LINE_BYTES / size_of::<S::T>()) {
+        let line = LINE_BYTES / size_of::<S::T>();
+        for v in (0..columns).step_by(if to_last { line } else { S::LANES }) {
             S::prefetch(row.wrapping_add(v));
         }
         // What begins within a line ends in another.
@@ -193,7 +194,7 @@ impl<T> Way<T> {
         Self { b: b.data().as_ptr(), stride, length, lines, size, line: 0, piece: 0, share, each }
     }
 
-    /// Whether there is anything to fetch: then what tiles change is as far.
+    /// Whether anything is fetched on the way: then what tiles change is as far.
     #[inline(always)]
     pub(super) fn is_far(&self) -> bool {
         self.lines > 0
