@@ -5,12 +5,11 @@ use std::cell::Cell;
 use super::rows_of;
 use crate::kernels::gemm::pack::tests::CROSSED;
 use crate::kernels::gemm::tests::ASKED;
-use crate::kernels::gemm::{Alone, Descent, Scratch, Team, product};
+use crate::kernels::gemm::{Alone, Crew, Descent, Scratch, Team, product};
 use crate::kernels::simd::simd_kernel;
 use crate::kernels::testing::{assert_bits, extreme, mild};
 use crate::kernels::{Isa, Real, oracle};
 use crate::matrix::{MatMut, MatRef};
-use crate::pool;
 
 thread_local! {
     /// How many rows the tallest tile had.
@@ -98,6 +97,20 @@ fn no_tile_is_low_beside_tall_ones() {
     }
 }
 
+/// Two workers, the last chunk first.
+struct Two;
+
+// SAFETY: one chunk after the other.
+unsafe impl Crew for Two {
+    fn workers(&self) -> usize {
+        2
+    }
+
+    fn share(&self, chunks: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        (0..chunks).rev().for_each(|chunk| work(chunk % 2, chunk));
+    }
+}
+
 /// A's rows in place, and apart from each other: copied by narrow tiles where that pays. By one worker and by two.
 fn check_copies<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usize, usize)) {
     let (x, y) = (draw(1, m * (k + 1)), draw(2, k * n));
@@ -106,17 +119,16 @@ fn check_copies<T: Real>(draw: fn(u64, usize) -> Vec<T>, (m, n, k): (usize, usiz
     for isa in Isa::available() {
         let scratch = Scratch::new();
         scratch.prepare(2).unwrap();
-        for threads in [1, 2] {
+        for crew in [&Alone as &dyn Crew, &Two] {
             let mut c = vec![T::from_f64(7.0); m * n];
             CROSSED.set(0);
-            let ((), workers) = pool::with(threads, |crew| {
-                let to = &mut MatMut::new(&mut c, m, n);
-                Team { isa, crew, scratch: &scratch }.product(a, b, to, &|_, _, _| 0);
-            });
+            let to = &mut MatMut::new(&mut c, m, n);
+            Team { isa, crew, scratch: &scratch }.product(a, b, to, &|_, _, _| 0);
+            let workers = crew.workers();
             let what = format!("{} of {workers}: ({m}, {k}) ({k}, {n})", isa.name());
             assert_bits(&c, &expected, &what);
             let copied = isa.name() != "avx512" && m >= 96 && n >= 192 && k >= 8;
-            assert!(threads > 1 || (4..8).contains(&k) || (CROSSED.get() > 0) == copied, "{what}");
+            assert!(workers > 1 || (4..8).contains(&k) || (CROSSED.get() > 0) == copied, "{what}");
         }
     }
 }
