@@ -10,9 +10,9 @@
 //! first tile that meets one where it is whole and lies row by row, else beforehand, and not at all for
 //! a few rows; tiles of A's rows that span two panels where there are registers for it. Rows whose columns lie
 //! side by side are read in place, but narrow tiles read copies where these serve many columns. Where much of A
-//! is 0, row by row instead, by what is not 0. What takes as
-//! long as it takes to pass a matrix, a few rows or a step by them, passes it as it lies. The way
-//! back and the step of up to 16 rows pass many weights once, and so do a step and the next few rows.
+//! is 0, row by row instead, by what is not 0. What takes as long as it takes to pass a matrix, a few rows or a
+//! step by them, passes it as it lies. The way back and the step of up to 16 rows pass many weights once, and so
+//! do a step and the next few rows.
 
 pub mod ahead;
 mod chain;
