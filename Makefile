@@ -30,14 +30,17 @@ report: .venv/.installed ## the report that this grew from, as one HTML page in 
 docs: .build/env/.installed ## docs/report/: the page of the report, and its picture in README
 	.build/env/bin/python docs/report/make.py
 
+# Only the kernels' own tests need them optimised, which takes minutes for each program.
 test: .build/env/.installed ## every test, on both engines, against the installed wheel (ARGS="-k xor")
-	cargo test --locked
-	cargo run --locked --quiet --profile test --example xor
+	cargo test --locked --lib
+	cargo test --locked --profile dev --test allocations
+	cargo test --locked --profile dev --doc
+	cargo run --locked --quiet --example xor
 	.build/env/bin/pytest $(ARGS)
 	.build/env/bin/pytest --pyargs chainrule --doctest-modules
 
 long: .build/env/.installed ## the tests that take minutes
-	cargo test --locked --release -- --ignored
+	cargo test --locked --release --lib -- --ignored
 	.build/env/bin/pytest -m long $(ARGS)
 
 lint: export PYO3_PYTHON = $(CURDIR)/.build/env/bin/python
