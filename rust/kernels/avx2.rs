@@ -5,6 +5,7 @@ use std::arch::asm;
 #[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
 
+use super::curves;
 use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;
 
@@ -66,6 +67,7 @@ impl Simd for F32 {
     const WIDE_ROWS: usize = 0;
     const TALL_ROWS: [usize; 2] = [Self::ROWS; 2];
     const LOOKS_AHEAD: bool = false;
+    const ABREAST: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
@@ -216,6 +218,14 @@ impl Simd for F32 {
         unsafe { compiled::<R, V, FORM>(place, output, to, check) }
     }
     #[inline(always)]
+    unsafe fn sigmoid<const N: usize>(z: [__m256; N]) -> [__m256; N] {
+        unsafe { curves::sigmoid::<Self, N>(z) }
+    }
+    #[inline(always)]
+    unsafe fn tanh<const N: usize>(z: [__m256; N]) -> [__m256; N] {
+        unsafe { curves::tanh::<Self, N>(z) }
+    }
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
@@ -229,6 +239,7 @@ impl Simd for F64 {
     const WIDE_ROWS: usize = 0;
     const TALL_ROWS: [usize; 2] = [Self::ROWS; 2];
     const LOOKS_AHEAD: bool = false;
+    const ABREAST: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> __m256d {
@@ -361,6 +372,14 @@ impl Simd for F64 {
         }
         // SAFETY: the caller's word.
         unsafe { compiled::<R, V, FORM>(place, output, to, check) }
+    }
+    #[inline(always)]
+    unsafe fn sigmoid<const N: usize>(z: [__m256d; N]) -> [__m256d; N] {
+        unsafe { curves::sigmoid::<Self, N>(z) }
+    }
+    #[inline(always)]
+    unsafe fn tanh<const N: usize>(z: [__m256d; N]) -> [__m256d; N] {
+        unsafe { curves::tanh::<Self, N>(z) }
     }
     #[inline(always)]
     unsafe fn prefetch(at: *const f64) {

@@ -5,6 +5,7 @@ use std::arch::asm;
 #[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
 
+use super::curves;
 use super::gemm;
 use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;
@@ -97,6 +98,7 @@ impl Simd for F32 {
     const WIDE_ROWS: usize = 6;
     const TALL_ROWS: [usize; 2] = [16, 12];
     const LOOKS_AHEAD: bool = true;
+    const ABREAST: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
@@ -255,6 +257,14 @@ impl Simd for F32 {
         unsafe { compiled::<R, V, FORM>(place, output, to, check) }
     }
     #[inline(always)]
+    unsafe fn sigmoid<const N: usize>(z: [__m512; N]) -> [__m512; N] {
+        unsafe { curves::sigmoid::<Self, N>(z) }
+    }
+    #[inline(always)]
+    unsafe fn tanh<const N: usize>(z: [__m512; N]) -> [__m512; N] {
+        unsafe { curves::tanh::<Self, N>(z) }
+    }
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
@@ -268,6 +278,7 @@ impl Simd for F64 {
     const WIDE_ROWS: usize = 6;
     const TALL_ROWS: [usize; 2] = [16, 12];
     const LOOKS_AHEAD: bool = true;
+    const ABREAST: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> __m512d {
@@ -416,6 +427,14 @@ impl Simd for F64 {
         }
         // SAFETY: the caller's word.
         unsafe { compiled::<R, V, FORM>(place, output, to, check) }
+    }
+    #[inline(always)]
+    unsafe fn sigmoid<const N: usize>(z: [__m512d; N]) -> [__m512d; N] {
+        unsafe { curves::sigmoid::<Self, N>(z) }
+    }
+    #[inline(always)]
+    unsafe fn tanh<const N: usize>(z: [__m512d; N]) -> [__m512d; N] {
+        unsafe { curves::tanh::<Self, N>(z) }
     }
     #[inline(always)]
     unsafe fn prefetch(at: *const f64) {

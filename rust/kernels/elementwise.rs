@@ -1,6 +1,7 @@
 //! Element by element: one rounded operation at a time, in the order written.
 
-use super::simd::simd_kernel;
+use super::curves::{self, Curve, Sigmoid, Tanh};
+use super::simd::{Simd, simd_kernel};
 use super::{Real, kernel};
 
 /// A narrow row has at most so many elements: several are met together.
@@ -9,96 +10,99 @@ const NARROW: usize = 64;
 /// How many narrow rows are met together.
 const REPEATED: usize = 16;
 
-/// What becomes of a sum z + b. A type and not a closure, which would not be compiled for the
-/// instruction set of the kernel that it is called in.
+/// What becomes of a row of sums z + b, in place of z. A type and not a closure, which would not be
+/// compiled for the instruction set of the kernel that it is called in.
 trait Sigma {
-    fn of<T: Real>(sum: T) -> T;
+    /// # Safety
+    /// As for [`Simd`].
+    unsafe fn row<S: Simd>(z: &mut [S::T], b: &[S::T]);
 }
 
 struct Identity;
 struct Relu;
-struct Sigmoid;
-struct Tanh;
 
 impl Sigma for Identity {
     #[inline(always)]
-    fn of<T: Real>(sum: T) -> T {
-        sum
+    unsafe fn row<S: Simd>(z: &mut [S::T], b: &[S::T]) {
+        for (z, &b) in z.iter_mut().zip(b) {
+            *z = *z + b;
+        }
     }
 }
 
 impl Sigma for Relu {
     #[inline(always)]
-    fn of<T: Real>(sum: T) -> T {
-        if sum <= T::ZERO { T::ZERO } else { sum }
+    unsafe fn row<S: Simd>(z: &mut [S::T], b: &[S::T]) {
+        for (z, &b) in z.iter_mut().zip(b) {
+            let sum = *z + b;
+            *z = if sum <= S::T::ZERO { S::T::ZERO } else { sum };
+        }
     }
 }
 
-impl Sigma for Sigmoid {
+impl<C: Curve> Sigma for C {
     #[inline(always)]
-    fn of<T: Real>(sum: T) -> T {
-        sum.sigmoid()
+    unsafe fn row<S: Simd>(z: &mut [S::T], b: &[S::T]) {
+        // SAFETY: the caller's word.
+        unsafe { curves::follow_sums::<S, C>(z, b) }
     }
 }
 
-impl Sigma for Tanh {
-    #[inline(always)]
-    fn of<T: Real>(sum: T) -> T {
-        sum.tanh()
-    }
-}
-
-kernel! {
+simd_kernel! {
     /// z + b in place of z (rule 2 of `docs/exactness.md`): z (rows, n), b (n,).
-    pub fn add<T>(z: &mut [T], b: &[T]) {
-        activate::<T, Identity>(z, b);
+    pub fn add<T, S>(z: &mut [T], b: &[T]) {
+        // SAFETY: `simd_kernel` has compiled this for S.
+        unsafe { activate::<S, Identity>(z, b) }
     }
 }
 
-kernel! {
+simd_kernel! {
     /// relu(z + b) in place of z; likewise. NaN goes through, so that the loss shows it.
-    pub fn add_relu<T>(z: &mut [T], b: &[T]) {
-        activate::<T, Relu>(z, b);
+    pub fn add_relu<T, S>(z: &mut [T], b: &[T]) {
+        // SAFETY: `simd_kernel` has compiled this for S.
+        unsafe { activate::<S, Relu>(z, b) }
     }
 }
 
-kernel! {
+simd_kernel! {
     /// sigmoid(z + b) in place of z; likewise.
-    pub fn add_sigmoid<T>(z: &mut [T], b: &[T]) {
-        activate::<T, Sigmoid>(z, b);
+    pub fn add_sigmoid<T, S>(z: &mut [T], b: &[T]) {
+        // SAFETY: `simd_kernel` has compiled this for S.
+        unsafe { activate::<S, Sigmoid>(z, b) }
     }
 }
 
-kernel! {
+simd_kernel! {
     /// tanh(z + b) in place of z; likewise.
-    pub fn add_tanh<T>(z: &mut [T], b: &[T]) {
-        activate::<T, Tanh>(z, b);
+    pub fn add_tanh<T, S>(z: &mut [T], b: &[T]) {
+        // SAFETY: `simd_kernel` has compiled this for S.
+        unsafe { activate::<S, Tanh>(z, b) }
     }
 }
 
 /// sigma(z + b) in place of z: z (rows, n), b (n,).
 #[inline(always)]
-fn activate<T: Real, S: Sigma>(z: &mut [T], b: &[T]) {
+unsafe fn activate<S: Simd, F: Sigma>(z: &mut [S::T], b: &[S::T]) {
     let n = b.len();
     if n == 0 || n > NARROW || z.len() < REPEATED * n {
-        return activate_rows::<T, S>(z, b);
+        // SAFETY: the caller's word; so below.
+        return unsafe { activate_rows::<S, F>(z, b) };
     }
     // A loop over a narrow row ends before it has filled its registers, so it goes over several rows.
-    let mut room = [T::ZERO; REPEATED * NARROW];
+    let mut room = [S::T::ZERO; REPEATED * NARROW];
     let repeated = &mut room[..REPEATED * n];
     for row in repeated.chunks_exact_mut(n) {
         row.copy_from_slice(b);
     }
-    activate_rows::<T, S>(z, repeated);
+    unsafe { activate_rows::<S, F>(z, repeated) }
 }
 
 /// The same of rows as wide as b, the last of which may be cut off.
 #[inline(always)]
-fn activate_rows<T: Real, S: Sigma>(z: &mut [T], b: &[T]) {
+unsafe fn activate_rows<S: Simd, F: Sigma>(z: &mut [S::T], b: &[S::T]) {
     for z in z.chunks_mut(b.len().max(1)) {
-        for (z, &b) in z.iter_mut().zip(b) {
-            *z = S::of(*z + b);
-        }
+        // SAFETY: the caller's word.
+        unsafe { F::row::<S>(z, b) }
     }
 }
 

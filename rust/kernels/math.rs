@@ -13,7 +13,8 @@
 // Reason: a function left uncalled inside a loop keeps the loop scalar.
 #![allow(clippy::inline_always)]
 
-use super::kernel;
+use super::simd::simd_kernel;
+use super::{curves, kernel};
 
 /// The elementary functions of an element type.
 ///
@@ -35,6 +36,28 @@ pub trait Elementary: Copy {
     /// log(1 + self) for `self` in [0, 1], which is all that the losses need.
     #[must_use]
     fn log1p(self) -> Self;
+}
+
+/// The numbers of exp, sigmoid and tanh.
+pub trait Coefficients: Sized + 'static {
+    /// Adding and taking away 1.5 * 2^mantissa rounds to a whole number.
+    const ROUND: Self;
+    /// Added to a whole number: the last bits of the sum are the biased exponent of its power of two.
+    const EXPONENT: Self;
+    /// log2(e).
+    const LOG2_E: Self;
+    /// ln 2.
+    const LN_2: Self;
+    /// What ln 2 has more.
+    const LN_2_LOW: Self;
+    /// From here down exp is 0.
+    const UNDERFLOW: Self;
+    /// From half of it on tanh is 1.
+    const SATURATED: Self;
+    /// exp(r) = 1 + r + r^2 P(r): the even powers of P, lowest first.
+    const EXP_EVEN: &'static [Self];
+    /// And the odd ones.
+    const EXP_ODD: &'static [Self];
 }
 
 /// What the functions are made of.
@@ -72,20 +95,30 @@ macro_rules! elementary {
         exp_even: $exp_even:expr, exp_odd: $exp_odd:expr,
         short_ln2: ($short_high:literal, $short_low:literal), log: $log:expr $(,)?
     ) => {
+        impl Coefficients for $t {
+            const ROUND: $t = 1.5 / $t::EPSILON;
+            const EXPONENT: $t = Self::ROUND + $bias;
+            const LOG2_E: $t = std::$t::consts::LOG2_E;
+            const LN_2: $t = std::$t::consts::LN_2;
+            const LN_2_LOW: $t = $ln2_low;
+            const UNDERFLOW: $t = $underflow;
+            const SATURATED: $t = $one;
+            const EXP_EVEN: &'static [$t] = &$exp_even;
+            const EXP_ODD: &'static [$t] = &$exp_odd;
+        }
+
         impl Parts for $t {
             #[inline(always)]
             fn exp_parts(self) -> (Self, Self, Self) {
-                // Adding and taking away 1.5 * 2^mantissa rounds to a whole number.
-                const ROUND: $t = 1.5 / $t::EPSILON;
-                let n = self.mul_add(std::$t::consts::LOG2_E, ROUND) - ROUND;
+                let n = self.mul_add(Self::LOG2_E, Self::ROUND) - Self::ROUND;
                 // self - n ln 2: the first step is exact, the second leaves a low part.
-                let exact = (-n).mul_add(std::$t::consts::LN_2, self);
-                let r = (-n).mul_add($ln2_low, exact);
-                let r_low = (-n).mul_add($ln2_low, exact - r);
+                let exact = (-n).mul_add(Self::LN_2, self);
+                let r = (-n).mul_add(Self::LN_2_LOW, exact);
+                let r_low = (-n).mul_add(Self::LN_2_LOW, exact - r);
                 // exp(r) = 1 + r + r^2 P(r); even and odd powers apart make the chain short.
                 let square = r * r;
-                let even = horner(square, &$exp_even);
-                let p = horner(square, &$exp_odd).mul_add(r, even);
+                let even = horner(square, Self::EXP_EVEN);
+                let p = horner(square, Self::EXP_ODD).mul_add(r, even);
                 let tail = square.mul_add(p, r_low);
                 let high = r + tail;
                 (high, tail - (high - r), n)
@@ -93,15 +126,13 @@ macro_rules! elementary {
 
             #[inline(always)]
             fn power_of_two(self) -> Self {
-                // The sum's last bits are the biased exponent; the shift drops all others.
-                const EXPONENT: $t = 1.5 / $t::EPSILON + $bias;
-                $t::from_bits((self + EXPONENT).to_bits() << $mantissa)
+                // The shift drops all other bits.
+                $t::from_bits((self + Self::EXPONENT).to_bits() << $mantissa)
             }
 
             #[inline(always)]
             fn two_powers_of_two(self) -> (Self, Self) {
-                const ROUND: $t = 1.5 / $t::EPSILON;
-                let half = self.mul_add(0.5, ROUND) - ROUND;
+                let half = self.mul_add(0.5, Self::ROUND) - Self::ROUND;
                 (half.power_of_two(), (self - half).power_of_two())
             }
 
@@ -153,7 +184,7 @@ macro_rules! elementary {
             #[inline(always)]
             fn exp(self) -> Self {
                 let x = select(self > $overflow, $overflow, self);
-                let x = select(x < $underflow, $underflow, x);
+                let x = select(x < Self::UNDERFLOW, Self::UNDERFLOW, x);
                 let (high, low, n) = x.exp_parts();
                 let e = 1.0 + high;
                 let e = e + ((high - (e - 1.0)) + low);
@@ -166,7 +197,7 @@ macro_rules! elementary {
             fn sigmoid(self) -> Self {
                 // e / (1 + e) with e = exp(z) below 0, 1 / (1 + e) with e = exp(-z) above.
                 let x = $t::abs(self);
-                let x = -select(x > -$underflow, -$underflow, x);
+                let x = -select(x > -Self::UNDERFLOW, -Self::UNDERFLOW, x);
                 let (high, low, n) = x.exp_parts();
                 let e = 1.0 + high;
                 let e_low = (high - (e - 1.0)) + low;
@@ -187,7 +218,7 @@ macro_rules! elementary {
             fn tanh(self) -> Self {
                 // m / (2 + m) with m = expm1(-2 |x|), which is small where x is; the sign comes last.
                 let x = -2.0 * $t::abs(self);
-                let x = select(x < -$one, -$one, x);
+                let x = select(x < -Self::SATURATED, -Self::SATURATED, x);
                 let (high, low, n) = x.exp_parts();
                 let p = n.power_of_two();
                 let whole = p - 1.0;
@@ -216,9 +247,9 @@ macro_rules! elementary {
 
 /// `c[0] + c[1] x + c[2] x^2 + ...`
 #[inline(always)]
-fn horner<T: super::Real, const N: usize>(x: T, c: &[T; N]) -> T {
-    let mut sum = c[N - 1];
-    let mut i = N - 1;
+fn horner<T: super::Real>(x: T, c: &[T]) -> T {
+    let mut i = c.len() - 1;
+    let mut sum = c[i];
     while i > 0 {
         i -= 1;
         sum = sum.mul_add(x, c[i]);
@@ -277,23 +308,21 @@ kernel! {
     }
 }
 
-kernel! {
+simd_kernel! {
     /// a = sigmoid(z), element by element; both slices are equally long.
-    pub fn sigmoid<T>(z: &[T], a: &mut [T]) {
+    pub fn sigmoid<T, S>(z: &[T], a: &mut [T]) {
         debug_assert_eq!(z.len(), a.len());
-        for (a, z) in a.iter_mut().zip(z) {
-            *a = z.sigmoid();
-        }
+        // SAFETY: `simd_kernel` has compiled this for S.
+        unsafe { curves::follow::<S, curves::Sigmoid>(z, a) }
     }
 }
 
-kernel! {
+simd_kernel! {
     /// a = tanh(z), element by element; both slices are equally long.
-    pub fn tanh<T>(z: &[T], a: &mut [T]) {
+    pub fn tanh<T, S>(z: &[T], a: &mut [T]) {
         debug_assert_eq!(z.len(), a.len());
-        for (a, z) in a.iter_mut().zip(z) {
-            *a = z.tanh();
-        }
+        // SAFETY: `simd_kernel` has compiled this for S.
+        unsafe { curves::follow::<S, curves::Tanh>(z, a) }
     }
 }
 

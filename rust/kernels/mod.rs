@@ -13,6 +13,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod columns;
+mod curves;
 pub mod decoded;
 pub mod elementwise;
 pub mod ends;

@@ -76,6 +76,7 @@ impl<T: Real> Simd for Portable<T> {
     const WIDE_ROWS: usize = 0;
     const TALL_ROWS: [usize; 2] = [Self::ROWS; 2];
     const LOOKS_AHEAD: bool = true; // so that this way is judged on every machine
+    const ABREAST: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: T) -> Self::V {
@@ -180,6 +181,14 @@ impl<T: Real> Simd for Portable<T> {
     ) -> bool {
         // SAFETY: the caller's word.
         unsafe { tile::<Self, R, V, FORM>(place, output, to, check) }
+    }
+    #[inline(always)]
+    unsafe fn sigmoid<const N: usize>(z: [Self::V; N]) -> [Self::V; N] {
+        z.map(|z| Lanes(z.0.map(T::sigmoid)))
+    }
+    #[inline(always)]
+    unsafe fn tanh<const N: usize>(z: [Self::V; N]) -> [Self::V; N] {
+        z.map(|z| Lanes(z.0.map(T::tanh)))
     }
     #[inline(always)]
     unsafe fn prefetch(_at: *const T) {}

@@ -22,6 +22,7 @@ pub trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + super::foreign::Bits
+    + super::math::Coefficients
     + super::math::Elementary
     + super::simd::Vectors
     + super::lines::Registers

@@ -34,6 +34,8 @@ pub trait Simd: Copy + 'static {
     /// Whether products that leave out zeros load what is next before they need it, for which they
     /// take registers beside the sums and what is now.
     const LOOKS_AHEAD: bool;
+    /// Whether sigmoid and tanh are faster of four registers at once.
+    const ABREAST: bool;
 
     /// The same element in every lane.
     ///
@@ -91,6 +93,10 @@ pub trait Simd: Copy + 'static {
         to: *mut Self::T,
         check: &mut Self::V,
     ) -> bool;
+    /// sigmoid of each element of some registers.
+    unsafe fn sigmoid<const N: usize>(z: [Self::V; N]) -> [Self::V; N];
+    /// tanh of each element of some registers.
+    unsafe fn tanh<const N: usize>(z: [Self::V; N]) -> [Self::V; N];
     /// Fetches the line of an address into the cache; any address will do.
     unsafe fn prefetch(at: *const Self::T);
 }
