@@ -34,6 +34,48 @@ unsafe fn mask64(count: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASK64.as_ptr().add(4 - count.min(4)).cast()) }
 }
 
+/// Writes the first lanes. In parts, as processors take a dozen cycles and more for a store by a mask.
+#[inline(always)]
+unsafe fn store_part(to: *mut f32, count: usize, v: __m256) {
+    // SAFETY: the caller has AVX2, and room for `count` elements.
+    unsafe {
+        if count >= 8 {
+            return _mm256_storeu_ps(to, v);
+        }
+        let (mut to, mut rest) = (to, _mm256_castps256_ps128(v));
+        if count & 4 != 0 {
+            _mm_storeu_ps(to, rest);
+            (to, rest) = (to.add(4), _mm256_extractf128_ps::<1>(v));
+        }
+        if count & 2 != 0 {
+            _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+            (to, rest) = (to.add(2), _mm_movehl_ps(rest, rest));
+        }
+        if count & 1 != 0 {
+            _mm_store_ss(to, rest);
+        }
+    }
+}
+
+/// Likewise.
+#[inline(always)]
+unsafe fn store_part64(to: *mut f64, count: usize, v: __m256d) {
+    // SAFETY: likewise.
+    unsafe {
+        if count >= 4 {
+            return _mm256_storeu_pd(to, v);
+        }
+        let (mut to, mut rest) = (to, _mm256_castpd256_pd128(v));
+        if count & 2 != 0 {
+            _mm_storeu_pd(to, rest);
+            (to, rest) = (to.add(2), _mm256_extractf128_pd::<1>(v));
+        }
+        if count & 1 != 0 {
+            _mm_store_sd(to, rest);
+        }
+    }
+}
+
 /// As [`Simd::lit_pixels`].
 ///
 /// # Safety
@@ -136,7 +178,7 @@ impl Simd for F32 {
     }
     #[inline(always)]
     unsafe fn store_part(to: *mut f32, count: usize, v: __m256) {
-        unsafe { _mm256_maskstore_ps(to, mask(count), v) }
+        unsafe { store_part(to, count, v) }
     }
     #[inline(always)]
     unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
@@ -308,7 +350,7 @@ impl Simd for F64 {
     }
     #[inline(always)]
     unsafe fn store_part(to: *mut f64, count: usize, v: __m256d) {
-        unsafe { _mm256_maskstore_pd(to, mask64(count), v) }
+        unsafe { store_part64(to, count, v) }
     }
     #[inline(always)]
     unsafe fn mul_add(a: __m256d, b: __m256d, c: __m256d) -> __m256d {

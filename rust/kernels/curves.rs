@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::Real;
+use super::lines::{LINE, Line};
 use super::math::Coefficients;
 use super::simd::Simd;
 
@@ -88,6 +89,23 @@ pub unsafe fn follow_sums<S: Simd, C: Curve>(z: &mut [S::T], b: &[S::T]) {
     unsafe { each_register::<S, C, true>(z, b.as_ptr(), z, count) }
 }
 
+/// curve(z) in place of the elements of a line.
+///
+/// # Safety
+/// As for [`Simd`].
+#[inline(always)]
+pub unsafe fn follow_line<S: Simd, C: Curve>(z: &mut Line<S::T>) {
+    let z = z.0.as_mut_ptr();
+    // SAFETY: the caller's word; so many registers are a line.
+    unsafe {
+        match LINE / S::LANES {
+            1 => registers::<S, C, 1, false>(z, z, z),
+            2 => registers::<S, C, 2, false>(z, z, z),
+            _ => registers::<S, C, 4, false>(z, z, z),
+        }
+    }
+}
+
 /// a = curve(z), or curve(z + b) where `BIASED`, of so many elements. a may be z.
 #[inline(always)]
 unsafe fn each_register<S: Simd, C: Curve, const BIASED: bool>(
@@ -101,18 +119,7 @@ unsafe fn each_register<S: Simd, C: Curve, const BIASED: bool>(
     // SAFETY: the caller's word; at + what is met is at most `count`.
     unsafe {
         while S::ABREAST && at + ABREAST * S::LANES <= count {
-            let mut sums = [S::splat(S::T::ZERO); ABREAST];
-            for i in 0..ABREAST {
-                let at = at + i * S::LANES;
-                sums[i] = S::load(z.add(at));
-                if BIASED {
-                    sums[i] = S::add(sums[i], S::load(b.add(at)));
-                }
-            }
-            let curves = C::of::<S, ABREAST>(sums);
-            for i in 0..ABREAST {
-                S::store(a.add(at + i * S::LANES), curves[i]);
-            }
+            registers::<S, C, ABREAST, BIASED>(z.add(at), b.add(at), a.add(at));
             at += ABREAST * S::LANES;
         }
         while at < count {
@@ -124,6 +131,29 @@ unsafe fn each_register<S: Simd, C: Curve, const BIASED: bool>(
             let [curve] = C::of::<S, 1>([sum]);
             S::store_part(a.add(at), here, curve);
             at += here;
+        }
+    }
+}
+
+/// The same of so many whole registers.
+#[inline(always)]
+unsafe fn registers<S: Simd, C: Curve, const N: usize, const BIASED: bool>(
+    z: *const S::T,
+    b: *const S::T,
+    a: *mut S::T,
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let mut sums = [S::splat(S::T::ZERO); N];
+        for i in 0..N {
+            sums[i] = S::load(z.add(i * S::LANES));
+            if BIASED {
+                sums[i] = S::add(sums[i], S::load(b.add(i * S::LANES)));
+            }
+        }
+        let curves = C::of::<S, N>(sums);
+        for i in 0..N {
+            S::store(a.add(i * S::LANES), curves[i]);
         }
     }
 }

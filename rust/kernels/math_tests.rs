@@ -9,6 +9,7 @@ use super::Elementary;
 use crate::kernels::{Isa, Real};
 
 type Function = fn(f32) -> f32;
+type Kernel = fn(Isa, &[f32], &mut [f32]);
 type Judge = fn(f64) -> f64;
 
 /// Name, ours, and a judge that float64 makes far more exact than a float32 can show.
@@ -19,6 +20,10 @@ const FUNCTIONS: [(&str, Function, Judge); 5] = [
     ("log", Elementary::log, f64::ln),
     ("log1p", Elementary::log1p, f64::ln_1p),
 ];
+
+/// Name, of whole slices, and of one element.
+const CURVES: [(&str, Kernel, Function); 2] =
+    [("sigmoid", super::sigmoid, Elementary::sigmoid), ("tanh", super::tanh, Elementary::tanh)];
 
 fn sigmoid_judge(z: f64) -> f64 {
     let e = (-z.abs()).exp();
@@ -271,4 +276,34 @@ fn slices<T: Real>(bits: fn(T) -> u64) {
 fn slices_give_the_bits_of_the_scalar() {
     slices::<f32>(|x| u64::from(x.to_bits()));
     slices::<f64>(f64::to_bits);
+}
+
+/// Four billion values go through registers as through the scalar function.
+#[test]
+#[ignore = "four billion values by each instruction set, run by make long"]
+fn float32_registers_all() {
+    const CHUNK: usize = 1 << 16;
+    let sweep = |half: u32| {
+        let (mut z, mut a) = (vec![0.0; CHUNK], vec![0.0; CHUNK]);
+        for first in (half..=half + (u32::MAX >> 1)).step_by(CHUNK) {
+            for (z, bits) in z.iter_mut().zip(first..) {
+                *z = f32::from_bits(bits);
+            }
+            for isa in Isa::available() {
+                for (name, kernel, function) in CURVES {
+                    kernel(isa, &z, &mut a);
+                    for (&z, &a) in z.iter().zip(&a) {
+                        let want = function(z);
+                        let same = a.to_bits() == want.to_bits() || a.is_nan() && want.is_nan();
+                        assert!(same, "{name}({z:e}) by {}: {a:e}, not {want:e}", isa.name());
+                    }
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for half in [0, 1 << 31] {
+            scope.spawn(move || sweep(half));
+        }
+    });
 }

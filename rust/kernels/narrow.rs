@@ -8,10 +8,10 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::Real;
+use super::curves;
 use super::foreign::Source;
 use super::gemm::{BLOCK, List};
 use super::lines::{LINE, Line, Lines, Wide};
-use super::math::Elementary;
 use super::rows::Descent;
 use super::tiny::any_small;
 
@@ -139,9 +139,8 @@ fn line<S: Lines>(z: Wide<S>) -> Line<S::T> {
 #[must_use]
 pub fn sigmoid<S: Lines>(s: S, z: Wide<S>) -> Wide<S> {
     let mut a = line(z);
-    for x in &mut a.0 {
-        *x = x.sigmoid();
-    }
+    // SAFETY: `s` is the witness.
+    unsafe { curves::follow_line::<S::Simd, curves::Sigmoid>(&mut a) }
     Wide::load(s, &a)
 }
 
@@ -150,9 +149,8 @@ pub fn sigmoid<S: Lines>(s: S, z: Wide<S>) -> Wide<S> {
 #[must_use]
 pub fn tanh<S: Lines>(s: S, z: Wide<S>) -> Wide<S> {
     let mut a = line(z);
-    for x in &mut a.0 {
-        *x = x.tanh();
-    }
+    // SAFETY: `s` is the witness.
+    unsafe { curves::follow_line::<S::Simd, curves::Tanh>(&mut a) }
     Wide::load(s, &a)
 }
 
