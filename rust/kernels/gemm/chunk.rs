@@ -223,6 +223,7 @@ impl<'a, T: Real> Chunk<'a, T> {
             c_stride: self.job.stride(),
             columns: self.part.n,
             k: a.columns(),
+            run: 1,
             list: std::ptr::null(),
             pixels: std::ptr::null(),
             next: NextRows::NONE,

@@ -176,6 +176,7 @@ impl Tile<'_> {
                     c_stride: n,
                     columns,
                     k: self.count,
+                    run: 1,
                     list: self.list.start(),
                     pixels,
                     next: if j == 0 { next } else { NextRows::NONE },

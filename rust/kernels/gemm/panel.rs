@@ -174,6 +174,45 @@ fn changes_far<S: Simd>(output: &Output<S::T>, way: &Way<S::T>) -> bool {
     S::WIDE_ROWS > 0 || way.is_far() || matches!(output, Output::Step { .. })
 }
 
+/// What is left of a panel, where its tiles are short and do nothing but set C: those as tall as can be at one call, as
+/// each is so short that a call takes a good part of its time. Returns how many rows they have.
+///
+/// # Safety
+/// As for [`panel`].
+#[inline(always)]
+unsafe fn run<S: Simd, const V: usize, const FORM: u8>(
+    place: &Place<S::T>,
+    left: usize,
+    output: &Output<S::T>,
+    (to, check): (*mut S::T, &mut S::V),
+    way: &Way<S::T>,
+) -> usize {
+    const RUN: u8 = form::RUN;
+    if FORM != form::ROWS || V > 2 || place.k >= 2 * LEG || way.is_far() {
+        return 0;
+    }
+    let tallest = if V == 1 { S::TALL_ROWS[0] } else { S::ROWS };
+    // The last two share what is left, where it is not a whole one.
+    let tiles = (left / tallest).saturating_sub(usize::from(!left.is_multiple_of(tallest)));
+    if tiles < 2 || !place.unpacked.is_null() || !matches!(output, Output::Set(_)) {
+        return 0;
+    }
+    #[cfg(test)]
+    tests::RUNS.set(tests::RUNS.get() + 1);
+    let place = Place { run: tiles, ..*place };
+    // SAFETY: the caller's word.
+    unsafe {
+        match tallest {
+            4 if S::ROWS == 4 => S::tile::<4, V, RUN>(&place, output, to, check),
+            6 if S::ROWS == 6 => S::tile::<6, V, RUN>(&place, output, to, check),
+            8 if S::ROWS == 8 && V == 2 => S::tile::<8, V, RUN>(&place, output, to, check),
+            16 if S::ROWS == 8 && V == 1 => S::tile::<16, V, RUN>(&place, output, to, check),
+            _ => unreachable!("no tiles are taller"),
+        };
+    }
+    tiles * tallest
+}
+
 /// All tiles of a panel of `V` registers' columns, from top to bottom.
 ///
 /// # Safety
@@ -212,6 +251,13 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     );
     let mut i = 0;
     while i < m {
+        // SAFETY: the caller's word; the sums fit into the space.
+        let done = unsafe { run::<S, V, FORM>(&place, m - i, output, (to, check), way) };
+        if done > 0 {
+            place.down(done);
+            i += done;
+            continue;
+        }
         let rows = if FORM == form::PACKED || !place.unpacked.is_null() {
             height(m - i, most)
         } else {

@@ -14,6 +14,8 @@ use crate::matrix::{MatMut, MatRef};
 thread_local! {
     /// How many rows the tallest tile had.
     pub(super) static TALLEST: Cell<usize> = const { Cell::new(0) };
+    /// How many runs of tiles there were.
+    pub(super) static RUNS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A row by row, column by column and of any strides; B's rows lie so far apart that many rows of A have
@@ -57,6 +59,44 @@ fn narrow_tiles_are_of_any_height() {
             check::<f32>(mild, (m, n, 257), 40);
         }
     }
+}
+
+/// Columns by an A of m rows, and how many runs its product has on an instruction set.
+fn check_runs<T: Real>((m, n, k): (usize, usize, usize), expected: impl Fn(usize) -> usize) {
+    let (x, y) = (mild::<T>(1, m * k), mild::<T>(2, k * n));
+    let (a, b) = (MatRef::new(&x, m, k), MatRef::new(&y, k, n));
+    let judge = oracle::product(a, b);
+    for isa in Isa::available() {
+        let mut c = vec![T::from_f64(7.0); m * n];
+        RUNS.set(0);
+        product(isa, a, b, &mut MatMut::new(&mut c, m, n));
+        let what = format!("{} ({m}, {k}) ({k}, {n})", isa.name());
+        assert_bits(&c, &judge, &what);
+        let bytes = match isa.name() {
+            "avx512" => 64,
+            "avx2" => 32,
+            _ => 4 * size_of::<T>(),
+        };
+        let panels = n.div_ceil(2 * bytes / size_of::<T>());
+        assert_eq!(RUNS.get(), expected(panels), "{what}");
+    }
+}
+
+#[test]
+fn short_tiles_are_runs() {
+    for m in [97, 98, 256] {
+        for n in [1, 4, 7, 10, 16, 30, 32] {
+            for k in [1, 3, 4, 16, 63] {
+                check_runs::<f32>((m, n, k), |panels| panels);
+                check_runs::<f64>((m, n, k), |panels| panels);
+            }
+            check_runs::<f32>((m, n, 64), |_| 0);
+        }
+    }
+    // Neither does a second block set C, nor has the first the time to call each.
+    check_runs::<f32>((97, 16, 257), |_| 0);
+    // Too few for two whole tiles.
+    check_runs::<f32>((25, 16, 3), |panels| panels);
 }
 
 simd_kernel! {

@@ -135,6 +135,35 @@ pub(super) unsafe fn store<S: Simd>(to: *mut S::T, count: usize, v: S::V) {
     unsafe { if count == S::LANES { S::store(to, v) } else { S::store_part(to, count, v) } }
 }
 
+/// As [`settle`], of sums that never left their registers, where C is set and the last register of a row is
+/// incomplete.
+///
+/// # Safety
+/// As for [`settle`].
+#[inline(always)]
+pub(super) unsafe fn set_part<S: Simd, const R: usize, const V: usize>(
+    place: &Place<S::T>,
+    output: &Output<S::T>,
+    sums: &[[S::V; V]; R],
+) {
+    let Output::Set(c) = *output else { unreachable!("other sums are settled elsewhere") };
+    // SAFETY: the caller's word; so in the whole body.
+    unsafe {
+        let zero = S::splat(S::T::ZERO);
+        for r in 0..R {
+            for v in 0..V {
+                let at = c.add(place.c + r * place.c_stride + v * S::LANES);
+                let sum = S::add(zero, sums[r][v]);
+                if v + 1 < V {
+                    S::store(at, sum);
+                } else {
+                    S::store_part(at, place.columns - v * S::LANES, sum);
+                }
+            }
+        }
+    }
+}
+
 /// As [`settle`], of sums that never left their registers, all lanes of which count. Returns false,
 /// and does nothing, where that takes more than the plain step.
 ///

@@ -60,6 +60,7 @@ pub(super) unsafe fn lone_row<S: Simd>(
                 c_stride: 0,
                 columns,
                 k,
+                run: 1,
                 list: std::ptr::null(),
                 pixels: std::ptr::null(),
                 next: NextRows::NONE,

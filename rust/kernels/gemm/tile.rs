@@ -9,7 +9,7 @@ use super::super::foreign::Bits;
 use super::super::memory;
 use super::super::simd::Simd;
 use super::BLOCK;
-use super::settle::settle_here;
+use super::settle::{set_part, settle_here};
 use super::way::{Changed, LEG, Share, fetch_row, fetches_b};
 
 /// How many rows of B ahead are fetched where they lie in place.
@@ -33,11 +33,13 @@ pub(super) mod form {
     pub(in super::super) const LISTED: u8 = 5;
     /// Likewise, and A are pixels.
     pub(in super::super) const PIXELS: u8 = 6;
+    /// As `ROWS`, and several tiles are one below the other: a run.
+    pub(in super::super) const RUN: u8 = 7;
     /// Added to one that has B packed: B is read where it lies, and packed on the way, by the first tile
     /// of a panel. Its multiply-adds hide what the copy would wait for.
     pub(in super::super) const PACKING: u8 = 16;
 }
-use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, PACKING, PIXELS, ROWS};
+use form::{BLOCKS, COLUMNS, DIRECT, LISTED, PACKED, PACKING, PIXELS, ROWS, RUN};
 
 /// Whether the rows of B are so far apart as its stride says.
 const fn is_strided(form: u8) -> bool {
@@ -86,6 +88,8 @@ pub struct Place<T> {
     pub(super) columns: usize,
     /// The length of the block, or of the list.
     pub(super) k: usize,
+    /// How many tiles a run has, one below the other.
+    pub(super) run: usize,
     /// The columns of A, and so rows of B, that are taken.
     pub(super) list: *const u8,
     /// A's pixels, in the place of A.
@@ -96,6 +100,15 @@ pub struct Place<T> {
     pub(super) share: Share,
     /// And of what it changes.
     pub(super) changed: Changed<T>,
+}
+
+impl<T> Place<T> {
+    /// Goes down so many rows of A and of C.
+    #[inline(always)]
+    pub(super) fn down(&mut self, rows: usize) {
+        self.a = self.a.wrapping_add(rows.wrapping_mul(self.a_strides.0));
+        self.c = self.c.wrapping_add(rows.wrapping_mul(self.c_stride));
+    }
 }
 
 /// `R` rows by `V` registers of C, from +0.0 through the whole block.
@@ -254,7 +267,7 @@ unsafe fn step<S: Simd, const R: usize, const V: usize, const FORM: u8>(
                 continue;
             }
             let x = match FORM & !PACKING {
-                ROWS => S::splat(*rows[r].add(t)),
+                ROWS | RUN => S::splat(*rows[r].add(t)),
                 PACKED | COLUMNS => S::splat(*place.a.add(t * place.a_strides.1 + r)),
                 _ => S::splat(*rows[r].add(t * place.a_strides.1)),
             };
@@ -314,6 +327,9 @@ pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
 ) -> bool {
     // SAFETY: the caller's word.
     unsafe {
+        if FORM == RUN {
+            return run::<S, R, V>(place, output, check);
+        }
         let sums = sums::<S, R, V, FORM>(place);
         if FORM != BLOCKS
             && place.columns >= V * S::LANES
@@ -328,6 +344,32 @@ pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
         }
         false
     }
+}
+
+/// Tiles that set C, one below the other. Returns true.
+///
+/// # Safety
+/// As for [`tile`], of each.
+#[inline(always)]
+unsafe fn run<S: Simd, const R: usize, const V: usize>(
+    place: &Place<S::T>,
+    output: &Output<S::T>,
+    check: &mut S::V,
+) -> bool {
+    let mut place = *place;
+    for _ in 0..place.run {
+        // SAFETY: the caller's word.
+        unsafe {
+            let sums = sums::<S, R, V, RUN>(&place);
+            if place.columns >= V * S::LANES {
+                settle_here::<S, R, V>(&place, output, &sums, check);
+            } else {
+                set_part::<S, R, V>(&place, output, &sums);
+            }
+        }
+        place.down(R);
+    }
+    true
 }
 
 /// Where what a tile's sums will change begins.
