@@ -215,11 +215,11 @@ pub unsafe fn tanh<S: Curved, const N: usize>(z: [S::V; N]) -> [S::V; N] {
         let p = power_of_two::<S, N>(n);
         let whole = each!(|i| S::sub(p[i], one));
         let whole_low = each!(|i| S::sub(p[i], S::add(whole[i], one)));
-        let scaled = each!(|i| S::mul(p[i], high[i]));
-        let m = each!(|i| S::add(whole[i], scaled[i]));
+        // A product by a power of two is exact, so it may be fused with what it is added to.
+        let m = each!(|i| S::mul_add(p[i], high[i], whole[i]));
         let m_low = each!(|i| {
             let low = S::mul_add(p[i], low[i], whole_low[i]);
-            S::add(S::sub(scaled[i], S::sub(m[i], whole[i])), low)
+            S::add(S::mul_add(p[i], high[i], S::sub(whole[i], m[i])), low)
         });
         let divisor = each!(|i| S::add(two, m[i]));
         let divisor_low = each!(|i| S::add(S::sub(m[i], S::sub(divisor[i], two)), m_low[i]));

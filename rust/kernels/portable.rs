@@ -61,6 +61,12 @@ impl<T: Real, const N: usize> Lanes<T, N> {
     }
 }
 
+/// A function of each lane: not inlined, as what calls it is slow in any case and shall stay small.
+#[inline(never)]
+fn each<T: Real, const N: usize>(lanes: Lanes<T, N>, function: fn(T) -> T) -> Lanes<T, N> {
+    Lanes(lanes.0.map(function))
+}
+
 /// The register of no instruction set in particular: four plain lanes.
 #[derive(Clone, Copy)]
 pub struct Portable<T>(std::marker::PhantomData<T>);
@@ -173,6 +179,7 @@ impl<T: Real> Simd for Portable<T> {
             }
         }
     }
+    #[inline(never)]
     unsafe fn tile<const R: usize, const V: usize, const FORM: u8>(
         place: &Place<T>,
         output: &Output<T>,
@@ -184,11 +191,11 @@ impl<T: Real> Simd for Portable<T> {
     }
     #[inline(always)]
     unsafe fn sigmoid<const N: usize>(z: [Self::V; N]) -> [Self::V; N] {
-        z.map(|z| Lanes(z.0.map(T::sigmoid)))
+        z.map(|z| each(z, T::sigmoid))
     }
     #[inline(always)]
     unsafe fn tanh<const N: usize>(z: [Self::V; N]) -> [Self::V; N] {
-        z.map(|z| Lanes(z.0.map(T::tanh)))
+        z.map(|z| each(z, T::tanh))
     }
     #[inline(always)]
     unsafe fn prefetch(_at: *const T) {}
