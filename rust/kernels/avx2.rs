@@ -5,7 +5,7 @@ use std::arch::asm;
 #[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
 
-use super::curves;
+use super::curves::x86 as curves;
 use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;
 
@@ -34,7 +34,7 @@ unsafe fn mask64(count: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASK64.as_ptr().add(4 - count.min(4)).cast()) }
 }
 
-/// Writes the first lanes. In parts, as processors take a dozen cycles and more for a store by a mask.
+/// Writes the first lanes. In parts, as AMD's processors take a dozen cycles and more for a store by a mask.
 #[inline(always)]
 unsafe fn store_part(to: *mut f32, count: usize, v: __m256) {
     // SAFETY: the caller has AVX2, and room for `count` elements.
@@ -48,7 +48,7 @@ unsafe fn store_part(to: *mut f32, count: usize, v: __m256) {
             (to, rest) = (to.add(4), _mm256_extractf128_ps::<1>(v));
         }
         if count & 2 != 0 {
-            _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+            _mm_storel_epi64(to.cast(), _mm_castps_si128(rest)); // at any address
             (to, rest) = (to.add(2), _mm_movehl_ps(rest, rest));
         }
         if count & 1 != 0 {

@@ -5,7 +5,7 @@ use std::arch::asm;
 #[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
 
-use super::curves;
+use super::curves::x86 as curves;
 use super::gemm;
 use super::gemm::tile::{Output, Place, tile};
 use super::simd::Simd;

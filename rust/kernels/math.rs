@@ -3,7 +3,8 @@
 //! Only `+ - * /`, fused multiply-adds, selections and bit operations are used, without a branch,
 //! so a loop over a slice becomes vector code and gives the bits of the scalar function. The steps
 //! that matter keep the low part that rounding drops beside the rounded number (`high + low`),
-//! which holds the results near half a unit in the last place.
+//! which holds the results near half a unit in the last place. Slices go through sigmoid and tanh
+//! several registers at once, in `curves.rs`.
 //!
 //! The coefficients and the golden values of the float64 tests come from
 //! `tests/golden/make_math.py`.
@@ -48,7 +49,7 @@ pub trait Coefficients: Sized + 'static {
     const LOG2_E: Self;
     /// ln 2.
     const LN_2: Self;
-    /// What ln 2 has more.
+    /// ln 2 - `LN_2`.
     const LN_2_LOW: Self;
     /// From here down exp is 0.
     const UNDERFLOW: Self;
@@ -223,9 +224,9 @@ macro_rules! elementary {
                 let p = n.power_of_two();
                 let whole = p - 1.0;
                 let whole_low = p - (whole + 1.0);
-                let scaled = p * high;
-                let m = whole + scaled;
-                let m_low = (scaled - (m - whole)) + p.mul_add(low, whole_low);
+                // p * high is exact.
+                let m = p.mul_add(high, whole);
+                let m_low = p.mul_add(high, whole - m) + p.mul_add(low, whole_low);
                 let divisor = 2.0 + m;
                 let divisor_low = (m - (divisor - 2.0)) + m_low;
                 Self::quotient(m, m_low, divisor, divisor_low, 1.0).copysign(self)

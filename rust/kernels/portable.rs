@@ -61,10 +61,16 @@ impl<T: Real, const N: usize> Lanes<T, N> {
     }
 }
 
-/// A function of each lane: not inlined, as what calls it is slow in any case and shall stay small.
+/// sigmoid of each lane: a function of its own, so that the many places that use it stay small.
 #[inline(never)]
-fn each<T: Real, const N: usize>(lanes: Lanes<T, N>, function: fn(T) -> T) -> Lanes<T, N> {
-    Lanes(lanes.0.map(function))
+fn sigmoid<T: Real, const N: usize>(z: Lanes<T, N>) -> Lanes<T, N> {
+    Lanes(z.0.map(T::sigmoid))
+}
+
+/// tanh of each lane, likewise.
+#[inline(never)]
+fn tanh<T: Real, const N: usize>(z: Lanes<T, N>) -> Lanes<T, N> {
+    Lanes(z.0.map(T::tanh))
 }
 
 /// The register of no instruction set in particular: four plain lanes.
@@ -191,11 +197,11 @@ impl<T: Real> Simd for Portable<T> {
     }
     #[inline(always)]
     unsafe fn sigmoid<const N: usize>(z: [Self::V; N]) -> [Self::V; N] {
-        z.map(|z| each(z, T::sigmoid))
+        z.map(sigmoid)
     }
     #[inline(always)]
     unsafe fn tanh<const N: usize>(z: [Self::V; N]) -> [Self::V; N] {
-        z.map(|z| each(z, T::tanh))
+        z.map(tanh)
     }
     #[inline(always)]
     unsafe fn prefetch(_at: *const T) {}

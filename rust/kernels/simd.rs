@@ -178,3 +178,38 @@ macro_rules! simd_kernel {
     };
 }
 pub(super) use simd_kernel;
+
+#[cfg(test)]
+mod tests {
+    use crate::kernels::testing::mild;
+    use crate::kernels::{Isa, Real};
+
+    simd_kernel! {
+        /// Each number of lanes, written to a row of its own; returns how many lanes there are.
+        fn parts_on<T, S>(from: &[T; 16], rows: &mut [[T; 16]]) -> usize {
+            for (count, row) in rows.iter_mut().enumerate().take(S::LANES + 1) {
+                // SAFETY: `simd_kernel` has compiled this for S; no register has more than 16 lanes.
+                unsafe { S::store_part(row.as_mut_ptr(), count, S::load(from.as_ptr())) }
+            }
+            S::LANES
+        }
+    }
+
+    fn check<T: Real>() {
+        let from: [T; 16] = mild(1, 16).try_into().unwrap();
+        for isa in Isa::available() {
+            let mut rows = [[T::TWO; 16]; 17];
+            let lanes = parts_on(isa, &from, &mut rows);
+            for (count, row) in rows.iter().enumerate().take(lanes + 1) {
+                assert_eq!(row[..count], from[..count], "{count} by {}", isa.name());
+                assert_eq!(row[count..], [T::TWO; 16][count..], "behind {count} by {}", isa.name());
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_registers_end_where_they_should() {
+        check::<f32>();
+        check::<f64>();
+    }
+}

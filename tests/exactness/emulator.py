@@ -188,9 +188,8 @@ def tanh(x: Array) -> Array:
     p = power_of_two(n)
     whole = p - ONE
     whole_low = p - (whole + ONE)
-    scaled = p * high
-    m = whole + scaled
-    m_low = (scaled - (m - whole)) + fma(p, low, whole_low)
+    m = fma(p, high, whole)
+    m_low = fma(p, high, whole - m) + fma(p, low, whole_low)
     divisor = TWO + m
     divisor_low = (m - (divisor - TWO)) + m_low
     return np.copysign(quotient(m, m_low, divisor, divisor_low), x)

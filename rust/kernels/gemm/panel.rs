@@ -98,8 +98,7 @@ pub(super) unsafe fn group<S: Simd>(
         }
         let packed = form == form::PACKED;
         let skip = if packed { most * place.k } else { rows * place.a_strides.0 };
-        place.a = place.a.wrapping_add(skip);
-        place.c = place.c.wrapping_add(rows.wrapping_mul(place.c_stride));
+        place.down(rows, skip);
         i += rows;
     }
 }
@@ -251,10 +250,10 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
     );
     let mut i = 0;
     while i < m {
-        // SAFETY: the caller's word; the sums fit into the space.
+        // SAFETY: the caller's word.
         let done = unsafe { run::<S, V, FORM>(&place, m - i, output, (to, check), way) };
         if done > 0 {
-            place.down(done);
+            place.down(done, done * place.a_strides.0);
             i += done;
             continue;
         }
@@ -323,8 +322,7 @@ unsafe fn panel<S: Simd, const V: usize, const FORM: u8>(
             }
         }
         let skip = if FORM == form::PACKED { most * place.k } else { rows * place.a_strides.0 };
-        place.a = place.a.wrapping_add(skip);
-        place.c = place.c.wrapping_add(rows.wrapping_mul(place.c_stride));
+        place.down(rows, skip);
         i += rows;
     }
 }

@@ -135,18 +135,17 @@ pub(super) unsafe fn store<S: Simd>(to: *mut S::T, count: usize, v: S::V) {
     unsafe { if count == S::LANES { S::store(to, v) } else { S::store_part(to, count, v) } }
 }
 
-/// As [`settle`], of sums that never left their registers, where C is set and the last register of a row is
-/// incomplete.
+/// C = 0 + sums, which never left their registers; the last one of a row is whole, or not.
 ///
 /// # Safety
 /// As for [`settle`].
 #[inline(always)]
-pub(super) unsafe fn set_part<S: Simd, const R: usize, const V: usize>(
+pub(super) unsafe fn set<S: Simd, const R: usize, const V: usize>(
     place: &Place<S::T>,
-    output: &Output<S::T>,
+    c: *mut S::T,
     sums: &[[S::V; V]; R],
+    is_whole: bool,
 ) {
-    let Output::Set(c) = *output else { unreachable!("other sums are settled elsewhere") };
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         let zero = S::splat(S::T::ZERO);
@@ -154,7 +153,7 @@ pub(super) unsafe fn set_part<S: Simd, const R: usize, const V: usize>(
             for v in 0..V {
                 let at = c.add(place.c + r * place.c_stride + v * S::LANES);
                 let sum = S::add(zero, sums[r][v]);
-                if v + 1 < V {
+                if is_whole || v + 1 < V {
                     S::store(at, sum);
                 } else {
                     S::store_part(at, place.columns - v * S::LANES, sum);
@@ -179,15 +178,7 @@ pub(super) unsafe fn settle_here<S: Simd, const R: usize, const V: usize>(
     // SAFETY: the caller's word; so in the whole body.
     unsafe {
         match *output {
-            Output::Set(c) => {
-                let zero = S::splat(S::T::ZERO);
-                for r in 0..R {
-                    for v in 0..V {
-                        let at = c.add(place.c + r * place.c_stride + v * S::LANES);
-                        S::store(at, S::add(zero, sums[r][v]));
-                    }
-                }
-            }
+            Output::Set(c) => set::<S, R, V>(place, c, sums, true),
             Output::Add(c) => {
                 for r in 0..R {
                     for v in 0..V {

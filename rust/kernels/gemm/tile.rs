@@ -9,7 +9,7 @@ use super::super::foreign::Bits;
 use super::super::memory;
 use super::super::simd::Simd;
 use super::BLOCK;
-use super::settle::{set_part, settle_here};
+use super::settle::{set, settle_here};
 use super::way::{Changed, LEG, Share, fetch_row, fetches_b};
 
 /// How many rows of B ahead are fetched where they lie in place.
@@ -103,10 +103,10 @@ pub struct Place<T> {
 }
 
 impl<T> Place<T> {
-    /// Goes down so many rows of A and of C.
+    /// Goes down so many rows of C, and so many elements of A.
     #[inline(always)]
-    pub(super) fn down(&mut self, rows: usize) {
-        self.a = self.a.wrapping_add(rows.wrapping_mul(self.a_strides.0));
+    pub(super) fn down(&mut self, rows: usize, skip: usize) {
+        self.a = self.a.wrapping_add(skip);
         self.c = self.c.wrapping_add(rows.wrapping_mul(self.c_stride));
     }
 }
@@ -328,7 +328,8 @@ pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     // SAFETY: the caller's word.
     unsafe {
         if FORM == RUN {
-            return run::<S, R, V>(place, output, check);
+            run::<S, R, V>(place, output);
+            return true;
         }
         let sums = sums::<S, R, V, FORM>(place);
         if FORM != BLOCKS
@@ -346,30 +347,26 @@ pub unsafe fn tile<S: Simd, const R: usize, const V: usize, const FORM: u8>(
     }
 }
 
-/// Tiles that set C, one below the other. Returns true.
+/// Tiles that set C, one below the other.
 ///
 /// # Safety
 /// As for [`tile`], of each.
 #[inline(always)]
-unsafe fn run<S: Simd, const R: usize, const V: usize>(
-    place: &Place<S::T>,
-    output: &Output<S::T>,
-    check: &mut S::V,
-) -> bool {
+unsafe fn run<S: Simd, const R: usize, const V: usize>(place: &Place<S::T>, output: &Output<S::T>) {
+    let Output::Set(c) = *output else { unreachable!("a run sets C") };
     let mut place = *place;
     for _ in 0..place.run {
         // SAFETY: the caller's word.
         unsafe {
             let sums = sums::<S, R, V, RUN>(&place);
             if place.columns >= V * S::LANES {
-                settle_here::<S, R, V>(&place, output, &sums, check);
+                set::<S, R, V>(&place, c, &sums, true);
             } else {
-                set_part::<S, R, V>(&place, output, &sums);
+                set::<S, R, V>(&place, c, &sums, false);
             }
         }
-        place.down(R);
+        place.down(R, R * place.a_strides.0);
     }
-    true
 }
 
 /// Where what a tile's sums will change begins.
