@@ -11,7 +11,7 @@ use crate::kernels::simd::Simd;
 /// w - w of moved parameters bit by bit: a NaN stays one, and none waits for the one before.
 ///
 /// All that is read of a vector is read before any of it is written: of short rows, which follow each other, a
-/// register that is written in part reaches into the next row, and to read that would wait until it is written.
+/// register that is written by a mask reaches into the next row, and to read that would wait until it is written.
 ///
 /// # Safety
 /// As for [`Simd`]; the vectors of `output` hold the tile, `sums` its registers, to be read and written,
