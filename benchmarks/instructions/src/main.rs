@@ -64,7 +64,7 @@ struct Training<'a> {
     batch: usize,
     rows: Rows,
     momentum: f64,
-    /// How many steps are counted.
+    /// How many steps are counted: where they are short, so many that what is done once a call is little beside them.
     steps: usize,
 }
 
@@ -108,7 +108,7 @@ const ONLINE: Training<'static> = Training {
     batch: 1,
     rows: Rows::Images,
     momentum: 0.0,
-    steps: 50,
+    steps: 1000,
 };
 
 const WIDE: Training<'static> = Training {
@@ -194,19 +194,19 @@ fn lit_numbers(rows: usize) -> Inputs<f32> {
 const WORKS: &[(&str, &str, fn())] = &[
     ("online-sparse", "a step of 784-16-16-10 by one image", || ONLINE.count::<f32>()),
     ("online-momentum", "the same with momentum", || {
-        Training { momentum: 0.9, steps: 10, ..ONLINE }.count::<f32>();
+        Training { momentum: 0.9, steps: 200, ..ONLINE }.count::<f32>();
     }),
     ("online-dense", "a step of 784-16-16-10 by one dense row", || {
-        Training { rows: Rows::Numbers, steps: 10, ..ONLINE }.count::<f32>();
+        Training { rows: Rows::Numbers, steps: 200, ..ONLINE }.count::<f32>();
     }),
     ("online-float64", "a step of 784-16-16-10 by one image, float64", || {
-        Training { steps: 20, ..ONLINE }.count::<f64>();
+        Training { steps: 500, ..ONLINE }.count::<f64>();
     }),
     ("batch-10", "a step of 784-30-10 by 10 images", || {
-        Training { sizes: &[784, 30, 10], batch: 10, steps: 8, ..ONLINE }.count::<f32>();
+        Training { sizes: &[784, 30, 10], batch: 10, steps: 100, ..ONLINE }.count::<f32>();
     }),
     ("few-dense", "a step of 784-16-16-10 by 4 dense rows", || {
-        Training { rows: Rows::Numbers, batch: 4, steps: 8, ..ONLINE }.count::<f32>();
+        Training { rows: Rows::Numbers, batch: 4, steps: 100, ..ONLINE }.count::<f32>();
     }),
     ("wide-1", "a step of 784-1024-1024-10 by one dense row", || {
         Training { sizes: &[784, 1024, 1024, 10], batch: 1, ..WIDE }.count::<f32>();
