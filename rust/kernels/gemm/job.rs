@@ -39,7 +39,7 @@ pub(super) const FEW_COLUMNS: usize = 32;
 /// A chunk of so many rows and columns at least is worth a copy of A's rows that could be read in place.
 const COPIED: (usize, usize) = (96, 192);
 
-/// So many rows of few columns are enough for a part of its own.
+/// So many rows of a tile's columns are enough for a part of its own.
 const LOW: usize = 4;
 
 /// How many rows of C a chunk has at most.
@@ -134,8 +134,9 @@ impl<'a, T: Real> Job<'a, T> {
         // A step by one row, whose A counts as in place, passes the parameters: whole rows of them, where there are
         // enough to share.
         let moves = k <= 1 && matches!(self.output, Output::Step { .. }) && m >= 16 * workers;
-        if self.rows_in_place() && n <= FEW_COLUMNS && workers > 1 && !moves {
-            // It is over so soon that each worker had better take one part, of enough rows for a tile.
+        if self.rows_in_place() && n <= WIDEST && workers > 1 && !moves {
+            // It is over so soon, and B met by so few rows of a part, that each worker had better take one part, of
+            // enough rows for a tile.
             let most = m.div_ceil(LOW);
             let down = m.div_ceil(CHUNK_ROWS).next_multiple_of(workers).min(most);
             let unit = if m < 8 * down { 1 } else { 8 };
@@ -260,6 +261,8 @@ mod tests {
             ((9, 784, 30), 2, &[4, 5]),
             ((4, 784, 30), 2, &[4]),
             ((128, 784, 10), 2, &[64, 64]),
+            ((128, 784, 64), 2, &[64, 64]),
+            ((10, 784, 64), 2, &[5, 5]),
             ((300, 784, 32), 1, &[152, 148]),
             ((600, 784, 10), 2, &[144, 152, 152, 152]),
         ] {
