@@ -86,7 +86,10 @@ pub unsafe fn follow_line<S: Simd, C: Curve>(z: &mut Line<S::T>) {
     }
 }
 
-/// a = curve(z), or curve(z + b) where `BIASED`, of so many elements. a may be z.
+/// a = curve(z), or curve(z + b) where `BIASED`, of so many elements.
+///
+/// # Safety
+/// As for [`Simd`]; each points to so many elements; a is z, or overlaps neither z nor b.
 #[inline(always)]
 unsafe fn each_register<S: Simd, C: Curve, const BIASED: bool>(
     z: *const S::T,
@@ -116,6 +119,9 @@ unsafe fn each_register<S: Simd, C: Curve, const BIASED: bool>(
 }
 
 /// The same of so many whole registers.
+///
+/// # Safety
+/// Likewise.
 #[inline(always)]
 unsafe fn registers<S: Simd, C: Curve, const N: usize, const BIASED: bool>(
     z: *const S::T,

@@ -21,7 +21,6 @@ pub trait Real:
     + Mul<Output = Self>
     + Div<Output = Self>
     + Neg<Output = Self>
-    + super::foreign::Bits
     + super::math::Coefficients
     + super::math::Elementary
     + super::simd::Vectors

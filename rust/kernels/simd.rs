@@ -11,7 +11,7 @@ use super::gemm::tile::{Output, Place};
 /// # Safety
 /// Whoever calls an operation is compiled for an instruction set that has it: the caller is a
 /// function that `simd_kernel!` makes, or is inlined into one. Pointers reach
-/// as many elements as the operation reads or writes; they need no alignment.
+/// as many elements as the operation reads or writes; they need no more alignment than an element.
 pub trait Simd: Copy + 'static {
     /// The element.
     type T: Real;
@@ -46,14 +46,15 @@ pub trait Simd: Copy + 'static {
     unsafe fn load(from: *const Self::T) -> Self::V;
     /// Four registers of elements that other threads may write to meanwhile: each is read once.
     unsafe fn load_foreign(from: *const Self::T) -> [Self::V; 4];
-    /// Adds a b to sums, rounded once, where a is such an element: the one behind so many.
+    /// Adds a b to sums, rounded once, where a is such an element: the one behind so many. AVX-512 reads it
+    /// once for each register, so the registers may meet different values.
     unsafe fn add_products<const V: usize>(
         a: *const Self::T,
         at: usize,
         b: [Self::V; V],
         sums: &mut [Self::V; V],
     );
-    /// A bit for each of 64 columns that is not 0 in every row of pixels; others may write to them
+    /// A bit for each of 64 columns that is not 0 in one row of pixels at least; others may write to them
     /// meanwhile. The rows are `stride` apart.
     unsafe fn lit_pixels(start: *const u8, rows: usize, stride: usize) -> u64;
     /// Writes the places of the bits that are set, in order, a byte each, the first bit's being `first`.
@@ -185,11 +186,16 @@ mod tests {
     use crate::kernels::{Isa, Real};
 
     simd_kernel! {
-        /// Each number of lanes, written to a row of its own; returns how many lanes there are.
-        fn parts_on<T, S>(from: &[T; 16], rows: &mut [[T; 16]]) -> usize {
+        /// Each number of lanes, written to a row of its own, and read from where `from` ends, to a row of the
+        /// others; returns how many lanes there are.
+        fn parts_on<T, S>(from: &[T; 16], rows: &mut [[T; 16]], others: &mut [[T; 16]]) -> usize {
             for (count, row) in rows.iter_mut().enumerate().take(S::LANES + 1) {
+                let last = &from[16 - count..];
                 // SAFETY: `simd_kernel` has compiled this for S; no register has more than 16 lanes.
-                unsafe { S::store_part(row.as_mut_ptr(), count, S::load(from.as_ptr())) }
+                unsafe {
+                    S::store_part(row.as_mut_ptr(), count, S::load(from.as_ptr()));
+                    S::store(others[count].as_mut_ptr(), S::load_part(last.as_ptr(), count));
+                }
             }
             S::LANES
         }
@@ -198,11 +204,14 @@ mod tests {
     fn check<T: Real>() {
         let from: [T; 16] = mild(1, 16).try_into().unwrap();
         for isa in Isa::available() {
-            let mut rows = [[T::TWO; 16]; 17];
-            let lanes = parts_on(isa, &from, &mut rows);
+            let (mut rows, mut others) = ([[T::TWO; 16]; 17], [[T::TWO; 16]; 17]);
+            let lanes = parts_on(isa, &from, &mut rows, &mut others);
             for (count, row) in rows.iter().enumerate().take(lanes + 1) {
                 assert_eq!(row[..count], from[..count], "{count} by {}", isa.name());
                 assert_eq!(row[count..], [T::TWO; 16][count..], "behind {count} by {}", isa.name());
+                let mut read = [T::ZERO; 16];
+                read[..count].copy_from_slice(&from[16 - count..]);
+                assert_eq!(others[count][..lanes], read[..lanes], "{count} read by {}", isa.name());
             }
         }
     }

@@ -39,7 +39,7 @@ pub(super) const FEW_COLUMNS: usize = 32;
 /// A chunk of so many rows and columns at least is worth a copy of A's rows that could be read in place.
 const COPIED: (usize, usize) = (96, 192);
 
-/// So many rows of a tile's columns are enough for a part of its own.
+/// About so many rows of a tile's columns are enough for a part of its own.
 const LOW: usize = 4;
 
 /// How many rows of C a chunk has at most.

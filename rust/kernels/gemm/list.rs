@@ -110,7 +110,7 @@ impl List {
     }
 }
 
-/// A bit for each of [`COLUMNS`] columns that is not 0 in every row; the rows are `width` apart.
+/// A bit for each of [`COLUMNS`] columns that is not 0 in one row at least; the rows are `width` apart.
 ///
 /// # Safety
 /// As for [`Simd`]; the rows are there.

@@ -37,7 +37,7 @@ pub struct Cuts<'a> {
     pub columns: usize,
     /// The columns at which windows begin and end, in ascending order.
     pub edges: &'a [usize],
-    /// Of so many parts of the rows each is a window; or of fewer, where there are fewer rows.
+    /// Of so many parts of the rows each is a window; or of fewer, as all but the last are as long.
     pub down: usize,
 }
 
